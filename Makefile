@@ -1,0 +1,58 @@
+# Few targets, each a thing a person wants. PYTHON= chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+PORT ?= 8080
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: run test check format phone lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
+	@echo "make test    every test"
+	@echo "make check   format, lint, types, arrows between packages"
+	@echo "make phone   ring the demonstration line: CALL=tests/calls/NAME.call"
+	@echo "make format  rewrite the files in the house style"
+	@echo "make lock    resolve the dependencies anew (needs uv)"
+
+# The environment is made again when the lock file changes. The hashes make a tampered package fail.
+$(VENV)/made: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/made-test: $(VENV)/made requirements-test.lock
+	$(PIP) install --require-hashes --requirement requirements-test.lock
+	@touch $@
+
+run: $(VENV)/made
+	@exec $(BIN)/ivr demo --port $(PORT)
+
+test: $(VENV)/made-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/made-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_arrows.py
+
+format: $(VENV)/made-test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+CALL ?= tests/calls/second-technician-accepts.call
+phone: $(VENV)/made
+	$(BIN)/ivr phone $(CALL)
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --extra build pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --extra build --extra test --extra check pyproject.toml --output-file requirements-test.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

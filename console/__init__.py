@@ -1,0 +1,1 @@
+"""People's door: the `ivr` command, the telephone that plays Twilio's part, the web console."""

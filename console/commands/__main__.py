@@ -1,0 +1,5 @@
+"""`python -m console.commands` is `ivr`."""
+
+from console.commands import main
+
+main()

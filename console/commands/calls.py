@@ -1,0 +1,102 @@
+"""`ivr call`: what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy import Connection
+
+from console.commands.common import Context, Refused, json_option, local, print_json, table
+from ivr import journal
+from ivr.journal import CallRecord, UnknownCall
+from oncall import cases
+from pins import registry
+
+
+@click.group()
+def call() -> None:
+    """Calls, as the journal tells them."""
+
+
+@call.command("list")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@json_option
+@click.pass_obj
+def list_(context: Context, limit: int, as_json: bool) -> None:
+    """The latest calls, newest first."""
+    zone = context.configuration.zone
+    with context.reading() as connection:
+        found = journal.recent(connection, limit=limit)
+        codes = registry.codes(connection)
+    if as_json:
+        print_json({"calls": [_document(context, each, codes) for each in found]})
+        return
+    rows = [
+        (
+            each.sid,
+            (local(each.started, zone) or "")[:19].replace("T", " "),
+            each.caller or "withheld",
+            codes.get(each.customer_id or 0, "–"),
+            each.urgency or "–",
+            each.outcome or "in progress",
+        )
+        for each in found
+    ]
+    table(rows, ("call", "started", "from", "customer", "urgency", "outcome"))
+
+
+@call.command()
+@click.argument("sid")
+@json_option
+@click.pass_obj
+def show(context: Context, sid: str, as_json: bool) -> None:
+    """One call, turn by turn: what was heard and said. Never a PIN."""
+    try:
+        with context.reading() as connection:
+            document = _document(context, journal.call(connection, sid), registry.codes(connection))
+            document |= _detail(context, connection, sid)
+    except UnknownCall as unknown:
+        raise Refused(str(unknown)) from None
+    if as_json:
+        print_json(document)
+        return
+    for key in ("sid", "from", "to", "number", "started", "ended", "outcome", "customer", "urgency", "case"):
+        click.echo(f"{key:9} {document[key] if document[key] is not None else '–'}")
+    for turn in document["turns"]:
+        click.echo(f"{turn['at'][11:19]}  {turn['step']:13} {turn['heard']}")
+        for text in turn["said"]:
+            click.echo(f"{'':10}{text}")
+    for message in document["messages"]:
+        click.echo(f"message of {message['seconds']} s: {message['recording']}")
+
+
+def _document(context: Context, each: CallRecord, codes: dict[int, str]) -> dict[str, Any]:
+    zone = context.configuration.zone
+    names = {number.number: number.name for number in context.configuration.number}
+    return {
+        "sid": each.sid,
+        "from": each.caller,
+        "to": each.number,
+        "number": names.get(each.number, each.number),
+        "started": local(each.started, zone),
+        "ended": local(each.ended, zone),
+        "outcome": each.outcome,
+        "customer": codes.get(each.customer_id or 0),
+        "urgency": each.urgency,
+    }
+
+
+def _detail(context: Context, connection: Connection, sid: str) -> dict[str, Any]:
+    zone = context.configuration.zone
+    opened = cases.of_call(connection, sid)
+    return {
+        "case": opened.number if opened else None,
+        "turns": [
+            {"at": local(turn.at, zone), "step": turn.step, "heard": turn.heard, "said": turn.said}
+            for turn in journal.turns_of(connection, sid)
+        ],
+        "messages": [
+            {"recording": each.sid, "seconds": each.seconds} for each in journal.messages_of(connection, sid)
+        ],
+    }

@@ -1,0 +1,137 @@
+"""`ivr init`, `serve`, `migrate` and `demo`."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import tempfile
+from pathlib import Path
+
+import click
+from cryptography.fernet import Fernet
+
+from console.commands.common import Context, Refused
+from console.commands.phone import example_path
+from console.house import not_ready, open_house
+from console.service import PARTS, run_part, supervise
+from console.settings import load
+from storage import schema
+from storage.engine import sqlite_file
+
+
+def write_configuration(path: Path, **lines: str) -> None:
+    """Write the shipped configuration with fresh secrets, readable by its owner alone.
+
+    `lines` replace the values of keys that stand once, as TOML. Raises FileExistsError.
+    """
+    text = example_path().read_text(encoding="utf-8")
+    lines = {
+        "keys": f'["{Fernet.generate_key().decode()}"]',
+        "peppers": f'["{secrets.token_hex(32)}"]',
+        "salt": f'"{secrets.token_hex(16)}"',
+        **lines,
+    }
+    for key, value in lines.items():
+        text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text, count=1)
+        assert found, key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+@click.command()
+@click.pass_obj
+def init(context: Context) -> None:
+    """Write config.toml with fresh secrets and create the database. Overwrites nothing."""
+    path = context.config_path
+    try:
+        write_configuration(path)
+    except FileExistsError:
+        raise Refused(f"{path} exists already and is left as it is") from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror}") from None
+    _migrate(context)
+    click.echo(f"{path} is written, readable by you alone, and the database is ready.")
+    click.echo("Now set service.public_url, twilio.account_sid and twilio.auth_tokens in it.")
+    click.echo("Keep a copy of [pins] peppers and salt elsewhere: without them no PIN works.")
+
+
+@click.command()
+@click.pass_obj
+def migrate(context: Context) -> None:
+    """Bring the database's tables up to date; all of it or nothing."""
+    _migrate(context)
+    click.echo(f"the database stands at {schema.NEWEST}")
+
+
+def _migrate(context: Context) -> None:
+    configuration = context.configuration
+    file = sqlite_file(configuration.database.url, configuration.folder)
+    if file is not None and not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+    house = open_house(configuration)
+    try:
+        schema.migrate(house.database)
+    finally:
+        house.close()
+
+
+@click.command()
+@click.option("--only", type=click.Choice(PARTS), help="One part alone.")
+@click.pass_obj
+def serve(context: Context, only: str | None) -> None:
+    """Serve calls: webhooks, console and worker, each a process; a dead one is started again."""
+    configuration = context.configuration
+    if missing := configuration.missing_for_calls():
+        raise Refused(f"{context.config_path}: missing {', '.join(missing)}")
+    if configuration.pins.cost.weaker_than_default():
+        raise Refused(f"{context.config_path}: pins.cost: less than the default is for rehearsals only")
+    house = open_house(configuration)
+    wrong = not_ready(house)
+    house.close()
+    if wrong:
+        raise Refused(f"database: {wrong['database']}")
+    if only:
+        run_part(only, configuration)
+        return
+    raise SystemExit(supervise(context.config_path.resolve()))
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65534), default=8080, show_default=True)
+@click.pass_obj
+def demo(context: Context, port: int) -> None:
+    """A demonstration in a throwaway folder: a rehearsed emergency call, then the running service."""
+    from console import demo as demonstration
+
+    # TERM ends it as cleanly as Ctrl-C: the folder is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(0)))
+    with tempfile.TemporaryDirectory(prefix="ivr-demo-") as folder:
+        path = Path(folder) / "config.toml"
+        write_configuration(
+            path,
+            public_url=f'"http://127.0.0.1:{port}"',
+            account_sid=f'"AC{secrets.token_hex(16)}"',
+            auth_tokens=f'["{secrets.token_hex(16)}"]',
+        )
+        text = path.read_text(encoding="utf-8")
+        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace(
+            "127.0.0.1:8081", f"127.0.0.1:{port + 1}"
+        )
+        path.write_text(text, encoding="utf-8")
+        _migrate(Context(path))
+        configuration = load(path)
+        for line in demonstration.prepare(configuration, context.at):
+            click.echo(line)
+        for line in demonstration.rehearse(configuration, context.at):
+            click.echo(line)
+        click.echo()
+        click.echo(
+            f"Serving: Twilio's door at http://127.0.0.1:{port}, the console at http://127.0.0.1:{port + 1}."
+        )
+        click.echo(f"Command: ivr --config {path} call list    Ctrl-C ends it and removes everything.")
+        raise SystemExit(supervise(path))

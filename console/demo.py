@@ -1,0 +1,67 @@
+"""What `ivr demo` shows: fictitious people, and one emergency call at night, rehearsed and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, time
+
+from console import cast
+from console.house import open_house, pin_index
+from console.phone import lines
+from console.rehearsal import ACTOR, Rehearsal
+from console.settings import Configuration
+from oncall import roster
+from oncall.wallclock import instant_of
+from pins import registry
+
+CALL = """\
+# At ten in the evening the first technician does not answer; the second accepts.
+* acme calls trento
+< Cloudfabric … PIN
+> PIN acme
+< Chiama per Acme … blocco totale, prema 1
+> 1
+< codice … preso in carico entro … tecnico reperibile
+* {first}'s phone rings
+* {first} does not answer
+< proviamo il prossimo tecnico
+* dario's phone rings
+* dario answers
+dario < Chiamata P1 più da Acme … prema 1
+dario > 1
+* dario and acme are connected
+* they talk for 4 minutes
+* the call ends
+* outcome connected
+"""
+
+
+def prepare(configuration: Configuration, at: datetime) -> Iterator[str]:
+    """Fill the demonstration's database; yields what to tell, its one real PIN among it."""
+    house = open_house(configuration)
+    try:
+        cast.enter(house, "demo", at)
+        index = pin_index(configuration)
+        new = registry.draw(index, 8)
+        with house.database.write() as connection:
+            registry.issue(connection, "demo", at, "ACME", new, label="demonstration")
+    finally:
+        house.close()
+    yield "Four customers, four technicians and a rota, all fictitious."
+    yield f"The PIN of ACME, shown this once: {new.pin}"
+    yield ""
+
+
+def rehearse(configuration: Configuration, at: datetime) -> Iterator[str]:
+    """Play the call of this evening on a throwaway copy and yield its transcript."""
+    zone = configuration.zone
+    evening = instant_of(at.astimezone(zone).date(), time(22, 0), zone)
+    with Rehearsal(configuration, evening) as rehearsal:
+        cast.enter(rehearsal.house, ACTOR, at)
+        rehearsal.issue("ACME")
+        with rehearsal.house.database.read() as connection:
+            first = roster.ladder(connection, configuration.ringing, "duty", evening)[0].technician
+        rehearsal.play(CALL.format(first=first), "demonstration")
+        yield "An emergency call at night, rehearsed on a copy:"
+        yield ""
+        yield from lines(rehearsal.exchange.events, rehearsal.cast())

@@ -1,0 +1,191 @@
+"""The stand-in for Twilio: delivers calls to a door and asks it, signed, what to do next."""
+
+import secrets
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from console.phone.call import CallerCall
+from console.phone.clock import VirtualClock
+from console.phone.document import Document, NotTwiml, read_twiml
+from console.phone.door import Door, NoReply, Reply
+from console.phone.events import Event, Failed, Requested
+from console.phone.execution import HTTP_FAILURE, Fault
+from console.phone.signature import signature, without_fragment
+
+CALLBACK_WARNING = 15003  # Twilio: warning response to a callback
+MOST_REQUESTS_A_MOVE = 200
+
+
+class NeverSettles(Exception):
+    """The program asked for the next document again and again without anybody's doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What nobody could confirm about Twilio. A program should be right with either value.
+
+    declined_status, voicemail_status: DialCallStatus after a leg was answered and never bridged.
+    caller_gone_status: DialCallStatus after the caller hung up while phones rang.
+    action_after_caller_hangup: Dial's action is still asked, with CallStatus=completed.
+    sends_digits_when_empty: with actionOnEmptyResult, an empty Digits is sent rather than none.
+    keeps_keys: keys that a Gather did not take reach the next one rather than being lost.
+    callbacks_late: status callbacks come after the end of the call, last first.
+    """
+
+    declined_status: Literal["completed", "no-answer"] = "completed"
+    voicemail_status: Literal["completed", "no-answer"] = "completed"
+    caller_gone_status: Literal["canceled", "no-answer"] = "canceled"
+    action_after_caller_hangup: bool = True
+    sends_digits_when_empty: bool = True
+    keeps_keys: bool = True
+    callbacks_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it was sent. Its form may hold a PIN, so it is never shown."""
+
+    url: str
+    form: list[tuple[str, str]] = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+
+
+class Exchange:
+    """Twilio, as far as a call can tell. Single-threaded, deterministic but for identifiers and tokens.
+
+    `events` is everything that happened, in order.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        public_url: str,
+        account_sid: str,
+        auth_token: str,
+        clock: VirtualClock,
+        behaviour: Behaviour | None = None,
+        owned: Collection[str] = (),
+        on_event: Callable[[Event], None] | None = None,
+        hex32: Callable[[], str] = lambda: secrets.token_hex(16),
+    ) -> None:
+        """`owned`: numbers a Dial may show beside the call's own. `hex32` makes the ends of new SIDs.
+
+        ValueError without an auth token: an empty one would validate anybody.
+        """
+        if not auth_token:
+            raise ValueError("an auth token is needed to sign")
+        base = public_url.rstrip("/")
+        self.voice_url = f"{base}/voice"
+        self.fallback_url = f"{base}/voice/fallback"
+        self.status_url = f"{base}/voice/status"
+        self.account_sid = account_sid
+        self.api = f"https://api.twilio.com/2010-04-01/Accounts/{account_sid}"
+        self.clock = clock
+        self.behaviour = behaviour or Behaviour()
+        self.owned = frozenset(owned)
+        self.on_event = on_event
+        self.hex32 = hex32
+        self.events: list[Event] = []
+        self.calls: list[CallerCall] = []
+        self.last_request: Request | None = None
+        self._door = door
+        self._auth_token = auth_token
+        self._requests = 0
+
+    def ring(self, from_: str, to: str) -> CallerCall:
+        """Places a call; returns when it waits for somebody, or is over. Numbers as Twilio sends them."""
+        call = CallerCall(self, from_, to)
+        self.calls.append(call)
+        call.begin()
+        return call
+
+    def repeat_last(self) -> Reply:
+        """Sends the last request again, byte for byte, as a retry does. Nothing else changes.
+
+        Raises LookupError before the first request, NoReply when nobody answers.
+        """
+        if self.last_request is None:
+            raise LookupError("nothing was requested yet")
+        return self._deliver(self.last_request)
+
+    # For the lines of a call
+
+    def begin_move(self) -> None:
+        """Somebody did something: the count that finds endless loops starts again."""
+        self._requests = 0
+
+    def note(self, event: Event) -> None:
+        self.events.append(event)
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def parameters(self, sid: str, from_: str, to: str, direction: str) -> dict[str, str]:
+        """What Twilio sends about either party, the duplicates seen in practice included."""
+        form = {
+            "CallSid": sid,
+            "AccountSid": self.account_sid,
+            "ApiVersion": "2010-04-01",
+            "Direction": direction,
+        }
+        for names, number in ((("From", "Caller"), from_), (("To", "Called"), to)):
+            for name in names:
+                form[name] = number
+                form |= {f"{name}City": "", f"{name}State": "", f"{name}Zip": ""}
+                form[f"{name}Country"] = "IT" if number.startswith("+39") else ""
+        return form
+
+    def fetch(self, url: str, form: Mapping[str, str], *, whisper: bool = False) -> Document:
+        """Asks for the next document. Raises Fault when none can be had."""
+        self._requests += 1
+        if self._requests > MOST_REQUESTS_A_MOVE:
+            raise NeverSettles(f"{MOST_REQUESTS_A_MOVE} documents in a row, the last from {_path(url)}")
+        try:
+            reply = self._post(url, form)
+        except NoReply as failure:
+            raise Fault(failure.code, str(failure), url) from None
+        if not 200 <= reply.status < 300:
+            raise Fault(HTTP_FAILURE, f"{_path(url)} answered {reply.status}", url)
+        try:
+            return read_twiml(reply.body, reply.content_type, whisper=whisper)
+        except NotTwiml as error:
+            raise Fault(error.code, f"{_path(url)}: {error}", url) from error
+
+    def report(self, url: str, form: Mapping[str, str]) -> Failed | None:
+        """Tells `url` something. Its answer is not followed; a refusal is returned."""
+        try:
+            reply = self._post(url, form)
+        except NoReply as failure:
+            return Failed(self.clock.now(), CALLBACK_WARNING, str(failure))
+        if reply.status < 400:
+            return None
+        return Failed(self.clock.now(), CALLBACK_WARNING, f"{_path(url)} answered {reply.status}")
+
+    def _post(self, url: str, form: Mapping[str, str]) -> Reply:
+        address = without_fragment(url)
+        pairs = list(form.items())
+        headers = {
+            "X-Twilio-Signature": signature(self._auth_token, address, pairs),
+            "I-Twilio-Idempotency-Token": str(uuid.uuid4()),
+            "User-Agent": "TwilioProxy/1.1",
+            "Accept": "*/*",
+        }
+        self.last_request = Request(address, pairs, headers)
+        return self._deliver(self.last_request)
+
+    def _deliver(self, request: Request) -> Reply:
+        at = self.clock.now()
+        try:
+            reply = self._door.post(request.url, list(request.form), dict(request.headers))
+        except NoReply:
+            self.note(Requested(at, _path(request.url), 0))
+            raise
+        self.note(Requested(at, _path(request.url), reply.status))
+        return reply
+
+
+def _path(url: str) -> str:
+    return urlsplit(url).path

@@ -1,0 +1,248 @@
+"""The whole configuration: composed of each package's section, read once, then frozen."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from ivr.settings import LANGUAGES, HoursSettings, NumberSettings, PrivacySettings, UrgencySettings
+from oncall.phones import NumberRefused
+from oncall.settings import NoticeSettings, RingingSettings
+from pins.settings import HashCost, PinSettings
+from storage.settings import DatabaseSettings
+from webhooks.settings import TwilioSettings
+
+# Keys that hold secrets, and whether each is a list. All may stand in a file or in the environment.
+SECRETS = {
+    ("service", "keys"): True,
+    ("twilio", "auth_tokens"): True,
+    ("pins", "peppers"): True,
+    ("pins", "salt"): False,
+}
+
+
+class ConfigurationRefused(Exception):
+    """The configuration cannot be used. `mistakes` has one line each; no secret is among them."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("; ".join(mistakes))
+        self.mistakes = mistakes
+
+
+def _listen(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError("expected an address and port such as 127.0.0.1:8080")
+    return value
+
+
+class ServiceSettings(BaseModel):
+    """What callers hear first, where we are reached, where files go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=100)] = "Cloudfabric"
+    public_url: str = ""
+    listen: str = "127.0.0.1:8080"
+    state: Path = Path("state")
+    time_zone: str = "Europe/Rome"
+    languages: Annotated[list[str], Field(min_length=1)] = ["it"]
+    keys: list[SecretStr] = []
+    workers: Annotated[int, Field(ge=1, le=32)] = 2
+    threads: Annotated[int, Field(ge=1, le=64)] = 8
+
+    @field_validator("public_url")
+    @classmethod
+    def plain_address(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("expected an address such as https://ivr.example.net")
+        if parts.fragment or parts.path.rstrip("/"):
+            raise ValueError("expected an address without a path, such as https://ivr.example.net")
+        return value.rstrip("/")
+
+    @field_validator("listen")
+    @classmethod
+    def address_and_port(cls, value: str) -> str:
+        return _listen(value)
+
+    @field_validator("time_zone")
+    @classmethod
+    def known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("expected a time zone such as Europe/Rome") from None
+        return value
+
+    @field_validator("languages")
+    @classmethod
+    def spoken(cls, value: list[str]) -> list[str]:
+        if unknown := sorted(set(value) - set(LANGUAGES)):
+            raise ValueError(f"expected some of {', '.join(LANGUAGES)}; got {', '.join(unknown)}")
+        return value
+
+    @field_validator("keys")
+    @classmethod
+    def sealing_keys(cls, value: list[SecretStr]) -> list[SecretStr]:
+        from cryptography.fernet import Fernet
+
+        for key in value:
+            try:
+                Fernet(key.get_secret_value())
+            except ValueError:
+                raise ValueError(
+                    "expected keys of 32 bytes in URL-safe base64; `ivr init` makes one"
+                ) from None
+        return value
+
+
+class ConsoleSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    listen: str = "127.0.0.1:8081"
+
+    @field_validator("listen")
+    @classmethod
+    def address_and_port(cls, value: str) -> str:
+        return _listen(value)
+
+
+class RehearsalSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cost: HashCost = HashCost(memory_kib=64, passes=1)
+
+
+class Configuration(BaseModel):
+    """Everything in force. `folder` is where the file stands: relative paths start there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    service: ServiceSettings = ServiceSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    twilio: TwilioSettings = TwilioSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    hours: HoursSettings = HoursSettings()
+    number: Annotated[list[NumberSettings], Field(min_length=1)]
+    urgency: UrgencySettings
+    pins: PinSettings = PinSettings()
+    ringing: RingingSettings = RingingSettings()
+    notices: NoticeSettings = NoticeSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    rehearsal: RehearsalSettings = RehearsalSettings()
+    folder: Path = Field(default=Path(), exclude=True)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.service.time_zone)
+
+    @property
+    def our_numbers(self) -> list[str]:
+        return [number.number for number in self.number]
+
+    @model_validator(mode="after")
+    def numbers_agree(self) -> Self:
+        ours = self.our_numbers
+        wrong: list[str] = []
+        if len(set(ours)) != len(ours):
+            wrong.append("number: a number stands more than once")
+        for place, number in enumerate(self.number):
+            if number.language not in self.service.languages:
+                wrong.append(f"number.{place}.language: {number.language!r} is not among service.languages")
+            for phone in number.office:
+                if phone in ours:
+                    wrong.append(
+                        f"number.{place}.office: {phone} is one of our own numbers: that would go round"
+                    )
+                else:
+                    try:
+                        self.ringing.check_number(phone)
+                    except NumberRefused as error:
+                        wrong.append(f"number.{place}.office: {error}")
+        if self.ringing.caller_id != "called" and self.ringing.caller_id not in ours:
+            wrong.append('ringing.caller_id: expected "called" or one of our own numbers')
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    def missing_for_calls(self) -> list[str]:
+        """The settings without which no call can be served, by dotted path."""
+        needed = {
+            "service.public_url": self.service.public_url,
+            "service.keys": self.service.keys,
+            "twilio.account_sid": self.twilio.account_sid,
+            "twilio.auth_tokens": self.twilio.auth_tokens,
+            "pins.peppers": self.pins.peppers,
+            "pins.salt": self.pins.salt.get_secret_value(),
+        }
+        return [path for path, value in needed.items() if not value]
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
+    """Read a configuration file. Raises ConfigurationRefused with every mistake in it."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationRefused([f"{path} does not exist; `ivr init` writes one"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationRefused([f"{path} cannot be read: {type(error).__name__}"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationRefused([f"{path} is not TOML: {error}"]) from None
+    folder = path.resolve().parent
+    mistakes = _fetch_secrets(raw, folder, os.environ if environment is None else environment)
+    try:
+        configuration = Configuration.model_validate({**raw, "folder": folder})
+    except ValidationError as error:
+        mistakes += _readable(error)
+    if mistakes:
+        raise ConfigurationRefused(mistakes)
+    return configuration
+
+
+def _fetch_secrets(raw: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> list[str]:
+    """Put secrets from files and the environment in their places; the environment wins."""
+    mistakes: list[str] = []
+    for (section, key), several in SECRETS.items():
+        table = raw.setdefault(section, {})
+        if not isinstance(table, dict):
+            continue
+        found = environment.get(f"IVR_{section}_{key}".upper())
+        file = table.pop(f"{key}_file", None)
+        if found is None and file is not None:
+            try:
+                found = (folder / str(file)).read_text(encoding="ascii")
+            except (OSError, UnicodeDecodeError):
+                mistakes.append(f"{section}.{key}_file: expected a readable file, one secret a line")
+                continue
+        if found is not None:
+            words = found.replace(",", " ").split()
+            table[key] = words if several else "".join(words)
+    return mistakes
+
+
+def _readable(error: ValidationError) -> list[str]:
+    """Path and expectation of each mistake. Never the input: a missing field's is the whole table."""
+    lines: list[str] = []
+    for each in error.errors(include_url=False, include_input=False, include_context=False):
+        path = ".".join(str(part) for part in each["loc"])
+        text = each["msg"].removeprefix("Value error, ")
+        lines += [f"{path}: {line}" if path else line for line in text.splitlines()]
+    return lines

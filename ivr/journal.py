@@ -1,0 +1,310 @@
+"""What is remembered of calls: the rows a turn reads and writes, and what people ask afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ivr import answer as answers
+from ivr.tables import calls, leg_turns, legs, messages, turns
+from ivr.technician_flow import Leg
+from ivr.vocabulary import Call, Recording
+
+_CALL = TypeAdapter(Call)
+_LEG = TypeAdapter(Leg)
+
+
+# -- a caller's turns --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a call stands: `answer` is what this turn was answered, if it was."""
+
+    call: Call
+    turn: int
+    ended: bool
+    answer: str | None
+
+
+_GLANCE = (
+    select(calls.c.state, calls.c.turn, calls.c.ended_at, turns.c.answer)
+    .outerjoin(turns, (turns.c.sid == calls.c.sid) & (turns.c.turn == bindparam("asked")))
+    .where(calls.c.sid == bindparam("call"))
+)
+_LOCKED = select(calls.c.sid).where(calls.c.sid == bindparam("call")).with_for_update()
+_LAST = select(turns.c.answer).where(turns.c.sid == bindparam("call")).order_by(turns.c.turn.desc()).limit(1)
+_WRITE_TURN = insert(turns)
+_MOVE_ON = (
+    update(calls)
+    .where(calls.c.sid == bindparam("call"))
+    .values(
+        turn=bindparam("next_turn"),
+        step=bindparam("new_step"),
+        state=bindparam("new_state"),
+        outcome=bindparam("new_outcome"),
+        customer_id=bindparam("customer"),
+        urgency=bindparam("stated"),
+    )
+)
+_END = (
+    update(calls)
+    .where(calls.c.sid == bindparam("call"), calls.c.ended_at.is_(None))
+    .values(
+        ended_at=bindparam("ended"), outcome=func.coalesce(calls.c.outcome, bindparam("fallback_outcome"))
+    )
+)
+
+
+def glance(connection: Connection, sid: str, turn: int) -> Standing | None:
+    """Where the call stands and what turn `turn` was answered; None if we do not know the call."""
+    row = connection.execute(_GLANCE, {"call": sid, "asked": turn}).first()
+    return (
+        None
+        if row is None
+        else Standing(_CALL.validate_json(row.state), row.turn, row.ended_at is not None, row.answer)
+    )
+
+
+def lock(connection: Connection, sid: str) -> None:
+    """Keep other transactions from this call until ours ends. SQLite's writer is alone anyway."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(_LOCKED, {"call": sid})
+
+
+def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
+    """Write a new call's row, expecting `turn`. False if another request was quicker."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = dialect.insert(calls).on_conflict_do_nothing(index_elements=["sid"])
+    return (
+        connection.execute(
+            row,
+            {
+                "sid": call.sid,
+                "caller": call.caller,
+                "number": call.number,
+                "started_at": at,
+                "turn": turn,
+                "step": call.step.value,
+                "state": _CALL.dump_json(call).decode(),
+            },
+        ).rowcount
+        == 1
+    )
+
+
+def write_turn(
+    connection: Connection, at: datetime, asked_at: str, call: Call, turn: int, heard: str, answer: str
+) -> None:
+    """Store what was heard and answered at turn `turn`, and the call as it stands after it."""
+    connection.execute(
+        _WRITE_TURN,
+        {"sid": call.sid, "turn": turn, "at": at, "step": asked_at, "heard": heard, "answer": answer},
+    )
+    connection.execute(
+        _MOVE_ON,
+        {
+            "call": call.sid,
+            "next_turn": turn + 1,
+            "new_step": call.step.value,
+            "new_state": _CALL.dump_json(call).decode(),
+            "new_outcome": call.outcome.value if call.outcome else None,
+            "customer": call.customer.id if call.customer else None,
+            "stated": call.urgency,
+        },
+    )
+
+
+def last_answer(connection: Connection, sid: str) -> str | None:
+    """The latest answer that was given in this call."""
+    return connection.execute(_LAST, {"call": sid}).scalar()
+
+
+def end(connection: Connection, at: datetime, sid: str, outcome: str) -> bool:
+    """The network says the call is over. `outcome` is kept only if it had none. False if unknown,
+    or if the end was noted before.
+    """
+    return connection.execute(_END, {"call": sid, "ended": at, "fallback_outcome": outcome}).rowcount == 1
+
+
+# -- a technician's turns ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LegStanding:
+    leg: Leg
+    turn: int
+    answer: str | None
+
+
+_LEG_GLANCE = (
+    select(legs.c.state, legs.c.turn, leg_turns.c.answer)
+    .outerjoin(leg_turns, (leg_turns.c.sid == legs.c.sid) & (leg_turns.c.turn == bindparam("asked")))
+    .where(legs.c.sid == bindparam("leg"))
+)
+_LEG_TURN = insert(leg_turns)
+_LEG_MOVE_ON = (
+    update(legs)
+    .where(legs.c.sid == bindparam("leg"))
+    .values(turn=bindparam("next_turn"), state=bindparam("new_state"))
+)
+_LEG_END = (
+    update(legs)
+    .where(legs.c.sid == bindparam("leg"), legs.c.ended_at.is_(None))
+    .values(ended_at=bindparam("ended"))
+)
+
+
+def glance_leg(connection: Connection, sid: str, turn: int) -> LegStanding | None:
+    row = connection.execute(_LEG_GLANCE, {"leg": sid, "asked": turn}).first()
+    return None if row is None else LegStanding(_LEG.validate_json(row.state), row.turn, row.answer)
+
+
+def begin_leg(connection: Connection, at: datetime, leg: Leg) -> bool:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = dialect.insert(legs).on_conflict_do_nothing(index_elements=["sid"])
+    return (
+        connection.execute(
+            row,
+            {
+                "sid": leg.sid,
+                "call_sid": leg.parent_sid,
+                "attempt_id": leg.attempt_id,
+                "started_at": at,
+                "turn": 0,
+                "state": _LEG.dump_json(leg).decode(),
+            },
+        ).rowcount
+        == 1
+    )
+
+
+def write_leg_turn(
+    connection: Connection, at: datetime, leg: Leg, turn: int, heard: str, answer: str
+) -> None:
+    connection.execute(_LEG_TURN, {"sid": leg.sid, "turn": turn, "at": at, "heard": heard, "answer": answer})
+    connection.execute(
+        _LEG_MOVE_ON, {"leg": leg.sid, "next_turn": turn + 1, "new_state": _LEG.dump_json(leg).decode()}
+    )
+
+
+def end_leg(connection: Connection, at: datetime, sid: str) -> None:
+    connection.execute(_LEG_END, {"leg": sid, "ended": at})
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+def keep_message(
+    connection: Connection, at: datetime, call_sid: str, recording: Recording, status: str
+) -> None:
+    """Remember a recording once, however often and in whatever order it is announced."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = dialect.insert(messages)
+    # "announced" comes with the caller's turn; what the network says of the recording itself is newer.
+    changes = (
+        {} if status == "announced" else {"status": row.excluded.status, "seconds": row.excluded.seconds}
+    )
+    statement = (
+        row.on_conflict_do_update(index_elements=["recording_sid"], set_=changes)
+        if changes
+        else row.on_conflict_do_nothing(index_elements=["recording_sid"])
+    )
+    connection.execute(
+        statement,
+        {
+            "recording_sid": recording.sid,
+            "call_sid": call_sid,
+            "url": recording.url,
+            "seconds": recording.seconds,
+            "recorded_at": at,
+            "status": status,
+        },
+    )
+
+
+# -- reading afterwards --------------------------------------------------------------------------
+
+
+class UnknownCall(Exception):
+    def __init__(self, sid: str) -> None:
+        super().__init__(f"there is no call {sid!r}")
+
+
+@dataclass(frozen=True)
+class CallRecord:
+    sid: str
+    caller: str
+    number: str
+    started: datetime
+    ended: datetime | None
+    outcome: str | None
+    customer_id: int | None
+    urgency: str | None
+
+
+@dataclass(frozen=True)
+class TurnRecord:
+    """`party` is "caller" or the leg's own sid."""
+
+    at: datetime
+    party: str
+    step: str
+    heard: str
+    said: list[str]
+
+
+def recent(connection: Connection, *, limit: int = 50) -> list[CallRecord]:
+    """The latest calls, newest first."""
+    return [
+        _record(row)
+        for row in connection.execute(select(calls).order_by(calls.c.started_at.desc()).limit(limit))
+    ]
+
+
+def call(connection: Connection, sid: str) -> CallRecord:
+    """Raises UnknownCall."""
+    row = connection.execute(select(calls).where(calls.c.sid == sid)).first()
+    if row is None:
+        raise UnknownCall(sid)
+    return _record(row)
+
+
+def turns_of(connection: Connection, sid: str) -> list[TurnRecord]:
+    """Everything heard and said in the call, the technicians' legs included, in order of time."""
+    found = [
+        TurnRecord(row.at, "caller", row.step, row.heard, answers.from_json(row.answer).texts())
+        for row in connection.execute(select(turns).where(turns.c.sid == sid).order_by(turns.c.turn))
+    ]
+    for row in connection.execute(
+        select(leg_turns)
+        .join(legs, legs.c.sid == leg_turns.c.sid)
+        .where(legs.c.call_sid == sid)
+        .order_by(leg_turns.c.sid, leg_turns.c.turn)
+    ):
+        said = answers.from_json(row.answer).texts()
+        found.append(TurnRecord(row.at, row.sid, "technician", row.heard, said))
+    return sorted(found, key=lambda turn: turn.at)
+
+
+def messages_of(connection: Connection, sid: str) -> list[Recording]:
+    rows = connection.execute(select(messages).where(messages.c.call_sid == sid))
+    return [Recording(row.recording_sid, row.url, row.seconds) for row in rows]
+
+
+def _record(row: Row[Any]) -> CallRecord:
+    return CallRecord(
+        row.sid,
+        row.caller,
+        row.number,
+        row.started_at,
+        row.ended_at,
+        row.outcome,
+        row.customer_id,
+        row.urgency,
+    )

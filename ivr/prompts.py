@@ -1,0 +1,122 @@
+"""The prompt catalogues: sentences by name, one file a language, and how values are spoken in them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ivr.settings import UrgencySettings
+from ivr.vocabulary import Clock, Digits, Line, UrgencyMenu, UrgencyName, Value
+
+_PLACE = re.compile(r"\{([a-z]+)(?::([a-z]+))?\}")
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A text ready to be spoken, with the language's tag (it-IT) and voice."""
+
+    text: str
+    language: str
+    voice: str
+
+
+class Catalogue:
+    """The sentences of one language."""
+
+    def __init__(self, language: str, document: Mapping[str, Any]) -> None:
+        self.language = language
+        self.locale: str = document["locale"]
+        self.voice: str = document["voice"]
+        self.sentences: Mapping[str, str] = document["say"]
+        self.calendar: Mapping[str, Any] = document["calendar"]
+        self.clock: Mapping[str, Mapping[str, str]] = document["clock"]
+        self.menu: Mapping[str, str] = document["menu"]
+
+
+@cache
+def catalogue(language: str) -> Catalogue:
+    """The catalogue of `language` ("it"). Raises LookupError if the house does not speak it."""
+    file = resources.files("ivr") / "prompts" / f"{language}.toml"
+    if not file.is_file():
+        raise LookupError(f"no prompts in {language!r}")
+    return Catalogue(language, tomllib.loads(file.read_text(encoding="utf-8")))
+
+
+def spoken_languages() -> list[str]:
+    """The languages whose prompts are shipped."""
+    files = (resources.files("ivr") / "prompts").iterdir()
+    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+
+
+class Speaker:
+    """Turns lines of the flow into texts, in one language and zone."""
+
+    def __init__(self, company: str, zone: ZoneInfo, urgency: UrgencySettings) -> None:
+        self._company = company
+        self._zone = zone
+        self._urgency = urgency
+
+    def say(self, sentence: Line, language: str, at: datetime) -> Speech:
+        """The sentence as it is spoken at `at`. Raises LookupError for an unknown name or value."""
+        words = catalogue(language if language in spoken_languages() else "it")
+        values: dict[str, Value] = {"company": self._company, **dict(sentence.values)}
+        text = words.sentences[sentence.name]
+
+        def fill(place: re.Match[str]) -> str:
+            if place[1] == "write":
+                address = self._urgency.write_to
+                return words.sentences["write-to"].format(address=address) if address else ""
+            return self._spoken(values[place[1]], place[2] or "by", words, at)
+
+        return Speech(clean(_PLACE.sub(fill, text)), words.locale, words.voice)
+
+    def _spoken(self, value: Value, form: str, words: Catalogue, at: datetime) -> str:
+        match value:
+            case str():
+                return clean(value)
+            case Digits(text):
+                return " ".join(text)
+            case Clock(instant):
+                return self._clock(instant, form, words, at)
+            case UrgencyName(code):
+                level = self._urgency.by_code(code)
+                return level.spoken.get(words.language, code)
+            case UrgencyMenu():
+                return " ".join(
+                    words.menu["level"].format(
+                        menu=_capital(level.menu.get(words.language, level.menu["it"])), key=level.key
+                    )
+                    for level in self._urgency.offered()
+                )
+
+    def _clock(self, instant: datetime, form: str, words: Catalogue, at: datetime) -> str:
+        then, now = instant.astimezone(self._zone), at.astimezone(self._zone)
+        ahead = (then.date() - now.date()).days
+        kind = "today" if ahead == 0 else "tomorrow" if ahead == 1 else "this-week" if ahead < 7 else "later"
+        if then.hour == 1:
+            kind += "-one"
+        return words.clock[form][kind].format(
+            # Written 8:00, not 08:00: the voice then reads "otto", not "zero otto".
+            time=f"{then.hour}:{then.minute:02d}",
+            day=words.calendar["days"][then.weekday()],
+            date=then.day,
+            month=words.calendar["months"][then.month - 1],
+        )
+
+
+def clean(text: str) -> str:
+    """Without control characters and lone surrogates: neither XML nor a voice can carry them."""
+    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") else c for c in text)
+    return " ".join(kept.split())
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,398 @@
+"""Cases and the attempts to reach a technician. Verbs take a Connection, the actor and `at`.
+
+An accepted emergency is never dropped: the work that pursues a case is written with the case, and
+only two things cancel it: a technician connected to the caller, or a person who takes or closes the
+case by hand.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from oncall.tables import attempts, case_numbers, cases
+from storage import audit, due
+
+PURSUE = "case.pursue"
+# A spoken code names one case among those open, or closed less than this long ago.
+CODE_REST = timedelta(days=30)
+
+Result = Literal["accepted", "connected", "declined", "no-answer", "busy", "failed", "unconfirmed"]
+RESULT_OF_STATUS: Mapping[str, Result] = {
+    "busy": "busy",
+    "failed": "failed",
+    "no-answer": "no-answer",
+    "canceled": "no-answer",
+    # "completed" and "answered" say that something picked up; without his key it confirms nothing.
+    "completed": "unconfirmed",
+    "answered": "unconfirmed",
+}
+
+
+class CaseRefusal(Exception):
+    """What was asked of a case cannot be; nothing was changed. The text says why."""
+
+
+class UnknownCase(CaseRefusal):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no case {name!r}")
+
+
+class CaseClosed(CaseRefusal):
+    def __init__(self, number: str) -> None:
+        super().__init__(f"case {number} is closed")
+
+
+class NoFreeCode(CaseRefusal):
+    def __init__(self) -> None:
+        super().__init__("every spoken code is in use")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    id: int
+    technician: str
+    phone: str
+    rung: int
+    at: datetime
+    result: Result | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """`code` is spoken and reused after a while, `number` is permanent."""
+
+    id: int
+    number: str
+    code: str
+    call_sid: str
+    customer_id: int
+    rota: str
+    urgency: str
+    final_urgency: str | None
+    opened_at: datetime
+    due_at: datetime
+    connected_at: datetime | None
+    taken_at: datetime | None
+    taken_by: str | None
+    closed_at: datetime | None
+
+
+# -- opening -----------------------------------------------------------------------------------
+
+
+def next_number(connection: Connection, year: int) -> str:
+    """The next permanent number of `year`, such as 2026-00412. No gap unless rolled back."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = dialect.insert(case_numbers).values(year=year, last=1)
+    last = connection.execute(
+        row.on_conflict_do_update(index_elements=["year"], set_={"last": case_numbers.c.last + 1}).returning(
+            case_numbers.c.last
+        )
+    ).scalar_one()
+    return f"{year}-{last:05d}"
+
+
+_CODES_IN_USE = select(cases.c.code).where(
+    or_(cases.c.closed_at.is_(None), cases.c.closed_at > bindparam("rested"))
+)
+
+
+def free_code(connection: Connection, at: datetime, source: random.Random) -> str:
+    """Four digits that name no other case now, drawn at random so that nobody guesses the next.
+
+    Raises NoFreeCode if all ten thousand are in use.
+    """
+    in_use = set(connection.execute(_CODES_IN_USE, {"rested": at - CODE_REST}).scalars())
+    for _ in range(50):
+        code = f"{source.randrange(10_000):04d}"
+        if code not in in_use:
+            return code
+    free = [f"{n:04d}" for n in range(10_000) if f"{n:04d}" not in in_use]
+    if not free:
+        raise NoFreeCode
+    return source.choice(free)
+
+
+_OPEN = insert(cases)
+
+
+def open_case(
+    connection: Connection,
+    at: datetime,
+    *,
+    number: str,
+    code: str,
+    call_sid: str,
+    customer_id: int,
+    rota: str,
+    urgency: str,
+    due_at: datetime,
+    pursue_at: datetime,
+    billable: bool,
+) -> int:
+    """Open a case and, in the same transaction, write the work that pursues it. Returns its id."""
+    identity = connection.execute(
+        _OPEN,
+        {
+            "number": number,
+            "code": code,
+            "call_sid": call_sid,
+            "customer_id": customer_id,
+            "rota": rota,
+            "urgency": urgency,
+            "opened_at": at,
+            "due_at": due_at,
+            "billable": billable,
+        },
+    ).inserted_primary_key
+    assert identity is not None
+    due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
+    return int(identity[0])
+
+
+# -- ringing -----------------------------------------------------------------------------------
+
+_ATTEMPT = insert(attempts)
+_PICKED_UP = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.picked_up_at.is_(None))
+    .values(picked_up_at=bindparam("picked"))
+)
+_PRESSED = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None), attempts.c.pressed.is_(None))
+    .values(pressed=bindparam("key"), pressed_at=bindparam("key_at"))
+)
+_RESULT = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"))
+    .values(result=bindparam("outcome"), result_at=bindparam("ended"))
+)
+_ONE_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("attempt"))
+_CONNECTED = (
+    update(cases)
+    .where(cases.c.id == bindparam("case"), cases.c.connected_at.is_(None))
+    .values(connected_at=bindparam("connected"))
+)
+
+
+def begin_attempt(
+    connection: Connection, at: datetime, case_id: int, technician: str, phone: str, rung: int
+) -> int:
+    """Note that a technician's phone is rung now for the case; returns the attempt's id."""
+    identity = connection.execute(
+        _ATTEMPT,
+        {"case_id": case_id, "technician": technician, "phone": phone, "rung": rung, "asked_at": at},
+    ).inserted_primary_key
+    assert identity is not None
+    return int(identity[0])
+
+
+def picked_up(connection: Connection, at: datetime, attempt_id: int) -> bool:
+    """Somebody, or something, picked up. False if the attempt has ended: say goodbye."""
+    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
+    if row is None or row.result is not None:
+        return False
+    connection.execute(_PICKED_UP, {"attempt": attempt_id, "picked": at})
+    return True
+
+
+def press(
+    connection: Connection, at: datetime, attempt_id: int, key: Literal["accepted", "declined"]
+) -> bool:
+    """Record the technician's key. Only this makes an attempt accepted.
+
+    False if the attempt has ended or a key was recorded before: nothing changed, and he must not be
+    connected on the strength of this key.
+    """
+    return connection.execute(_PRESSED, {"attempt": attempt_id, "key": key, "key_at": at}).rowcount == 1
+
+
+def settle(
+    connection: Connection, at: datetime, attempt_id: int, status: str | None, *, bridged: bool
+) -> Result | None:
+    """End an attempt with its result; None if it does not exist. Settled before: that result stands.
+
+    `status` is what the telephone network reported, None if it reported nothing. `connected` needs
+    his recorded key and the bridge; then the case is connected and its pursuit cancelled.
+    """
+    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
+    if row is None:
+        return None
+    # An end-of-call callback that came first could not know of the bridge: that may still be learnt.
+    late_bridge = row.result == "accepted" and bridged
+    if row.result is not None and not late_bridge:
+        known: Result = row.result
+        return known
+    result = result_of(row.pressed, picked_up=row.picked_up_at is not None, status=status, bridged=bridged)
+    connection.execute(_RESULT, {"attempt": attempt_id, "outcome": result, "ended": at})
+    if result == "connected":
+        # The clock of the SLA stops when he took the call, not when the talk was over.
+        connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
+        number = connection.execute(select(cases.c.number).where(cases.c.id == row.case_id)).scalar_one()
+        due.cancel(connection, at, PURSUE, number, by=f"connected to {row.technician}")
+    return result
+
+
+def result_of(pressed: str | None, *, picked_up: bool, status: str | None, bridged: bool) -> Result:
+    """What became of an attempt. The network's word counts only where no key of his could be.
+
+    A voicemail picks up and "completes" without any key: that is `unconfirmed`.
+    """
+    if pressed == "accepted":
+        return "connected" if bridged else "accepted"
+    if pressed == "declined":
+        return "declined"
+    if picked_up:
+        return "unconfirmed"
+    return RESULT_OF_STATUS.get(status or "no-answer", "failed")
+
+
+def unsettled(connection: Connection, call_sid: str) -> list[int]:
+    """Attempts of the call's cases that have no result yet."""
+    return list(
+        connection.execute(
+            select(attempts.c.id)
+            .join(cases, cases.c.id == attempts.c.case_id)
+            .where(cases.c.call_sid == call_sid, attempts.c.result.is_(None))
+        ).scalars()
+    )
+
+
+# Twilio ends any call after four hours: an attempt older than that is only a lost callback.
+LONGEST_TALK = timedelta(hours=4)
+_ENGAGED = (
+    select(attempts.c.phone)
+    .join(cases, cases.c.id == attempts.c.case_id)
+    .where(
+        attempts.c.result.is_(None),
+        attempts.c.asked_at > bindparam("since"),
+        cases.c.call_sid != bindparam("call"),
+    )
+)
+
+
+def engaged(connection: Connection, at: datetime, call_sid: str) -> frozenset[str]:
+    """Phones that are ringing or talking now for a call other than `call_sid`."""
+    found = connection.execute(_ENGAGED, {"since": at - LONGEST_TALK, "call": call_sid})
+    return frozenset(found.scalars())
+
+
+# -- by hand -----------------------------------------------------------------------------------
+
+
+def take(connection: Connection, actor: str, at: datetime, case: Case, technician: str) -> None:
+    """A technician takes the case by hand: the SLA clock stops, pursuit is cancelled.
+
+    Raises CaseClosed. Taking it again, or from a colleague, is allowed and recorded.
+    """
+    if case.closed_at is not None:
+        raise CaseClosed(case.number)
+    connection.execute(
+        update(cases).where(cases.c.id == case.id).values(taken_at=case.taken_at or at, taken_by=technician)
+    )
+    due.cancel(connection, at, PURSUE, case.number, by=f"taken by {technician}")
+    audit.record(
+        connection, actor, at, "case.take", f"case:{case.number}", details={"technician": technician}
+    )
+
+
+def close(
+    connection: Connection,
+    actor: str,
+    at: datetime,
+    case: Case,
+    *,
+    outcome: str = "",
+    minutes: int | None = None,
+) -> None:
+    """Close the case; `minutes` were worked. Raises CaseClosed, or CaseRefusal for bad minutes."""
+    if case.closed_at is not None:
+        raise CaseClosed(case.number)
+    if minutes is not None and not 0 <= minutes <= 100_000:
+        raise CaseRefusal("minutes worked are counted from 0 up")
+    connection.execute(
+        update(cases)
+        .where(cases.c.id == case.id)
+        .values(
+            closed_at=at,
+            closed_by=actor,
+            outcome=outcome,
+            minutes=minutes,
+            final_urgency=case.final_urgency or case.urgency,
+        )
+    )
+    due.cancel(connection, at, PURSUE, case.number, by=f"closed by {actor}")
+    audit.record(
+        connection,
+        actor,
+        at,
+        "case.close",
+        f"case:{case.number}",
+        reason=outcome,
+        details={"minutes": minutes},
+    )
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def find(connection: Connection, name: str) -> Case:
+    """The case with this number (2026-00412) or spoken code; of several codes the latest.
+
+    Raises UnknownCase.
+    """
+    row = connection.execute(
+        select(cases)
+        .where(or_(cases.c.number == name, cases.c.code == name))
+        .order_by(cases.c.id.desc())
+        .limit(1)
+    ).first()
+    if row is None:
+        raise UnknownCase(name)
+    return _case(row)
+
+
+def of_call(connection: Connection, call_sid: str) -> Case | None:
+    """The latest case that this call opened."""
+    row = connection.execute(
+        select(cases).where(cases.c.call_sid == call_sid).order_by(cases.c.id.desc()).limit(1)
+    ).first()
+    return _case(row) if row else None
+
+
+def recent(connection: Connection, *, limit: int = 200) -> list[Case]:
+    """The latest cases, newest first."""
+    return [_case(row) for row in connection.execute(select(cases).order_by(cases.c.id.desc()).limit(limit))]
+
+
+def attempts_of(connection: Connection, case_id: int) -> list[Attempt]:
+    """In the order in which they were rung."""
+    rows = connection.execute(select(attempts).where(attempts.c.case_id == case_id).order_by(attempts.c.id))
+    return [Attempt(r.id, r.technician, r.phone, r.rung, r.asked_at, r.result) for r in rows]
+
+
+def _case(row: Row[Any]) -> Case:
+    return Case(
+        id=row.id,
+        number=row.number,
+        code=row.code,
+        call_sid=row.call_sid,
+        customer_id=row.customer_id,
+        rota=row.rota,
+        urgency=row.urgency,
+        final_urgency=row.final_urgency,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        connected_at=row.connected_at,
+        taken_at=row.taken_at,
+        taken_by=row.taken_by,
+        closed_at=row.closed_at,
+    )

@@ -1,0 +1,57 @@
+"""Which numbers may be dialled at all. Pure; asked when a number is saved and again when it is dialled.
+
+A premium number dialled by mistake or by fraud costs money, a short code may wake the wrong people:
+only ordinary mobile and fixed numbers of the allowed countries, and SIP addresses on an allowed
+domain, are ever dialled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+_ORDINARY = {
+    PhoneNumberType.FIXED_LINE,
+    PhoneNumberType.MOBILE,
+    PhoneNumberType.FIXED_LINE_OR_MOBILE,
+}
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SIP = re.compile(r"sip:[A-Za-z0-9._+-]{1,64}@([A-Za-z0-9.-]{1,253})")
+
+
+class NumberRefused(ValueError):
+    """This number must not be dialled; the text says why."""
+
+
+def check(target: str, countries: Collection[str], sip_domains: Collection[str] = ()) -> str:
+    """Return `target` if it may be dialled. Raises NumberRefused.
+
+    `countries` are ISO codes ("IT"). Numbers stand in E.164 form, without spaces or pauses.
+    """
+    if target.startswith("sip:"):
+        found = _SIP.fullmatch(target)
+        if not found:
+            raise NumberRefused(f"{target!r} is not an address in the form sip:name@domain")
+        if found[1].lower() not in {domain.lower() for domain in sip_domains}:
+            raise NumberRefused(f"{target!r}: the domain is not among the allowed SIP domains")
+        return target
+    if not _E164.fullmatch(target):
+        raise NumberRefused(f"{target!r} is not a telephone number in the form +390461123456")
+    try:
+        number = phonenumbers.parse(target, None)
+    except phonenumbers.NumberParseException:
+        raise NumberRefused(f"{target!r} is not a telephone number") from None
+    # The library repairs what it can (pauses, zeros): what it repaired is not what we would dial.
+    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != target:
+        raise NumberRefused(f"{target!r} is not a telephone number in the form +390461123456")
+    region = phonenumbers.region_code_for_number(number)
+    if region not in countries:
+        raise NumberRefused(f"{target!r} lies outside the allowed countries ({', '.join(sorted(countries))})")
+    if not phonenumbers.is_valid_number(number):
+        raise NumberRefused(f"{target!r} is not a number that can exist")
+    if phonenumbers.number_type(number) not in _ORDINARY:
+        raise NumberRefused(f"{target!r} is neither an ordinary mobile nor a fixed number")
+    return target

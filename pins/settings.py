@@ -1,0 +1,65 @@
+"""`[pins]`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+# OWASP's first choice for argon2id without special hardware: 19 MiB, two passes, one lane.
+DEFAULT_MEMORY_KIB = 19456
+DEFAULT_PASSES = 2
+
+
+class HashCost(BaseModel):
+    """Cost of one PIN check: memory in KiB and passes of argon2id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory_kib: Annotated[int, Field(ge=8, le=1_048_576)] = DEFAULT_MEMORY_KIB
+    passes: Annotated[int, Field(ge=1, le=20)] = DEFAULT_PASSES
+
+    def weaker_than_default(self) -> bool:
+        """Whether this may be used in tests and rehearsals only."""
+        return self.memory_kib < DEFAULT_MEMORY_KIB or self.passes < DEFAULT_PASSES
+
+
+class PinSettings(BaseModel):
+    """The keys of the PIN index, and how a caller is asked.
+
+    `peppers` are hex keys of 32 bytes, the oldest first; each later one wraps those before it, so
+    none may ever be dropped from the front. `salt` is the deployment's, 16 bytes in hex: losing
+    either makes every issued PIN unknown. Both may be missing until PINs are issued or checked.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    peppers: Annotated[list[SecretStr], Field(max_length=16)] = []
+    salt: SecretStr = SecretStr("")
+    cost: HashCost = HashCost()
+    # How many slow hashes run at once, and how many more are kept for callers known by number.
+    slots: Annotated[int, Field(ge=1, le=64)] = 2
+    slots_for_known: Annotated[int, Field(ge=1, le=64)] = 1
+
+    @field_validator("peppers")
+    @classmethod
+    def long_peppers(cls, value: list[SecretStr]) -> list[SecretStr]:
+        for secret in value:
+            _hex_of(secret, 32)
+        return value
+
+    @field_validator("salt")
+    @classmethod
+    def long_salt(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            _hex_of(value, 16)
+        return value
+
+
+def _hex_of(secret: SecretStr, length: int) -> None:
+    try:
+        raw = bytes.fromhex(secret.get_secret_value())
+    except ValueError:
+        raw = b""
+    if len(raw) != length or len(set(raw)) < length // 4:
+        raise ValueError(f"expected {length} random bytes in hexadecimal; `ivr init` makes them")

@@ -1,0 +1,139 @@
+"""Work that must happen later: one row, written in the same transaction as its cause.
+
+A worker claims due rows under a lease, acts after the claim is committed, then finishes or postpones
+them. A worker that dies leaves its lease to expire and the work to another; whoever acts must
+therefore be idempotent by the row's key.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+
+from storage.tables import due_work
+
+PENDING, DONE, CANCELLED = "pending", "done", "cancelled"
+
+_ADD = insert(due_work)
+_CANCEL = (
+    update(due_work)
+    .where(
+        due_work.c.kind == bindparam("of_kind"),
+        due_work.c.key == bindparam("of_key"),
+        due_work.c.state == PENDING,
+    )
+    .values(state=CANCELLED, ended_at=bindparam("ended"), ended_by=bindparam("by"), lease=None)
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One claimed row. `tries` counts this claim too, so the first is 1."""
+
+    id: int
+    kind: str
+    key: str
+    payload: dict[str, Any]
+    due_at: datetime
+    tries: int
+    lease: str
+
+
+def add(
+    connection: Connection, at: datetime, kind: str, key: str, due_at: datetime, payload: Mapping[str, Any]
+) -> None:
+    """Write work of `kind` about `key`, due at `due_at`."""
+    connection.execute(
+        _ADD,
+        {
+            "kind": kind,
+            "key": key,
+            "payload": dict(payload),
+            "due_at": due_at,
+            "created_at": at,
+            "tries": 0,
+            "state": PENDING,
+        },
+    )
+
+
+def cancel(connection: Connection, at: datetime, kind: str, key: str, by: str) -> int:
+    """Cancel the pending work of `kind` about `key`; `by` says who or what made it needless.
+
+    Returns how many rows were cancelled. Work that has ended stays as it ended.
+    """
+    return connection.execute(_CANCEL, {"of_kind": kind, "of_key": key, "ended": at, "by": by}).rowcount
+
+
+def claim(
+    connection: Connection, at: datetime, kinds: Collection[str], *, limit: int = 20, lease: timedelta
+) -> list[Work]:
+    """Take up to `limit` due rows of `kinds`, oldest first, for the length of `lease`.
+
+    Rows that another worker holds are passed over (SKIP LOCKED on PostgreSQL; on SQLite the writer's
+    transaction is alone). Needs a writing transaction; act only after it has committed.
+    """
+    found = connection.execute(
+        select(due_work.c.id)
+        .where(
+            due_work.c.state == PENDING,
+            due_work.c.due_at <= at,
+            due_work.c.kind.in_(kinds),
+            or_(due_work.c.leased_until.is_(None), due_work.c.leased_until <= at),
+        )
+        .order_by(due_work.c.due_at, due_work.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).scalars()
+    ids = list(found)
+    if not ids:
+        return []
+    token = secrets.token_hex(8)
+    connection.execute(
+        update(due_work)
+        .where(due_work.c.id.in_(ids))
+        .values(leased_until=at + lease, lease=token, tries=due_work.c.tries + 1)
+    )
+    rows = connection.execute(
+        select(due_work).where(due_work.c.id.in_(ids)).order_by(due_work.c.due_at, due_work.c.id)
+    )
+    return [Work(row.id, row.kind, row.key, dict(row.payload), row.due_at, row.tries, token) for row in rows]
+
+
+def finish(connection: Connection, at: datetime, work: Work) -> bool:
+    """Mark claimed work as done. False if the lease has passed to another worker meanwhile."""
+    return (
+        connection.execute(
+            update(due_work)
+            .where(due_work.c.id == work.id, due_work.c.lease == work.lease, due_work.c.state == PENDING)
+            .values(state=DONE, ended_at=at, ended_by="worker", leased_until=None, lease=None)
+        ).rowcount
+        == 1
+    )
+
+
+def postpone(connection: Connection, work: Work, due_at: datetime) -> bool:
+    """Give claimed work back, due again at `due_at`. False if it was cancelled or passed on meanwhile."""
+    return (
+        connection.execute(
+            update(due_work)
+            .where(due_work.c.id == work.id, due_work.c.lease == work.lease, due_work.c.state == PENDING)
+            .values(due_at=due_at, leased_until=None, lease=None)
+        ).rowcount
+        == 1
+    )
+
+
+def pending(connection: Connection, kind: str, key: str) -> bool:
+    """Whether work of `kind` about `key` still waits to be done."""
+    count = connection.execute(
+        select(func.count()).where(
+            due_work.c.kind == kind, due_work.c.key == key, due_work.c.state == PENDING
+        )
+    ).scalar_one()
+    return count > 0

@@ -1,0 +1,22 @@
+"""The addresses our answers name, below the public one."""
+
+from __future__ import annotations
+
+
+class PublicAddresses:
+    """Absolute addresses, so that no proxy's rewriting can change what Twilio signs.
+
+    `sealed` is the call's luggage; nothing else of a call ever stands in an address.
+    """
+
+    def __init__(self, public_url: str) -> None:
+        self._public = public_url.rstrip("/")
+
+    def turn(self, number: int, sealed: str) -> str:
+        return f"{self._public}/voice/turn/{number}?l={sealed}"
+
+    def technician(self, number: int, sealed: str) -> str:
+        return f"{self._public}/voice/technician/{number}?l={sealed}"
+
+    def recording(self, sealed: str) -> str:
+        return f"{self._public}/voice/recording?l={sealed}"

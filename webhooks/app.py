@@ -1,0 +1,62 @@
+"""The webhook application: Twilio's addresses and two for whoever watches over us. Nothing else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from webhooks.door import LARGEST_BODY, Believed, check
+from webhooks.technician import technician
+from webhooks.voice import voice
+
+log = logging.getLogger("ivr")
+
+
+def create_app(believed: Believed, ready: Callable[[], dict[str, str]]) -> Flask:
+    """`ready` returns what is wrong, by part; empty when a call can be served."""
+    app = Flask("webhooks", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
+    signed = Blueprint("signed", __name__)
+    signed.before_request(lambda: check(believed))
+    signed.register_blueprint(voice)
+    signed.register_blueprint(technician)
+    app.register_blueprint(signed)
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        wrong = ready()
+        text = "not ready" if wrong else "ready"
+        if wrong and _from_loopback():
+            text += "".join(f"\n{part}: {what}" for part, what in wrong.items())
+        return Response(text + "\n", status=503 if wrong else 200, mimetype="text/plain")
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        return Response(f"{error.name}\n", status=error.code, mimetype="text/plain")
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        # No traceback leaves the house. Twilio then asks /voice/fallback, which repeats what was said.
+        log.error("%s failed", request.path, exc_info=error)
+        return Response("Internal Server Error\n", status=500, mimetype="text/plain")
+
+    return app
+
+
+def _from_loopback() -> bool:
+    # A proxy on this machine is loopback too, so its header counts as "from elsewhere".
+    if request.headers.get("X-Forwarded-For") or request.headers.get("Forwarded"):
+        return False
+    try:
+        return ip_address(request.remote_addr or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,69 @@
+"""What every signed request passes before anything else: size, form, signature, parameters, clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from flask import g, request
+from werkzeug.exceptions import BadRequest, Forbidden, UnsupportedMediaType
+
+from ivr.desk import Desk
+from ivr.luggage import Seal
+from webhooks.parameters import Parameters
+from webhooks.signature import HEADER, SignatureCheck
+
+LARGEST_BODY = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Believed:
+    """What requests are checked against, and who serves them. One for the application."""
+
+    signature: SignatureCheck
+    account_sid: str
+    numbers: frozenset[str]
+    desk: Desk
+    seal: Seal
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Door:
+    """One believed request: its parameters, and the instant it came, read once."""
+
+    parameters: Parameters
+    at: datetime
+    numbers: frozenset[str]
+    desk: Desk
+    seal: Seal
+
+
+def here() -> Door:
+    """The door this request came through."""
+    return cast(Door, g.door)
+
+
+def check(believed: Believed) -> None:
+    """Believe the current request or refuse it: 413, 415, 403 or 400, in this order.
+
+    An unsigned request learns nothing from the answer but that it was not signed.
+    """
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise UnsupportedMediaType
+    form = request.form  # raises 413 beyond LARGEST_BODY, also when the length is not announced
+    if len(form) > 1000:
+        raise BadRequest
+    query = request.query_string.decode("ascii", "replace")
+    signature = request.headers.get(HEADER)
+    if not believed.signature.holds(request.path, query, form, signature):
+        raise Forbidden
+    g.door = Door(
+        Parameters(form, believed.account_sid),
+        believed.clock(),
+        believed.numbers,
+        believed.desk,
+        believed.seal,
+    )

@@ -1,0 +1,100 @@
+"""A request's parameters, checked: what may be read of them, and what makes us refuse the request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import BadRequest, Forbidden
+
+from ivr.vocabulary import Recording
+
+CALL_SID = re.compile(r"CA[0-9a-f]{32}")
+RECORDING_SID = re.compile(r"RE[0-9a-f]{32}")
+# Twilio's final values of CallStatus.
+FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+MOST_PARAMETERS = 100
+# Absent at times, and dangerous if they could be hidden: see `refuse_moved_borders`.
+OPTIONAL_NAMES = ("Digits", "DialCallStatus", "DialBridged", "ParentCallSid", "RecordingUrl", "RecordingSid")
+
+
+class Parameters:
+    """The form of one signed request. Raises BadRequest or Forbidden for what is not Twilio's way."""
+
+    def __init__(self, form: MultiDict[str, str], account_sid: str) -> None:
+        if len(list(form.items(multi=True))) > MOST_PARAMETERS:
+            raise BadRequest("too many parameters")
+        for name, values in form.lists():
+            if len(values) > 1:
+                raise BadRequest(f"{name} stands more than once")
+        self._form = form
+        if form.get("AccountSid") != account_sid:
+            raise Forbidden
+        self.call_sid = form.get("CallSid", "")
+        if not CALL_SID.fullmatch(self.call_sid):
+            raise BadRequest("CallSid")
+        self._refuse_moved_borders()
+
+    def _refuse_moved_borders(self) -> None:
+        """The signature covers names and values run together, so `Digits=1` and `Digit=s1` share one.
+        A name we would read that is missing, but stands across the border of another pair or inside
+        its value, was hidden there.
+        """
+        for name in OPTIONAL_NAMES:
+            if name in self._form:
+                continue
+            if any(name in key + value for key, value in self._form.items()):
+                raise BadRequest(f"{name} is hidden in another parameter")
+
+    @property
+    def parent_sid(self) -> str | None:
+        """The caller's call, when this is a technician's leg."""
+        return self._form.get("ParentCallSid")
+
+    @property
+    def is_leg(self) -> bool:
+        return "ParentCallSid" in self._form or self._form.get("Direction", "").startswith("outbound")
+
+    @property
+    def caller(self) -> str:
+        """As it came, shortened; empty when missing. Withheld numbers come as some word or other."""
+        return "".join(c for c in self._form.get("From", "") if c.isprintable())[:100]
+
+    def number(self, ours: Collection[str]) -> str:
+        """Which of our numbers was called. Raises Forbidden for a foreign one."""
+        called = self._form.get("To", "")
+        if called not in ours:
+            raise Forbidden
+        return called
+
+    @property
+    def gone(self) -> bool:
+        return self._form.get("CallStatus") in FINAL
+
+    @property
+    def digits(self) -> str | None:
+        """The keys as they came; what they mean, and whether they are digits at all, is for the desk."""
+        return self._form.get("Digits")
+
+    @property
+    def dial_status(self) -> str | None:
+        return self._form.get("DialCallStatus")
+
+    @property
+    def bridged(self) -> bool:
+        return self._form.get("DialBridged", "").lower() == "true"
+
+    @property
+    def recording_status(self) -> str:
+        return "".join(c for c in self._form.get("RecordingStatus", "") if c.isalpha() or c == "-")[:20]
+
+    def recording(self) -> Recording | None:
+        """The recording this request announces, if it does."""
+        url = self._form.get("RecordingUrl", "")
+        # Older requests name the recording in its address alone.
+        sid = self._form.get("RecordingSid") or url.rsplit("/", 1)[-1].split(".", 1)[0]
+        if not RECORDING_SID.fullmatch(sid) or not url.startswith("https://") or len(url) > 500:
+            return None
+        seconds = self._form.get("RecordingDuration", "")
+        return Recording(sid, url, min(int(seconds), 86_400) if re.fullmatch("[0-9]{1,6}", seconds) else 0)

@@ -1,0 +1,57 @@
+"""The addresses of a technician's leg. Whatever is unknown, stale, refused or failing here gets
+`<Hangup/>`: a document that merely ends would connect him to the caller.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest, HTTPException
+
+from ivr.luggage import LuggageRefused
+from ivr.vocabulary import LegReceived
+from webhooks import twiml
+from webhooks.door import here
+
+technician = Blueprint("technician", __name__)
+log = logging.getLogger("ivr")
+
+
+@technician.post("/voice/technician/<int(max=99):number>")
+def turn(number: int) -> Response:
+    """Turn 0 is the whisper, asked when his phone was picked up."""
+    door = here()
+    try:
+        luggage = door.seal.open(request.args.get("l", ""))
+        got = LegReceived(
+            sid=door.parameters.call_sid,
+            parent_sid=luggage["call"],
+            attempt=luggage["attempt"],
+            turn=number,
+            digits=door.parameters.digits,
+        )
+    except (LuggageRefused, KeyError):
+        return _hang_up()
+    if door.parameters.parent_sid not in (None, got.parent_sid):
+        return _hang_up()
+    if door.parameters.gone:
+        door.desk.technician_gone(got.sid, door.at)
+        return _hang_up()
+    return _xml(twiml.for_technician(door.desk.answer_technician(got, door.at)))
+
+
+@technician.errorhandler(Exception)
+def failing(error: Exception) -> Response | HTTPException:
+    if isinstance(error, HTTPException) and not isinstance(error, BadRequest):
+        return error  # not believed at all: 403, 413, 415
+    log.error("a technician's leg failed and was hung up", exc_info=error)
+    return _hang_up()
+
+
+def _hang_up() -> Response:
+    return _xml(twiml.HANG_UP_DOCUMENT)
+
+
+def _xml(document: str) -> Response:
+    return Response(document, content_type=twiml.CONTENT_TYPE)
