@@ -42,7 +42,7 @@ class Seal:
 
 def of_call(call: Call) -> dict[str, Any]:
     """A call's luggage: its step, and what was promised."""
-    contents: dict[str, Any] = {"call": call.sid, "s": call.step.value, "l": call.language}
+    contents: dict[str, Any] = {"s": call.step.value, "l": call.language}
     if call.customer:
         contents["c"] = call.customer.id
     if call.case:

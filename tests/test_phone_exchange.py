@@ -155,6 +155,48 @@ def test_a_key_stops_the_prompt() -> None:
     assert kinds(call, Pressed)[0].stopped_prompt
 
 
+TWO_PROMPTS = (
+    '<Gather action="/{}" numDigits="1"><Say>Buonasera, qui è il servizio di emergenza</Say>'
+    "<Say>Digiti il PIN, poi cancelletto</Say></Gather>"
+)
+
+
+@pytest.mark.parametrize(
+    ("after", "heard"),
+    [
+        pytest.param(0, [], id="at once"),
+        pytest.param(1, ["Buonasera, qui …"], id="in the first sentence"),
+        pytest.param(3.2, ["Buonasera, qui è il servizio di emergenza"], id="as the second begins"),
+        pytest.param(
+            4, ["Buonasera, qui è il servizio di emergenza", "Digiti il PIN, …"], id="in the second"
+        ),
+    ],
+)
+def test_what_a_key_cut_off_was_not_heard(after: float, heard: list[str]) -> None:
+    _, call = telephone({"/voice": TWO_PROMPTS.format("next"), "/next": "<Say>Grazie</Say>"})
+    call.press("1", after=after)
+    assert call.heard() == [*heard, "Grazie"]
+    times = [event.at for event in call.exchange.events]
+    assert times == sorted(times)
+
+
+def test_what_a_left_over_key_cut_off_was_not_heard() -> None:
+    pages = {"/voice": TWO_PROMPTS.format("next"), "/next": TWO_PROMPTS.format("last")}
+    _, call = telephone(pages | {"/last": "<Say>Grazie</Say>"})
+    call.press("12")
+    assert call.heard()[2:] == ["Grazie"]
+    times = [event.at for event in call.exchange.events]
+    assert times == sorted(times)
+
+
+def test_a_caller_who_hangs_up_has_heard_a_second_of_it() -> None:
+    _, call = telephone({"/voice": TWO_PROMPTS.format("next")})
+    assert call.heard() == ["Buonasera, qui è il servizio di emergenza", "Digiti il PIN, poi cancelletto"]
+    call.hang_up()
+    assert call.heard() == ["Buonasera, qui …"]
+    assert passed(call) == 1
+
+
 @pytest.mark.parametrize(("keeps", "asked"), [(True, True), (False, False)])
 def test_a_lone_finish_key_after_the_full_number_of_digits_reaches_the_next_gather(
     keeps: bool, asked: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from webhooks.parameters import Parameters
 from webhooks.signature import HEADER, SignatureCheck
 
 LARGEST_BODY = 64 * 1024
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::([0-9]{1,6}))?")
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,14 @@ def here() -> Door:
 
 
 def check(believed: Believed) -> None:
-    """Believe the current request or refuse it: 413, 415, 403 or 400, in this order.
+    """Believe the current request or refuse it: 415, 413, 403 or 400.
 
     An unsigned request learns nothing from the answer but that it was not signed.
     """
+    # Never used to build an address; but what is no host at all was not sent by Twilio.
+    host = _HOST.fullmatch(request.headers.get("Host", ""))
+    if host is None or int(host[1] or 0) > 65535:
+        raise BadRequest
     if request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType
     form = request.form  # raises 413 beyond LARGEST_BODY, also when the length is not announced

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from console.phone.dialling import Dialling, Leg
 from console.phone.document import Document, Verb
 from console.phone.events import CALLER, Called, Event, Failed, Heard, HungUp, Recorded
-from console.phone.execution import Execution, Fault, OutOfTurn
+from console.phone.execution import SECONDS_TO_REACT, Execution, Fault, OutOfTurn
 
 if TYPE_CHECKING:
     from console.phone.exchange import Exchange
@@ -110,10 +110,15 @@ class CallerCall(Execution):
             self.go_on()
 
     def hang_up(self) -> None:
-        """The caller hangs up, at whatever moment. Raises OutOfTurn after the end."""
+        """The caller hangs up, at whatever moment; a second into what either side is being told.
+
+        Raises OutOfTurn after the end.
+        """
         if self._ended:
             raise OutOfTurn("the call is over")
         self.exchange.begin_move()
+        if self.state in ("gathering", "whispering"):
+            self.exchange.clock.forward(seconds=SECONDS_TO_REACT)
         if self._recording is not None:
             self._recorded(self._recording, 0, "hang up")
         self._caller_left()
@@ -153,6 +158,11 @@ class CallerCall(Execution):
     def note(self, event: Event) -> None:
         self.events.append(event)
         self.exchange.note(event)
+
+    def correct(self, noted: Heard, instead: Heard | None) -> None:
+        for events in (self.events, self.exchange.events):
+            place = next(i for i in reversed(range(len(events))) if events[i] is noted)
+            events[place : place + 1] = [instead] if instead else []
 
     # Inside
 
@@ -247,6 +257,7 @@ class CallerCall(Execution):
             self.callback(urljoin(base, verb.get("recordingStatusCallback")), form)
 
     def _caller_left(self) -> None:
+        self._stop_prompt()
         self.note(HungUp(self.exchange.clock.now(), CALLER, CALLER))
         self._gathering = None
         self._todo.clear()

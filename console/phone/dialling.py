@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urljoin
 
 from console.phone.document import Document, Verb
-from console.phone.events import CALLER, Answered, Bridged, Event, Failed, HungUp, Missed, Rang
-from console.phone.execution import HTTP_FAILURE, Execution, Fault, OutOfTurn
+from console.phone.events import CALLER, Answered, Bridged, Event, Failed, Heard, HungUp, Missed, Rang
+from console.phone.execution import HTTP_FAILURE, SECONDS_TO_REACT, Execution, Fault, OutOfTurn
 
 if TYPE_CHECKING:
     from console.phone.call import CallerCall
@@ -90,8 +90,10 @@ class Leg(Execution):
         self._go_on()
 
     def hang_up(self) -> None:
-        """Ends the leg, in the whisper or in the talk."""
+        """Ends the leg, a second into the whisper or in the talk."""
         self._must_be("whispering", "bridged")
+        if self._state == "whispering":
+            self.exchange.clock.forward(seconds=SECONDS_TO_REACT)
         self._hang_up(by=self.phone)
         self._go_on()
 
@@ -135,6 +137,7 @@ class Leg(Execution):
 
     def drop(self, *, by: str) -> None:
         """Ends an answered leg without telling the Dial."""
+        self._stop_prompt()
         self.note(HungUp(self.exchange.clock.now(), self.phone, by))
         self._end("completed")
 
@@ -160,6 +163,9 @@ class Leg(Execution):
 
     def note(self, event: Event) -> None:
         self._dialling.call.note(event)
+
+    def correct(self, noted: Heard, instead: Heard | None) -> None:
+        self._dialling.call.correct(noted, instead)
 
     # Inside
 

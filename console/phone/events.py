@@ -35,7 +35,11 @@ class Requested(Event):
 
 @dataclass(frozen=True, slots=True)
 class Heard(Event):
-    """Something was begun to be said. Of a recording, `text` is its address in brackets."""
+    """Something was said. Of a recording, `text` is its address in brackets.
+
+    It is noted as it begins. If a key or a hang-up cuts it off, the event is replaced by one whose text
+    ends with " …", or removed if not one word was heard.
+    """
 
     party: str
     text: str

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -45,6 +45,8 @@ class Gathering:
     verb: Verb
     began: datetime
     prompt_ends: datetime
+    # What the prompt says, each with the instant at which it has been said.
+    prompt: list[tuple[Heard, datetime]]
     digits: str = field(default="", repr=False)
 
     @property
@@ -74,6 +76,10 @@ class Execution:
         raise NotImplementedError
 
     def note(self, event: Event) -> None:
+        raise NotImplementedError
+
+    def correct(self, noted: Heard, instead: Heard | None) -> None:
+        """What was noted as it began was cut off: `instead` is what was really heard; None, nothing."""
         raise NotImplementedError
 
     def _document(self, url: str, parameters: Mapping[str, str]) -> Document:
@@ -118,6 +124,7 @@ class Execution:
             clock.reach(gathering.prompt_ends + timedelta(seconds=min(SECONDS_TO_REACT, spare / 2)))
         else:
             clock.reach(min(gathering.began + timedelta(seconds=after), gathering.times_out))
+        self._stop_prompt()
         self._note_keys(keys, label, stopped_prompt=clock.now() < gathering.prompt_ends)
         self._key_in(keys)
         self._run()
@@ -188,7 +195,10 @@ class Execution:
             return
         match verb.name:
             case "Say" | "Play" | "Pause":
-                self.exchange.clock.forward(seconds=self._speak(verb, self.exchange.clock.now()))
+                at = self.exchange.clock.now()
+                if heard := self._heard(verb, at):
+                    self.note(heard)
+                self.exchange.clock.forward(seconds=self._length(verb))
             case "Gather":
                 self._gather(verb)
             case "Redirect":
@@ -197,28 +207,52 @@ class Execution:
             case _:
                 self._execute_more(verb)
 
-    def _speak(self, verb: Verb, at: datetime) -> float:
-        """Notes what is heard from `at` on; returns its length in seconds."""
-        times = int(verb.get("loop", "1")) or FOR_EVER
+    def _heard(self, verb: Verb, at: datetime) -> Heard | None:
+        """What the party hears of a verb that begins at `at`; None for a pause."""
         match verb.name:
             case "Say":
                 language = verb.get("language", "en-US")
-                self.note(Heard(at, self.party, verb.text, language, verb.get("voice", "man")))
+                return Heard(at, self.party, verb.text, language, verb.get("voice", "man"))
+            case "Play":
+                return Heard(at, self.party, f"[{verb.text or 'tones'}]", "", "")
+            case _:
+                return None
+
+    def _length(self, verb: Verb) -> float:
+        """Seconds it takes to say, to play, or to pause."""
+        times = int(verb.get("loop", "1")) or FOR_EVER
+        match verb.name:
+            case "Say":
                 return times * len(verb.text) / CHARACTERS_A_SECOND
             case "Play":
-                self.note(Heard(at, self.party, f"[{verb.text or 'tones'}]", "", ""))
                 return times * SECONDS_A_RECORDING
             case _:
                 return float(verb.get("length", "1"))  # Twilio: Pause, length, default 1 s
 
     def _gather(self, verb: Verb) -> None:
         began = ends = self.exchange.clock.now()
+        prompt: list[tuple[Heard, datetime]] = []
         for child in verb.children:
-            ends += timedelta(seconds=self._speak(child, ends))
-        self._gathering = Gathering(verb, began, ends)
+            heard = self._heard(child, ends)
+            ends += timedelta(seconds=self._length(child))
+            if heard:
+                prompt.append((heard, ends))
+                self.note(heard)
+        self._gathering = Gathering(verb, began, ends, prompt)
         if self._kept:
             kept, self._kept = self._kept, ""
+            self._stop_prompt()
             self._key_in(kept)
+
+    def _stop_prompt(self) -> None:
+        """Whatever the prompt would still have said from now on is not heard."""
+        if self._gathering is None:
+            return
+        now = self.exchange.clock.now()
+        for heard, ends in self._gathering.prompt:
+            if now < ends:
+                self.correct(heard, _until(now, heard))
+        self._gathering.prompt = [(heard, ends) for heard, ends in self._gathering.prompt if ends <= now]
 
     def _key_in(self, keys: str) -> None:
         gathering = self._gathering
@@ -246,3 +280,15 @@ class Execution:
             empty = {"Digits": ""} if self.exchange.behaviour.sends_digits_when_empty else {}
             self._load(verb.get("action"), empty)
         # Twilio: without input the call falls through to the next verb.
+
+
+def _until(now: datetime, heard: Heard) -> Heard | None:
+    """As much of `heard` as was said by `now`, in whole words; None if that is not even one."""
+    characters = int((now - heard.at).total_seconds() * CHARACTERS_A_SECOND)
+    if heard.text.startswith("["):  # a recording: it has no words to count
+        words = heard.text if characters > 0 else ""
+    elif characters >= len(heard.text):  # said once at least, and cut as it was repeated
+        words = heard.text
+    else:
+        words = heard.text[: max(characters, 0) + 1].rpartition(" ")[0]
+    return replace(heard, text=f"{words} …") if words else None

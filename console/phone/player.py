@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from itertools import takewhile
 
 from console.phone.call import CallerCall
 from console.phone.callfile import (
@@ -170,8 +171,16 @@ class _Player:
             case ClockStands() | TimePasses():
                 self._move_clock(line)
             case _:
-                self.since, self.matched = len(self.exchange.events), {}
+                before = len(self.exchange.events) - self._trailing_words()
                 self._act(line)
+                self.since, self.matched = before + self._words_from(before), {}
+
+    def _trailing_words(self) -> int:
+        """How many events at the end are words: an act may yet cut them off."""
+        return sum(1 for _ in takewhile(_is_heard, reversed(self.exchange.events)))
+
+    def _words_from(self, place: int) -> int:
+        return sum(1 for _ in takewhile(_is_heard, self.exchange.events[place:]))
 
     def _act(self, line: Line) -> None:
         match line:
@@ -329,6 +338,10 @@ def _found(names: Mapping[str, str], name: str, kind: str) -> str:
         return names[name]
     except KeyError:
         raise LookupError(f"the cast has no {kind} called {name}") from None
+
+
+def _is_heard(event: Event) -> bool:
+    return isinstance(event, Heard)
 
 
 def _made_up(length: int, taken: set[str]) -> Iterator[str]:

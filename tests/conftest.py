@@ -1,0 +1,72 @@
+"""What several test modules share: the house with its cast on stage, ready to be phoned."""
+
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+
+import pytest
+
+from console import cast
+from console.commands.phone import shipped
+from console.house import pin_index
+from console.phone import Behaviour
+from console.rehearsal import ACTOR, Rehearsal
+from console.settings import Configuration
+from pins import registry
+
+# Before every conversation and after the rota's beginning: a `.call` file moves the clock from here.
+STAGE_IS_SET = datetime(2026, 1, 6, 12, 0, tzinfo=UTC)
+
+
+def on_stage(
+    configuration: Configuration | None = None,
+    at: datetime = STAGE_IS_SET,
+    *,
+    seed: int = 1,
+    behaviour: Behaviour | None = None,
+) -> Rehearsal:
+    """A rehearsal with the cast, a PIN for each customer, and two more of ACME's that open nothing.
+
+    `acme-revoked` is revoked, `acme-expired` was good until 1 March 2026. Close it, or use `with`.
+    """
+    rehearsal = Rehearsal(
+        configuration or shipped(), at, source=random.Random(seed), behaviour=behaviour or Behaviour()
+    )
+    cast.enter(rehearsal.house, ACTOR, at)
+    for code, *_ in cast.CUSTOMERS:
+        rehearsal.issue(code)
+    issue(rehearsal, "acme-expired", "ACME", expires=date(2026, 3, 1))
+    revoked = issue(rehearsal, "acme-revoked", "ACME")
+    with rehearsal.house.database.write() as connection:
+        registry.revoke(connection, ACTOR, at, revoked, "lost")
+    return rehearsal
+
+
+def issue(rehearsal: Rehearsal, name: str, code: str, *, expires: date | None = None) -> int:
+    """Issue one more PIN of the customer `code`; `.call` files call it `name`. Returns its id."""
+    new = registry.draw(pin_index(rehearsal.configuration), 8)
+    with rehearsal.house.database.write() as connection:
+        pin_id = registry.issue(connection, ACTOR, rehearsal.clock.now(), code, new, expires=expires)
+    rehearsal.pins[name] = new.pin
+    rehearsal.pin_ids[name] = pin_id
+    return pin_id
+
+
+@pytest.fixture(scope="session")
+def shipped_configuration() -> Configuration:
+    """The configuration as it is shipped, read once."""
+    return shipped()
+
+
+@pytest.fixture
+def stage(shipped_configuration: Configuration) -> Iterator[Callable[..., Rehearsal]]:
+    """`stage(at, …)`: a rehearsal with the cast on stage; closed after the test."""
+    opened: list[Rehearsal] = []
+
+    def open_stage(configuration: Configuration | None = None, **more: object) -> Rehearsal:
+        opened.append(on_stage(configuration or shipped_configuration, **more))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield open_stage
+    for rehearsal in opened:
+        rehearsal.close()

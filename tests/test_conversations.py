@@ -1,0 +1,277 @@
+"""Every `tests/calls/*.call` is a test: the conversation is played against the house as it is shipped,
+once on the telephone network as it probably is, once on the least convenient one.
+
+A file may say, in comments of its first lines, what is different from that:
+
+    # with: the office's phones ring together      a name of VARIANTS
+    # assumes: keys are kept                       a name of ASSUMPTIONS
+
+Besides what the files ask: nothing is logged as an error unless the file says `* an error is logged`;
+no PIN is found anywhere afterwards; a case that nobody took is pursued, any other is not; no attempt
+of an ended call is left without a result.
+"""
+
+import base64
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from werkzeug.wrappers import Request
+
+from console.phone import Behaviour, lines, parse
+from console.phone.callfile import Comment
+from console.rehearsal import ACTOR, Rehearsal
+from console.settings import Configuration
+from ivr import journal
+from ivr.settings import SpecialDay
+from ivr.tables import calls
+from oncall import cases, roster, rota_file
+from oncall.tables import attempts, cases as case_rows, rota_versions
+from storage.tables import due_work
+
+FILES = sorted((Path(__file__).parent / "calls").glob("*.call"))
+
+DOCUMENTED = Behaviour()
+# Everything that nobody could confirm, the other way round.
+INCONVENIENT = Behaviour(
+    declined_status="no-answer",
+    voicemail_status="no-answer",
+    caller_gone_status="no-answer",
+    action_after_caller_hangup=False,
+    sends_digits_when_empty=False,
+    keeps_keys=False,
+    callbacks_late=True,
+)
+ASSUMPTIONS: dict[str, dict[str, Any]] = {
+    "keys are kept": {"keeps_keys": True},
+    "Dial reports after the caller hung up": {"action_after_caller_hangup": True},
+    "nothing is reported after the caller hung up": {"action_after_caller_hangup": False},
+}
+
+
+# -- other configurations ----------------------------------------------------------------------
+
+
+def changed(section: str, **values: Any) -> Callable[[Configuration], Configuration]:
+    """A change of some keys of one section."""
+
+    def change(configuration: Configuration) -> Configuration:
+        new = getattr(configuration, section).model_copy(update=values)
+        return configuration.model_copy(update={section: new})
+
+    return change
+
+
+def numbers(**values: Any) -> Callable[[Configuration], Configuration]:
+    """A change of some keys of every number of ours."""
+
+    def change(configuration: Configuration) -> Configuration:
+        new = [number.model_copy(update=values) for number in configuration.number]
+        return configuration.model_copy(update={"number": new})
+
+    return change
+
+
+VARIANTS: dict[str, Callable[[Configuration], Configuration]] = {
+    "the office closes at noon on 24 December": changed(
+        "hours", special_day=[SpecialDay(date=date(2026, 12, 24), open=["08:00-12:00"])]
+    ),
+    "the office is open on Saturday 14 March": changed(
+        "hours", special_day=[SpecialDay(date=date(2026, 3, 14), open=["09:00-12:00"])]
+    ),
+    "the office's phones ring together": lambda configuration: changed("ringing", office_together=True)(
+        numbers(office=["+390461000001", "+390461000002"])(configuration)
+    ),
+    "the office has two phones": numbers(office=["+390461000001", "+390461000002"]),
+    "no PIN is offered by day": numbers(pin_by_day=False),
+    "customers without a contract are connected": changed("urgency", connect_without_contract=True),
+    "a prepaid package counts": changed("urgency", prepaid_counts=True),
+    "there is an address to write to": changed("urgency", write_to="assistenza@example.net"),
+    "no new attempt after a minute": changed("ringing", no_new_attempt_after=60),
+    "one pass": changed("ringing", passes=1),
+    "the rota is empty": lambda configuration: configuration,
+    "nobody may be dialled": changed("ringing", countries=["AT"]),
+}
+
+
+def _empty_the_rota(rehearsal: Rehearsal) -> None:
+    with rehearsal.house.database.write() as connection:
+        connection.execute(rota_versions.delete())
+
+
+PREPARATIONS: dict[str, Callable[[Rehearsal], None]] = {"the rota is empty": _empty_the_rota}
+
+
+# -- playing -----------------------------------------------------------------------------------
+
+
+def comments(file: Path, label: str) -> list[str]:
+    """What the comments of a file say after `label:`."""
+    found = parse(file.read_text(encoding="utf-8"), str(file)).lines
+    texts = [line.text for line in found if isinstance(line, Comment)]
+    return [text.removeprefix(f"{label}:").strip() for text in texts if text.startswith(f"{label}:")]
+
+
+def assumed(file: Path, behaviour: Behaviour) -> Behaviour:
+    for name in comments(file, "assumes"):
+        behaviour = replace(behaviour, **ASSUMPTIONS[name])
+    return behaviour
+
+
+class Watched:
+    """A rehearsal with everything that leaves it written down: logs, addresses, answers."""
+
+    def __init__(self, rehearsal: Rehearsal, caplog: pytest.LogCaptureFixture) -> None:
+        self.rehearsal = rehearsal
+        self.logged = caplog
+        self.errors_expected = 0
+        self.left: list[str] = []
+        app = rehearsal.app
+        serve = app.wsgi_app
+
+        def watching(environ: Any, start_response: Any) -> Iterable[bytes]:
+            self.left.append(Request(environ).url)
+            answer = list(serve(environ, start_response))
+            self.left.append(b"".join(answer).decode())
+            return answer
+
+        app.wsgi_app = watching  # type: ignore[method-assign]
+
+    def fact(self, asked: str) -> str | None:
+        """What a file asks: of the logs, of due work, of the latest call's turns, or of the rehearsal."""
+        match asked.split():
+            case ["an", "error", "is", "logged"]:
+                self.errors_expected += 1
+                logged = len(self.errors())
+                return None if logged >= self.errors_expected else f"{logged} errors were logged"
+            case ["work", kind, "waits"]:
+                kinds = self.waiting()
+                return None if kind in kinds else f"what waits is {kinds}"
+            case ["no", "work", "waits"]:
+                kinds = self.waiting()
+                return f"what waits is {kinds}" if kinds else None
+            case ["a", "PIN", "was", "wrong:", why]:
+                heard = self.heard()
+                return None if f"a wrong PIN ({why})" in heard else f"what was heard is {heard}"
+            case ["the", "case", "is", "billable" | "covered" as expected]:
+                with self.rehearsal.house.database.read() as connection:
+                    billable = connection.execute(
+                        select(case_rows.c.billable).order_by(case_rows.c.id.desc()).limit(1)
+                    ).scalar_one()
+                found = "billable" if billable else "covered"
+                return None if found == expected else f"the case is {found}"
+            case _:
+                return self.rehearsal.fact(asked)
+
+    def errors(self) -> list[logging.LogRecord]:
+        return [record for record in self.logged.records if record.levelno >= logging.ERROR]
+
+    def waiting(self) -> list[str]:
+        with self.rehearsal.house.database.read() as connection:
+            rows = connection.execute(select(due_work.c.kind).where(due_work.c.state == "pending"))
+            return sorted(rows.scalars())
+
+    def heard(self) -> list[str]:
+        with self.rehearsal.house.database.read() as connection:
+            latest = journal.recent(connection, limit=1)[0]
+            return [turn.heard for turn in journal.turns_of(connection, latest.sid)]
+
+    def traces(self) -> Iterator[tuple[str, bytes]]:
+        """Everything that is left of a conversation, by where it stands."""
+        for path in sorted(self.rehearsal.folder.rglob("*")):
+            if path.is_file():
+                yield path.name, path.read_bytes()
+        yield "the logs", self.logged.text.encode()
+        yield "addresses and answers", "\n".join(self.left).encode()
+        exchange = self.rehearsal.exchange
+        shown = lines(exchange.events, self.rehearsal.cast(), requests=True)
+        yield "the transcript", "\n".join(shown).encode()
+        yield "what objects show of themselves", repr((exchange.events, exchange.calls)).encode()
+
+
+def disguises(pin: str) -> Iterator[bytes]:
+    """A PIN as it might be found: plain, spaced, reversed, in hexadecimal, base64, URL-encoded."""
+    plain = pin.encode()
+    yield plain
+    for gap in (" ", "-", ".", ",", ", ", "+", "%20", "\\u0020"):
+        yield gap.join(pin).encode()
+    yield plain[::-1]
+    yield plain.hex().encode()
+    yield "".join(f"%{byte:02x}" for byte in plain).encode()
+    for ahead in range(3):
+        # What stands before it shifts base64; the characters that neighbours share are cut off.
+        coded = base64.b64encode(b"\0" * ahead + plain)
+        yield coded[(0, 2, 3)[ahead] : len(coded) // 4 * 4 - 4]
+
+
+def assert_no_pin_is_left(watched: Watched) -> None:
+    cast = watched.rehearsal.cast()
+    pins = [*cast.pins.values(), *(cast.wrong_pin(which) for which in range(6))]
+    needles = [(number, disguise) for number, pin in enumerate(pins) for disguise in disguises(pin)]
+    for where, content in watched.traces():
+        # Which of them it was is told by its number: a failing test shows no PIN either.
+        found = [number for number, disguise in needles if disguise in content]
+        assert not found, f"PIN number {found[0]} of the cast is found in {where}"
+
+
+def assert_nobody_is_forgotten(rehearsal: Rehearsal) -> None:
+    """An open case that nobody took is pursued; any other is not; an ended call rings nobody."""
+    with rehearsal.house.database.read() as connection:
+        for case in cases.recent(connection):
+            waits = connection.execute(
+                select(due_work.c.due_at).where(
+                    due_work.c.kind == cases.PURSUE,
+                    due_work.c.key == case.number,
+                    due_work.c.state == "pending",
+                )
+            ).all()
+            untaken = not (case.connected_at or case.taken_at or case.closed_at)
+            assert len(waits) == (1 if untaken else 0), f"case {case.number}"
+            if untaken:
+                assert waits[0].due_at == case.opened_at + timedelta(seconds=270)
+        ringing = (
+            select(attempts.c.id)
+            .join(case_rows, case_rows.c.id == attempts.c.case_id)
+            .join(calls, calls.c.sid == case_rows.c.call_sid)
+            .where(calls.c.ended_at.is_not(None), attempts.c.result.is_(None))
+        )
+        assert connection.execute(ringing).all() == []
+
+
+@pytest.mark.parametrize("behaviour", [DOCUMENTED, INCONVENIENT], ids=["documented", "inconvenient"])
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_conversation(
+    file: Path,
+    behaviour: Behaviour,
+    stage: Callable[..., Rehearsal],
+    shipped_configuration: Configuration,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    configuration = shipped_configuration
+    variants = comments(file, "with")
+    for variant in variants:
+        configuration = VARIANTS[variant](configuration)
+    rehearsal = stage(
+        # Whoever may not be dialled today was an ordinary number when the rota was written.
+        configuration.model_copy(update={"ringing": shipped_configuration.ringing})
+        if "nobody may be dialled" in variants
+        else configuration,
+        behaviour=assumed(file, behaviour),
+    )
+    for variant in variants:
+        PREPARATIONS.get(variant, lambda _: None)(rehearsal)
+    watched = Watched(rehearsal, caplog)
+    rehearsal.fact, ask = watched.fact, rehearsal.fact  # type: ignore[method-assign]
+    del ask
+    conversation = rehearsal.play(file.read_text(encoding="utf-8"), file.name)
+    assert all(call.state == "ended" for call in conversation.calls), "the file stops before the call ends"
+    unexpected = watched.errors()[watched.errors_expected :]
+    assert not unexpected, unexpected[0].getMessage()
+    assert_nobody_is_forgotten(rehearsal)
+    assert_no_pin_is_left(watched)
