@@ -14,9 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 # The tables of all packages, collected in storage's metadata.
 import pins.tables  # noqa: F401
 from console.settings import Configuration
-from ivr.desk import Desk, OurNumber, Rules
+from ivr.desk import Desk
+from ivr.gathering import Gathering
 from ivr.luggage import Seal
 from ivr.prompts import Speaker
+from ivr.rules import OurNumber, Rules
+from ivr.technician_desk import TechnicianDesk
+from ivr.wording import Wording
 from pins.index import PinIndex
 from storage import schema
 from storage.engine import Database, open_database
@@ -57,6 +61,17 @@ def numbers(configuration: Configuration) -> dict[str, OurNumber]:
     }
 
 
+def rules(configuration: Configuration) -> Rules:
+    """What the desk goes by."""
+    return Rules(
+        configuration.zone,
+        numbers(configuration),
+        tuple(configuration.service.languages),
+        configuration.urgency,
+        configuration.ringing,
+    )
+
+
 def pin_index(configuration: Configuration) -> PinIndex:
     """The PIN index. Raises ValueError naming the secret that is missing."""
     return PinIndex(configuration.pins)
@@ -67,27 +82,21 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
     configuration = house.configuration
     if missing := configuration.missing_for_calls():
         raise ValueError(f"missing: {', '.join(missing)}")
-    rules = Rules(configuration.zone, numbers(configuration), configuration.urgency, configuration.ringing)
+    by = rules(configuration)
+    # The calendar of the next days is worked out now, not while the first caller waits.
+    for number in by.numbers.values():
+        number.hours.at(clock())
     seal = Seal([key.get_secret_value() for key in configuration.service.keys])
     public = configuration.service.public_url
-    desk = Desk(
-        house.database,
-        pin_index(configuration),
-        seal,
-        Speaker(configuration.service.name, configuration.zone, configuration.urgency),
-        rules,
-        PublicAddresses(public),
-        source,
-    )
-    # The calendar of the next days is worked out now, not while the first caller waits.
-    for number in rules.lines.values():
-        number.hours.at(clock())
-    tokens = [token.get_secret_value() for token in configuration.twilio.auth_tokens]
+    speaker = Speaker(configuration.service.name, configuration.zone, configuration.urgency)
+    wording = Wording(by, speaker, seal, PublicAddresses(public))
+    gathering = Gathering(by, source or random.SystemRandom())
     believed = Believed(
-        SignatureCheck(tokens, public),
+        SignatureCheck([token.get_secret_value() for token in configuration.twilio.auth_tokens], public),
         configuration.twilio.account_sid,
         frozenset(configuration.our_numbers),
-        desk,
+        Desk(house.database, pin_index(configuration), by, gathering, wording),
+        TechnicianDesk(house.database, by, wording),
         seal,
         clock,
     )

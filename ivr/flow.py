@@ -8,25 +8,32 @@ clock, a database or a telephone network.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ivr.vocabulary import (
     ArrivedByDay,
+    AskDigits,
     AskKey,
     AskPin,
     AttemptEnded,
     Call,
     Clock,
+    CodeChecked,
+    Definitions,
     Digits,
+    Effect,
     HandOn,
     HangUp,
     Heard,
+    JoinCase,
+    KnownCase,
     LadderPlace,
-    Left,
     Line,
     MessageLeft,
+    NewCase,
     NoPin,
     NotUrgent,
+    NumberGiven,
     OfficeAnswered,
     OfficeMissed,
     OpenCase,
@@ -35,17 +42,28 @@ from ivr.vocabulary import (
     PinMalformed,
     PinUsed,
     PinWrong,
+    PursueAgain,
+    PursueNow,
     RingOffice,
     RingTechnician,
+    SameProblem,
     Silence,
     Step,
     StrayHash,
     TakeMessage,
     Turn,
+    UrgencyAgain,
     UrgencyChosen,
     UrgencyMenu,
+    WantsCallBack,
+    WantsDefinitions,
+    WantsLanguage,
     WantsMessage,
+    WantsMoreTime,
     WantsPin,
+    WantsReconnect,
+    WantsToVerify,
+    WhileRinging,
     WrongKey,
     line,
 )
@@ -56,6 +74,15 @@ MISSED_PROMPTS = 4
 PIN_PHASE = timedelta(seconds=180)
 # A menu is asked this many times in all.
 MENU_PROMPTS = 3
+NUMBER_PROMPTS = 2
+# Asking for more time makes the phase longer by this, once.
+MORE_TIME = timedelta(seconds=60)
+# The definitions are read this often, and this many case codes may be tried, in one call.
+DEFINITIONS = 2
+CODES = 3
+# A talk shorter than this, in seconds, may have been cut: the caller is offered the technician again.
+SHORT_TALK = 20
+RECONNECTS = 2
 
 
 def take_turn(call: Call, heard: Heard) -> Turn:
@@ -77,7 +104,11 @@ def take_turn(call: Call, heard: Heard) -> Turn:
 
         # In a PIN window.
         case Step.ARRIVAL, _:
-            return ask_pin(begin_pin(call, heard), line("welcome-night"))
+            return welcome(begin_pin(call, heard))
+        case Step.PIN, WantsLanguage() if not late(call, heard):
+            return welcome(next_language(call))
+        case Step.PIN, WantsMoreTime() if not call.more_time_given:
+            return give_time(call)
         case Step.PIN, PinAccepted():
             return greet(call, heard)
         case Step.PIN, PinWrong():
@@ -94,6 +125,16 @@ def take_turn(call: Call, heard: Heard) -> Turn:
         # The customer is known.
         case Step.URGENCY, UrgencyChosen():
             return accept(call, heard)
+        case Step.URGENCY, UrgencyAgain():
+            return ask_same_case(call, heard)
+        case Step.URGENCY, WantsDefinitions() if call.definitions_heard < DEFINITIONS:
+            return define(call)
+        case Step.URGENCY | Step.VERIFYING, WantsToVerify() if call.codes_tried < CODES:
+            return ask_code(call)
+        case Step.VERIFYING, CodeChecked():
+            return tell_of_code(call, heard)
+        case Step.VERIFYING, _:
+            return ask_urgency(call)
         case Step.URGENCY, NotUrgent():
             return refuse(replace(call, outcome=Outcome.NOT_COVERED), heard, "not-covered")
         case Step.URGENCY, StrayHash():
@@ -104,6 +145,14 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ask_urgency(miss(call), line("key-silence"))
         case Step.URGENCY, _:
             return ask_urgency(miss(call), line("key-wrong"))
+
+        # There is an open case: is this about it? Silence counts as yes, so that nobody waits twice.
+        case Step.SAME_CASE, SameProblem():
+            return join(call, heard)
+        case Step.SAME_CASE, UrgencyChosen():
+            return accept(call, heard)
+        case Step.SAME_CASE, _:
+            return ask_same_case_again(miss(call))
 
         # Refused, with an offer.
         case Step.REFUSED, WantsMessage():
@@ -116,10 +165,28 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return goodbye(call)
 
         # Accepted: technicians are rung until one presses his key and is connected.
-        case Step.RINGING, AttemptEnded(result="connected"):
-            return goodbye(replace(call, outcome=Outcome.CONNECTED))
-        case Step.RINGING, AttemptEnded():
+        case Step.ACCEPTED, WhileRinging():
             return ring_next(call, heard)
+        case Step.RINGING, AttemptEnded(result="connected"):
+            return talk_over(replace(call, outcome=Outcome.CONNECTED), heard)
+        case Step.RINGING, AttemptEnded(result="declined" | "accepted"):
+            return ring_next(call, heard, line("ringing-next"))
+        case Step.RINGING, AttemptEnded():
+            return tell_of_miss(call, heard)
+        case Step.BETWEEN_RINGS, WantsCallBack(number=None):
+            return ask_number(replace(call, missed=0))
+        case Step.BETWEEN_RINGS, WantsCallBack(number=str(number)):
+            return promise_call_back(call, number)
+        case Step.BETWEEN_RINGS, WhileRinging():
+            return ring_next(call, heard)
+        case Step.CALL_BACK_NUMBER, NumberGiven(number=str(number)):
+            return promise_call_back(call, number)
+        case Step.CALL_BACK_NUMBER, WhileRinging() if call.missed + 1 < NUMBER_PROMPTS:
+            return ask_number(miss(call), line("number-wrong"))
+        case Step.CALL_BACK_NUMBER, WhileRinging():
+            return ring_next(call, heard)
+        case Step.TALK_WAS_SHORT, WantsReconnect():
+            return reconnect(call, heard)
 
         case Step.MESSAGE, MessageLeft(seconds=seconds) if seconds > 0:
             return message_left(call)
@@ -148,6 +215,31 @@ def begin_pin(call: Call, heard: Heard) -> Call:
     return replace(call, step=Step.PIN, pin_phase_ends=heard.at + PIN_PHASE)
 
 
+def welcome(call: Call) -> Turn:
+    """Company, what this is, that a PIN is needed, a line on privacy; then the offer of a language."""
+    offer = (replace(line("language-offer"), language=next_language(call).language),)
+    return ask_pin(call, line("welcome-night"), *(offer if len(call.languages) > 1 else ()))
+
+
+def late(call: Call, heard: Heard) -> bool:
+    """Whether the PIN phase is over by the clock."""
+    return call.pin_phase_ends is not None and heard.at >= call.pin_phase_ends
+
+
+def next_language(call: Call) -> Call:
+    if call.language not in call.languages:
+        return call
+    place = call.languages.index(call.language) + 1
+    return replace(call, language=call.languages[place % len(call.languages)])
+
+
+def give_time(call: Call) -> Turn:
+    """He needs more time: a minute of patience, and the phase is longer by as much."""
+    ends = call.pin_phase_ends and call.pin_phase_ends + MORE_TIME
+    call = replace(call, more_time_given=True, pin_phase_ends=ends)
+    return Turn(call, (), AskPin((line("pin-more-time"),), timeout=int(MORE_TIME.total_seconds())))
+
+
 def ask_pin(call: Call, *lines: Line) -> Turn:
     return Turn(call, (), AskPin(lines))
 
@@ -159,10 +251,10 @@ def pin_wrong(call: Call, heard: PinWrong) -> Turn:
 
 def pin_missed(call: Call, heard: Heard, why: str) -> Turn:
     """Ask again, unless the tries or the time are used up. Why a PIN was wrong is never told."""
-    late = call.pin_phase_ends is not None and heard.at >= call.pin_phase_ends
-    if call.wrong_pins >= WRONG_PINS or call.missed >= MISSED_PROMPTS or late:
+    if call.wrong_pins >= WRONG_PINS or call.missed >= MISSED_PROMPTS or late(call, heard):
         return without_pin(call, heard)
-    return ask_pin(call, line(why), line("pin-again"))
+    time = () if call.more_time_given or why == "pin-wrong" else (line("pin-time-offer"),)
+    return ask_pin(call, line(why), line("pin-again"), *time)
 
 
 def without_pin(call: Call, heard: Heard) -> Turn:
@@ -204,6 +296,60 @@ def ask_urgency(call: Call, *before: Line) -> Turn:
     return Turn(replace(call, step=Step.URGENCY), (), AskKey((*before, menu)))
 
 
+def define(call: Call) -> Turn:
+    """Read what the levels mean; keys are live, so whoever has heard enough may choose."""
+    call = replace(call, definitions_heard=call.definitions_heard + 1)
+    return ask_urgency(call, line("definitions", levels=Definitions()))
+
+
+def ask_code(call: Call, *before: Line) -> Turn:
+    call = replace(call, step=Step.VERIFYING)
+    # Five, so that the `#` after the four is taken here and does not cut the answer short.
+    return Turn(call, (), AskDigits((*before, line("code-ask")), most=5, timeout=5))
+
+
+def tell_of_code(call: Call, heard: CodeChecked) -> Turn:
+    """Whether a caller who says he is a technician of ours is one: only the customer's own cases count."""
+    call = replace(call, codes_tried=call.codes_tried + 1)
+    match heard.known:
+        case None:
+            told = line("code-unknown")
+        case KnownCase(technician_name=None) as known:
+            told = line("code-known", since=Clock(known.opened_at))
+        case KnownCase(technician_name=str(name)) as known:
+            told = line("code-known-taken", since=Clock(known.opened_at), technician=name)
+    return ask_urgency(call, told)
+
+
+def ask_same_case(call: Call, heard: UrgencyAgain) -> Turn:
+    return ask_same_case_again(replace(call, urgency=heard.code, known_case=heard.known, missed=0))
+
+
+def ask_same_case_again(call: Call) -> Turn:
+    assert call.known_case is not None
+    known = call.known_case
+    since = Clock(known.opened_at)
+    if known.technician_name is None:
+        asked = line("same-case", since=since)
+    else:
+        asked = line("same-case-taken", since=since, technician=known.technician_name)
+    return Turn(replace(call, step=Step.SAME_CASE), (), AskKey((asked,)))
+
+
+def join(call: Call, heard: SameProblem) -> Turn:
+    """The call joins the open case: no second one opens, and technicians are rung now."""
+    assert call.known_case is not None
+    known = call.known_case
+    case = NewCase(known.number, known.code, heard.due_at)
+    call = begin_ringing(replace(call, case=case, case_id=known.id), heard.at, heard.ladder)
+    if known.technician_name is None:
+        told = line("joined", code=Digits(case.code), due=Clock(case.due_at))
+    else:
+        told = line("joined-taken", code=Digits(case.code), technician=known.technician_name)
+    turn = tell_of_case(call, heard.engaged, told)
+    return replace(turn, effects=(JoinCase(), *turn.effects))
+
+
 def without_urgency(call: Call) -> Turn:
     """Nothing is assumed: only a stated urgency wakes anybody. The technician on duty is told."""
     call = replace(call, outcome=Outcome.NO_URGENCY)
@@ -212,19 +358,11 @@ def without_urgency(call: Call) -> Turn:
 
 
 def accept(call: Call, heard: UrgencyChosen) -> Turn:
-    """Open the case, tell its code and deadline, ring the first technician: one turn, one commit."""
-    call = replace(
-        call,
-        step=Step.RINGING,
-        urgency=heard.code,
-        case=heard.case,
-        ladder=heard.ladder,
-        ringing_since=heard.at,
-        outcome=Outcome.ACCEPTED,
-    )
+    """Open the case and tell its code and deadline; whoever knows keys over it, and the first phone rings."""
+    call = replace(call, urgency=heard.code, case=heard.case, known_case=None)
+    call = begin_ringing(call, heard.at, heard.ladder)
     told = line("accepted", code=Digits(heard.case.code), due=Clock(heard.case.due_at))
-    found = next_to_ring(call, heard.engaged)
-    turn = ring(call, found, told, line("ringing-first")) if found else nobody(call, told)
+    turn = tell_of_case(call, heard.engaged, told)
     return replace(turn, effects=(OpenCase(), *turn.effects))
 
 
@@ -255,32 +393,92 @@ def next_to_ring(call: Call, engaged: frozenset[str]) -> LadderPlace | None:
     return next((p for p in left if p.phone not in engaged), left[0] if left else None)
 
 
+def begin_ringing(call: Call, at: datetime, ladder: tuple[LadderPlace, ...]) -> Call:
+    return replace(
+        call,
+        step=Step.RINGING,
+        ladder=ladder,
+        ringing_since=at,
+        ringing_pass=1,
+        tried=(),
+        outcome=Outcome.ACCEPTED,
+    )
+
+
+def tell_of_case(call: Call, engaged: frozenset[str], told: Line) -> Turn:
+    """The case stands, whatever happens from here on."""
+    if next_to_ring(call, engaged) is None:
+        return nobody(call, told)
+    return Turn(replace(call, step=Step.ACCEPTED), (), AskKey((told, line("ringing-first")), timeout=1))
+
+
 def ring(call: Call, place: LadderPlace, *says: Line) -> Turn:
-    return Turn(replace(call, tried=(*call.tried, place.phone)), says, RingTechnician(place))
+    call = replace(call, step=Step.RINGING, tried=(*call.tried, place.phone))
+    return Turn(call, says, RingTechnician(place))
 
 
-def ring_next(call: Call, heard: AttemptEnded) -> Turn:
-    """The truth, and the next phone; a new pass while passes and time are left; else nobody."""
+def next_attempt(call: Call, heard: WhileRinging) -> tuple[Call, LadderPlace | None]:
+    """Who is rung next, in a new pass if need be; nobody once passes or time are used up."""
     assert call.ringing_since is not None
     if heard.at - call.ringing_since >= timedelta(seconds=heard.no_new_attempt_after):
-        return nobody(call)
+        return call, None
     found = next_to_ring(call, heard.engaged)
     if found is None and call.ringing_pass < heard.passes:
         call = replace(call, ringing_pass=call.ringing_pass + 1, tried=())
         found = next_to_ring(call, heard.engaged)
-    if found is None:
+    return call, found
+
+
+def ring_next(call: Call, heard: WhileRinging, *says: Line) -> Turn:
+    call, found = next_attempt(call, heard)
+    return ring(call, found, *says) if found else nobody(call)
+
+
+def tell_of_miss(call: Call, heard: AttemptEnded) -> Turn:
+    """The truth, and a moment in which he may ask to be called back: no key is read while a phone rings.
+
+    After a decline there is no such moment: the next phone then rings at once.
+    """
+    if next_attempt(call, heard)[1] is None:
         return nobody(call)
-    return ring(call, found, line("ringing-next"))
+    return Turn(replace(call, step=Step.BETWEEN_RINGS), (), AskKey((line("ringing-missed"),), timeout=2))
+
+
+def ask_number(call: Call, *before: Line) -> Turn:
+    call = replace(call, step=Step.CALL_BACK_NUMBER)
+    return Turn(call, (), AskDigits((*before, line("number-ask")), most=15, timeout=10))
+
+
+def promise_call_back(call: Call, number: str) -> Turn:
+    """He need not wait on the line: the pursuit of his case begins now."""
+    told = line("call-back-promised", number=Digits(number[-3:]))
+    turn = goodbye(replace(call, outcome=Outcome.CALL_BACK), told)
+    return replace(turn, effects=(PursueNow(call_back=number),))
+
+
+def talk_over(call: Call, heard: AttemptEnded) -> Turn:
+    """After the talk; one that was very short may have been cut, so he is offered the same again."""
+    if heard.talked >= SHORT_TALK or call.reconnects >= RECONNECTS:
+        return goodbye(call)
+    return Turn(replace(call, step=Step.TALK_WAS_SHORT), (), AskKey((line("talk-was-short"),), timeout=6))
+
+
+def reconnect(call: Call, heard: WantsReconnect) -> Turn:
+    """The technician he was talking to first, then the others."""
+    last = call.tried[-1]
+    ladder = tuple(sorted(call.ladder, key=lambda place: place.phone != last))
+    call = replace(begin_ringing(call, heard.at, ladder), reconnects=call.reconnects + 1)
+    turn = ring_next(replace(call, outcome=Outcome.CONNECTED), heard, line("ringing-again"))
+    return replace(turn, effects=(PursueAgain(), *turn.effects))
 
 
 def nobody(call: Call, *says: Line) -> Turn:
-    """The truth, the deadline, and a message. The case stays open and its pursuit waiting."""
+    """The truth, the deadline, and a message. The case stays open and is pursued from now on."""
     assert call.case is not None
     truth = line("nobody-answered", due=Clock(call.case.due_at))
-    turn = take_message(
-        replace(call, outcome=Outcome.NOBODY_ANSWERED), *says, truth, line("message-technician")
-    )
-    return replace(turn, effects=(HandOn("notice.nobody-answered"),))
+    call = replace(call, outcome=Outcome.NOBODY_ANSWERED)
+    turn = take_message(call, *says, truth, line("message-technician"))
+    return replace(turn, effects=(PursueNow(), HandOn("notice.nobody-answered")))
 
 
 # -- the end -------------------------------------------------------------------------------------
@@ -302,18 +500,20 @@ def goodbye(call: Call, *says: Line) -> Turn:
 
 
 def caller_left(call: Call, heard: Heard) -> Turn:
-    """He has hung up: nothing can be said, but what happened still counts. Pursuit goes on."""
-    effects: tuple[HandOn, ...] = ()
+    """He has hung up: nothing can be said, but what happened still counts, and his case is pursued."""
+    effects: tuple[Effect, ...] = ()
     outcome = call.outcome
-    match heard:
-        case AttemptEnded(result="connected"):
+    match call.step, heard:
+        case Step.RINGING, AttemptEnded(result="connected"):
             outcome = Outcome.CONNECTED
-        case OfficeAnswered():
+        case Step.ACCEPTED | Step.RINGING | Step.BETWEEN_RINGS | Step.CALL_BACK_NUMBER, _:
+            effects = (PursueNow(),)
+        case Step.OFFICE, OfficeAnswered():
             outcome = Outcome.OFFICE
-        case MessageLeft(seconds=seconds) if seconds > 0:
+        case Step.MESSAGE, MessageLeft(seconds=seconds) if seconds > 0:
             outcome = call.outcome if call.case else Outcome.MESSAGE
             effects = (HandOn("message.deliver"),)
-        case Left() | _:
+        case _:
             outcome = outcome or Outcome.HUNG_UP
     return Turn(replace(call, step=Step.ENDED, outcome=outcome), (), HangUp(), effects)
 

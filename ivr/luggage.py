@@ -51,6 +51,11 @@ def of_call(call: Call) -> dict[str, Any]:
     return contents
 
 
+def of_recording(call_sid: str) -> dict[str, Any]:
+    """A recording's luggage: the call it belongs to."""
+    return {"call": call_sid}
+
+
 def of_leg(call_sid: str, attempt_id: int) -> dict[str, Any]:
     """A technician's leg's luggage: whom he is rung for."""
     return {"call": call_sid, "attempt": attempt_id}

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ivr.settings import UrgencySettings
-from ivr.vocabulary import Clock, Digits, Line, UrgencyMenu, UrgencyName, Value
+from ivr.vocabulary import Clock, Definitions, Digits, Line, UrgencyMenu, UrgencyName, Value
 
 _PLACE = re.compile(r"\{([a-z]+)(?::([a-z]+))?\}")
 
@@ -89,6 +89,9 @@ class Speaker:
             case UrgencyName(code):
                 level = self._urgency.by_code(code)
                 return level.spoken.get(words.language, code)
+            case Definitions():
+                texts = (level.definition.get(words.language) for level in self._urgency.offered())
+                return " ".join(text for text in texts if text)
             case UrgencyMenu():
                 return " ".join(
                     words.menu["level"].format(
@@ -100,10 +103,16 @@ class Speaker:
     def _clock(self, instant: datetime, form: str, words: Catalogue, at: datetime) -> str:
         then, now = instant.astimezone(self._zone), at.astimezone(self._zone)
         ahead = (then.date() - now.date()).days
-        kind = "today" if ahead == 0 else "tomorrow" if ahead == 1 else "this-week" if ahead < 7 else "later"
-        if then.hour == 1:
-            kind += "-one"
-        return words.clock[form][kind].format(
+        if form == "since":
+            kind = "today" if ahead == 0 else "yesterday" if ahead == -1 else "earlier"
+        else:
+            kind = (
+                "today" if ahead <= 0 else "tomorrow" if ahead == 1 else "this-week" if ahead < 7 else "later"
+            )
+        forms = words.clock[form]
+        # Italian says "alle 2:00" but "all'1:00".
+        text = forms.get(f"{kind}-one", forms[kind]) if then.hour == 1 else forms[kind]
+        return text.format(
             # Written 8:00, not 08:00: the voice then reads "otto", not "zero otto".
             time=f"{then.hour}:{then.minute:02d}",
             day=words.calendar["days"][then.weekday()],

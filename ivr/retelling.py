@@ -6,21 +6,33 @@ from ivr.vocabulary import (
     ArrivedByDay,
     ArrivedByNight,
     AttemptEnded,
+    CodeChecked,
     Heard,
+    KeepsWaiting,
+    KnownCase,
     Left,
     MessageLeft,
     NoPin,
     NotUrgent,
+    NumberGiven,
     OfficeAnswered,
     OfficeMissed,
     PinAccepted,
     PinMalformed,
     PinWrong,
+    SameProblem,
     Silence,
     StrayHash,
+    UrgencyAgain,
     UrgencyChosen,
+    WantsCallBack,
+    WantsDefinitions,
+    WantsLanguage,
     WantsMessage,
+    WantsMoreTime,
     WantsPin,
+    WantsReconnect,
+    WantsToVerify,
     WrongKey,
 )
 
@@ -48,12 +60,38 @@ def retell(heard: Heard) -> str:
             said = "an incomplete PIN"
         case NoPin():
             said = "has no PIN"
+        case WantsMoreTime():
+            said = "needs more time"
+        case WantsLanguage():
+            said = "another language"
         case UrgencyChosen(code=code):
             said = code
+        case UrgencyAgain(code=code, known=known):
+            said = f"{code}, with case {known.number} open"
+        case SameProblem():
+            said = "about the open case"
+        case WantsDefinitions():
+            said = "the definitions"
+        case WantsToVerify():
+            said = "wants to verify a technician"
+        case CodeChecked(known=None):
+            said = "a case code that is none of his"
+        case CodeChecked(known=KnownCase(number=number)):
+            said = f"the code of case {number}"
         case NotUrgent():
             said = "no urgency for after hours"
         case AttemptEnded(result=result):
             said = result
+        case KeepsWaiting():
+            said = "stays on the line"
+        case WantsCallBack():
+            said = "wants to be called back"
+        case NumberGiven(number=None):
+            said = "a number that cannot be called"
+        case NumberGiven():
+            said = "a number to be called back at"
+        case WantsReconnect():
+            said = "wants the technician again"
         case MessageLeft(seconds=seconds):
             said = f"a message of {seconds} s"
         case Silence():

@@ -130,6 +130,8 @@ class Level(BaseModel):
     # What stands before "press KEY" in the menu, by language; and how the code is spoken.
     menu: Spoken = {}
     spoken: Spoken = {}
+    # What the level means, as it is read to a caller who asks: 8 seconds at most.
+    definition: Spoken = {}
 
     @model_validator(mode="after")
     def complete(self) -> Self:

@@ -70,8 +70,14 @@ class Step(StrEnum):
     OFFICE_MISSED = "office-missed"
     PIN = "pin"
     URGENCY = "urgency"
+    VERIFYING = "verifying"
+    SAME_CASE = "same-case"
+    ACCEPTED = "accepted"
     REFUSED = "refused"
     RINGING = "ringing"
+    BETWEEN_RINGS = "between-rings"
+    CALL_BACK_NUMBER = "call-back-number"
+    TALK_WAS_SHORT = "talk-was-short"
     MESSAGE = "message"
     ENDED = "ended"
 
@@ -81,6 +87,7 @@ class Outcome(StrEnum):
 
     CONNECTED = "connected"
     ACCEPTED = "accepted"
+    CALL_BACK = "call-back"
     NOBODY_ANSWERED = "nobody-answered"
     OFFICE = "office"
     NO_PIN = "no-pin"
@@ -121,6 +128,19 @@ class NewCase:
 
 
 @dataclass(frozen=True)
+class KnownCase:
+    """An open case of the customer who calls again; `technician` is the key of who has it, if anybody."""
+
+    id: int
+    number: str
+    code: str
+    opened_at: datetime
+    due_at: datetime
+    technician: str | None = None
+    technician_name: str | None = None
+
+
+@dataclass(frozen=True)
 class Call:
     """One caller's call, from ring to end; what the next turn needs and nothing else."""
 
@@ -128,6 +148,8 @@ class Call:
     caller: str
     number: str
     language: str
+    # Those we speak, in the order in which `*` goes through them.
+    languages: tuple[str, ...] = ()
     step: Step = Step.ARRIVAL
     outcome: Outcome | None = None
     # How often this step's question went unanswered or met a wrong key.
@@ -137,6 +159,7 @@ class Call:
     pin_offered: bool = True
     wrong_pins: int = 0
     pin_phase_ends: datetime | None = None
+    more_time_given: bool = False
     # A full-length PIN was just keyed without `#`: the one that follows is no answer to anything.
     hash_may_follow: bool = False
     # The sentence that says why he was refused.
@@ -144,12 +167,17 @@ class Call:
     customer: CustomerFacts | None = None
     billable: bool = False
     urgency: str | None = None
+    definitions_heard: int = 0
+    codes_tried: int = 0
+    # The customer's open case, while he is asked whether this is the same problem.
+    known_case: KnownCase | None = None
     case: NewCase | None = None
     ladder: tuple[LadderPlace, ...] = ()
     ringing_since: datetime | None = None
     ringing_pass: int = 1
     # Phones tried in this pass.
     tried: tuple[str, ...] = ()
+    reconnects: int = 0
     # Identities given when the turn was saved.
     case_id: int | None = None
     attempt_id: int | None = None
@@ -222,6 +250,14 @@ class NoPin(Heard):
     """Says he has no PIN."""
 
 
+class WantsMoreTime(Heard):
+    """Needs more time to find or key his PIN."""
+
+
+class WantsLanguage(Heard):
+    """Wants to be spoken to in the next of our languages."""
+
+
 WhyWrong = Literal["unknown", "revoked", "expired"]
 
 
@@ -257,21 +293,86 @@ class UrgencyChosen(Heard):
     engaged: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, kw_only=True)
+class UrgencyAgain(Heard):
+    """An urgency accepted after hours, stated by a customer who has an open case: the latest of them."""
+
+    code: str
+    known: KnownCase
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameProblem(Heard):
+    """It is about the open case. `ladder` begins with the technician who has it; `due_at` as it is now."""
+
+    due_at: datetime
+    ladder: tuple[LadderPlace, ...]
+    engaged: frozenset[str] = frozenset()
+
+
 class NotUrgent(Heard):
     """Any urgency that is not accepted after hours."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AttemptEnded(Heard):
-    """The technician's phone stopped ringing, or the talk is over. Keys: see oncall.cases.Result.
+class WantsDefinitions(Heard):
+    """Wants to hear what the levels of urgency mean."""
 
-    `engaged` are the phones now ringing or talking for another call.
+
+class WantsToVerify(Heard):
+    """Somebody phoned him and said to be a technician of ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeChecked(Heard):
+    """A spoken code was keyed; `known` is the customer's own open case of this code, if there is one."""
+
+    known: KnownCase | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhileRinging(Heard):
+    """What is known while technicians are rung: the rules, and the phones `engaged` with other calls.
+
+    `no_new_attempt_after` in seconds since ringing began.
     """
 
-    result: str
     passes: int
     no_new_attempt_after: int
     engaged: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptEnded(WhileRinging):
+    """The technician's phone stopped ringing, or the talk is over. Results: see oncall.cases.Result.
+
+    `talked` in seconds, when they were connected.
+    """
+
+    result: str
+    talked: int = 0
+
+
+class KeepsWaiting(WhileRinging):
+    """He has heard what was said, or keyed over it: the next phone may ring."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantsCallBack(WhileRinging):
+    """Wants to be called back; at `number`, or None if neither his own nor one on file can be dialled."""
+
+    number: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberGiven(WhileRinging):
+    """A number to be called back at, or None if what was keyed cannot be dialled."""
+
+    number: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantsReconnect(WhileRinging):
+    """The talk was short and he wants the technician again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -314,15 +415,24 @@ class UrgencyMenu:
     """The levels offered, each with its key."""
 
 
-Value = str | Digits | Clock | UrgencyName | UrgencyMenu
+@dataclass(frozen=True)
+class Definitions:
+    """What each level offered means."""
+
+
+Value = str | Digits | Clock | UrgencyName | UrgencyMenu | Definitions
 
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence of the catalogue by its name, and the values that go into it."""
+    """A sentence of the catalogue by its name, and the values that go into it.
+
+    `language` is given only where it is not the call's own: the offer of another language.
+    """
 
     name: str
     values: tuple[tuple[str, Value], ...] = ()
+    language: str | None = None
 
 
 def line(name: str, **values: Value) -> Line:
@@ -342,6 +452,15 @@ class AskKey:
     """Ask for one key; `lines` may be keyed over."""
 
     lines: tuple[Line, ...]
+    timeout: int = 8
+
+
+@dataclass(frozen=True)
+class AskDigits:
+    """Ask for several digits, ended by `#`, by `most` digits or by `timeout` seconds of silence."""
+
+    lines: tuple[Line, ...]
+    most: int
     timeout: int = 8
 
 
@@ -367,12 +486,32 @@ class HangUp:
     pass
 
 
-Next = AskPin | AskKey | RingOffice | RingTechnician | TakeMessage | HangUp
+Next = AskPin | AskKey | AskDigits | RingOffice | RingTechnician | TakeMessage | HangUp
 
 
 @dataclass(frozen=True)
 class OpenCase:
     """Open the call's case, and the work that pursues it."""
+
+
+@dataclass(frozen=True)
+class JoinCase:
+    """The call joins the customer's open case; its pursuit waits meanwhile."""
+
+
+@dataclass(frozen=True)
+class PursueNow:
+    """The caller is no longer on the line: the pursuit of his case is due at once.
+
+    `call_back` is the number he wants to be called back at, None for the one he called from.
+    """
+
+    call_back: str | None = None
+
+
+@dataclass(frozen=True)
+class PursueAgain:
+    """The caller needs a technician once more: if this goes wrong too, his case is pursued."""
 
 
 @dataclass(frozen=True)
@@ -387,7 +526,7 @@ class HandOn:
     kind: str
 
 
-Effect = OpenCase | PinUsed | HandOn
+Effect = OpenCase | JoinCase | PursueAgain | PursueNow | PinUsed | HandOn
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from oncall.tables import attempts, case_numbers, cases
+from oncall.tables import attempts, case_calls, case_numbers, cases
 from storage import audit, due
 
 PURSUE = "case.pursue"
+# Phone the technician who accepted while the caller was hanging up.
+RECALL = "technician.recall"
 # A spoken code names one case among those open, or closed less than this long ago.
 CODE_REST = timedelta(days=30)
 
@@ -121,6 +123,7 @@ def free_code(connection: Connection, at: datetime, source: random.Random) -> st
 
 
 _OPEN = insert(cases)
+_CALLED = insert(case_calls)
 
 
 def open_case(
@@ -154,7 +157,68 @@ def open_case(
     ).inserted_primary_key
     assert identity is not None
     due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
-    return int(identity[0])
+    case_id = int(identity[0])
+    connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
+    return case_id
+
+
+def join(
+    connection: Connection,
+    at: datetime,
+    case_id: int,
+    *,
+    call_sid: str,
+    urgency: str,
+    due_at: datetime,
+    pursue_at: datetime,
+) -> None:
+    """Another call about an open case. No second case opens; its pursuit waits until `pursue_at`.
+
+    An earlier deadline than the case's own means that it is more urgent now: then the deadline moves
+    and `urgency` becomes its final one; the first stays on record.
+    """
+    connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
+    connection.execute(
+        update(cases)
+        .where(cases.c.id == case_id, cases.c.due_at > due_at)
+        .values(due_at=due_at, final_urgency=urgency)
+    )
+    pursue(connection, at, case_id, pursue_at)
+
+
+def pursue(connection: Connection, at: datetime, case_id: int, pursue_at: datetime) -> None:
+    """See to it that the case is pursued from `pursue_at` on, also if it was connected or taken before."""
+    number = _number(connection, case_id)
+    if not due.move(connection, PURSUE, number, pursue_at):
+        due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
+
+
+def pursue_now(connection: Connection, at: datetime, case_id: int, call_back: str | None = None) -> None:
+    """The caller is no longer on the line: pursuit, if it is still pending, is due at once.
+
+    `call_back` is where he wants to be called: that is pursued whatever came before. A technician who
+    accepted and was not connected before the caller hung up is phoned first: work of its own.
+    """
+    if call_back is not None:
+        connection.execute(update(cases).where(cases.c.id == case_id).values(call_back_to=call_back))
+        pursue(connection, at, case_id, at)
+        return
+    number = _number(connection, case_id)
+    if not due.move(connection, PURSUE, number, at):
+        return
+    last = connection.execute(
+        select(attempts.c.id, attempts.c.technician, attempts.c.result)
+        .where(attempts.c.case_id == case_id)
+        .order_by(attempts.c.id.desc())
+        .limit(1)
+    ).first()
+    if last is not None and last.result == "accepted" and not due.pending(connection, RECALL, str(last.id)):
+        due.add(connection, at, RECALL, str(last.id), at, {"case": number, "technician": last.technician})
+
+
+def _number(connection: Connection, case_id: int) -> str:
+    number: str = connection.execute(select(cases.c.number).where(cases.c.id == case_id)).scalar_one()
+    return number
 
 
 # -- ringing -----------------------------------------------------------------------------------
@@ -184,12 +248,25 @@ _CONNECTED = (
 
 
 def begin_attempt(
-    connection: Connection, at: datetime, case_id: int, technician: str, phone: str, rung: int
+    connection: Connection,
+    at: datetime,
+    case_id: int,
+    call_sid: str,
+    technician: str,
+    phone: str,
+    rung: int,
 ) -> int:
     """Note that a technician's phone is rung now for the case; returns the attempt's id."""
     identity = connection.execute(
         _ATTEMPT,
-        {"case_id": case_id, "technician": technician, "phone": phone, "rung": rung, "asked_at": at},
+        {
+            "case_id": case_id,
+            "call_sid": call_sid,
+            "technician": technician,
+            "phone": phone,
+            "rung": rung,
+            "asked_at": at,
+        },
     ).inserted_primary_key
     assert identity is not None
     return int(identity[0])
@@ -236,9 +313,16 @@ def settle(
     if result == "connected":
         # The clock of the SLA stops when he took the call, not when the talk was over.
         connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
-        number = connection.execute(select(cases.c.number).where(cases.c.id == row.case_id)).scalar_one()
-        due.cancel(connection, at, PURSUE, number, by=f"connected to {row.technician}")
+        due.cancel(
+            connection, at, PURSUE, _number(connection, row.case_id), by=f"connected to {row.technician}"
+        )
     return result
+
+
+def pressed_at(connection: Connection, attempt_id: int) -> datetime | None:
+    """When the technician pressed his key."""
+    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
+    return row.pressed_at if row else None
 
 
 def result_of(pressed: str | None, *, picked_up: bool, status: str | None, bridged: bool) -> Result:
@@ -259,23 +343,17 @@ def unsettled(connection: Connection, call_sid: str) -> list[int]:
     """Attempts of the call's cases that have no result yet."""
     return list(
         connection.execute(
-            select(attempts.c.id)
-            .join(cases, cases.c.id == attempts.c.case_id)
-            .where(cases.c.call_sid == call_sid, attempts.c.result.is_(None))
+            select(attempts.c.id).where(attempts.c.call_sid == call_sid, attempts.c.result.is_(None))
         ).scalars()
     )
 
 
 # Twilio ends any call after four hours: an attempt older than that is only a lost callback.
 LONGEST_TALK = timedelta(hours=4)
-_ENGAGED = (
-    select(attempts.c.phone)
-    .join(cases, cases.c.id == attempts.c.case_id)
-    .where(
-        attempts.c.result.is_(None),
-        attempts.c.asked_at > bindparam("since"),
-        cases.c.call_sid != bindparam("call"),
-    )
+_ENGAGED = select(attempts.c.phone).where(
+    attempts.c.result.is_(None),
+    attempts.c.asked_at > bindparam("since"),
+    attempts.c.call_sid != bindparam("call"),
 )
 
 
@@ -361,11 +439,38 @@ def find(connection: Connection, name: str) -> Case:
 
 
 def of_call(connection: Connection, call_sid: str) -> Case | None:
-    """The latest case that this call opened."""
+    """The latest case that this call opened or joined."""
     row = connection.execute(
-        select(cases).where(cases.c.call_sid == call_sid).order_by(cases.c.id.desc()).limit(1)
+        select(cases)
+        .join(case_calls, case_calls.c.case_id == cases.c.id)
+        .where(case_calls.c.call_sid == call_sid)
+        .order_by(cases.c.id.desc())
+        .limit(1)
     ).first()
     return _case(row) if row else None
+
+
+_OPEN_OF_CUSTOMER = (
+    select(cases)
+    .where(cases.c.customer_id == bindparam("customer"), cases.c.closed_at.is_(None))
+    .order_by(cases.c.id.desc())
+)
+
+
+def open_of_customer(connection: Connection, customer_id: int, code: str | None = None) -> Case | None:
+    """The customer's latest open case, or his open one with this spoken code."""
+    rows = connection.execute(_OPEN_OF_CUSTOMER, {"customer": customer_id})
+    return next((_case(row) for row in rows if code is None or row.code == code), None)
+
+
+def connected_technician(connection: Connection, case_id: int) -> str | None:
+    """The key of the technician who was last connected to a caller about this case."""
+    return connection.execute(
+        select(attempts.c.technician)
+        .where(attempts.c.case_id == case_id, attempts.c.result == "connected")
+        .order_by(attempts.c.id.desc())
+        .limit(1)
+    ).scalar()
 
 
 def recent(connection: Connection, *, limit: int = 200) -> list[Case]:

@@ -26,6 +26,20 @@ class NumberRefused(ValueError):
     """This number must not be dialled; the text says why."""
 
 
+def from_keys(keyed: str, countries: Collection[str]) -> str:
+    """A number as people key or write it, in E.164: `0461…` and `347…` are of the first of `countries`,
+    `0039…` and `+39…` say their own. Raises NumberRefused for what may not be dialled.
+    """
+    text = f"+{keyed[2:]}" if keyed.startswith("00") else keyed
+    if not re.fullmatch(r"\+?[0-9]{5,15}", text):
+        raise NumberRefused("not a telephone number")
+    try:
+        number = phonenumbers.parse(text, next(iter(countries), None))
+    except phonenumbers.NumberParseException:
+        raise NumberRefused("not a telephone number") from None
+    return check(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), countries)
+
+
 def check(target: str, countries: Collection[str], sip_domains: Collection[str] = ()) -> str:
     """Return `target` if it may be dialled. Raises NumberRefused.
 

@@ -302,6 +302,14 @@ def ladder(connection: Connection, settings: RingingSettings, rota_key: str, at:
     return contacts
 
 
+def contact(connection: Connection, settings: RingingSettings, key: str) -> Contact | None:
+    """A technician in service outside the rota's order: rung before everybody else. None if retired."""
+    person = connection.execute(_PEOPLE, {"keys": [key]}).first()
+    if person is None:
+        return None
+    return Contact(0, person.key, person.name, person.spoken_name, person.phone, "turn", settings.rings)
+
+
 def book(connection: Connection, rota_key: str) -> rota.Book:
     """All rules and overrides of a rota, to answer many instants without asking again."""
     versions = [

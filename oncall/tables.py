@@ -79,6 +79,8 @@ cases = Table(
     Column("urgency", String(8), nullable=False),
     Column("final_urgency", String(8)),
     Column("billable", Boolean, nullable=False, default=False),
+    # Where the caller asked to be called back; empty: the number he called from.
+    Column("call_back_to", String(32)),
     Column("opened_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
     # The clock of the SLA stops at the earlier of these two.
@@ -92,8 +94,17 @@ cases = Table(
     Index("ix_cases_closed_at", "closed_at"),
     Index("ix_cases_code", "code"),
     Index("ix_cases_customer_id_closed_at", "customer_id", "closed_at"),
-    Index("ix_cases_call_sid", "call_sid"),
     sqlite_autoincrement=True,
+)
+
+# Every call about a case: the one that opened it, and those that joined it.
+case_calls = Table(
+    "case_calls",
+    metadata,
+    Column("case_id", ForeignKey("cases.id"), primary_key=True),
+    Column("call_sid", ForeignKey("calls.sid"), primary_key=True),
+    Column("joined_at", Instant, nullable=False),
+    Index("ix_case_calls_call_sid", "call_sid"),
 )
 
 attempts = Table(
@@ -101,6 +112,7 @@ attempts = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("case_id", ForeignKey("cases.id"), nullable=False),
+    Column("call_sid", ForeignKey("calls.sid"), nullable=False),
     Column("technician", String(32), nullable=False),
     Column("phone", String(200), nullable=False),
     Column("rung", Integer, nullable=False),
@@ -113,6 +125,7 @@ attempts = Table(
     Column("result", String(12)),
     Column("result_at", Instant),
     Index("ix_attempts_case_id", "case_id"),
+    Index("ix_attempts_call_sid", "call_sid"),
     Index("ix_attempts_result_asked_at", "result", "asked_at"),
     sqlite_autoincrement=True,
 )

@@ -240,6 +240,18 @@ def customer_of_phone(connection: Connection, phone: str) -> str | None:
     return connection.execute(_BY_PHONE, {"phone": phone}).scalar()
 
 
+_PHONES_OF = (
+    select(customer_phones.c.phone)
+    .where(customer_phones.c.customer_id == bindparam("customer"))
+    .order_by(customer_phones.c.phone)
+)
+
+
+def phones_of(connection: Connection, customer_id: int) -> list[str]:
+    """The numbers on a customer's file."""
+    return list(connection.execute(_PHONES_OF, {"customer": customer_id}).scalars())
+
+
 # -- PINs --------------------------------------------------------------------------------------
 
 

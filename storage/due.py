@@ -129,6 +129,18 @@ def postpone(connection: Connection, work: Work, due_at: datetime) -> bool:
     )
 
 
+def move(connection: Connection, kind: str, key: str, due_at: datetime) -> int:
+    """Make the pending work of `kind` about `key` due at `due_at`, whoever holds a lease on it.
+
+    Returns how many rows were moved.
+    """
+    return connection.execute(
+        update(due_work)
+        .where(due_work.c.kind == kind, due_work.c.key == key, due_work.c.state == PENDING)
+        .values(due_at=due_at, leased_until=None, lease=None)
+    ).rowcount
+
+
 def pending(connection: Connection, kind: str, key: str) -> bool:
     """Whether work of `kind` about `key` still waits to be done."""
     count = connection.execute(

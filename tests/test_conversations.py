@@ -15,23 +15,24 @@ import base64
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 from werkzeug.wrappers import Request
 
 from console.phone import Behaviour, lines, parse
 from console.phone.callfile import Comment
-from console.rehearsal import ACTOR, Rehearsal
+from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import journal
 from ivr.settings import SpecialDay
 from ivr.tables import calls
-from oncall import cases, roster, rota_file
-from oncall.tables import attempts, cases as case_rows, rota_versions
+from oncall import cases
+from oncall.tables import attempts, rota_versions
+from oncall.tables import cases as case_rows
 from storage.tables import due_work
 
 FILES = sorted((Path(__file__).parent / "calls").glob("*.call"))

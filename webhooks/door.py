@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, UnsupportedMediaType
 
 from ivr.desk import Desk
 from ivr.luggage import Seal
+from ivr.technician_desk import TechnicianDesk
 from webhooks.parameters import Parameters
 from webhooks.signature import HEADER, SignatureCheck
 
@@ -28,6 +29,7 @@ class Believed:
     account_sid: str
     numbers: frozenset[str]
     desk: Desk
+    technicians: TechnicianDesk
     seal: Seal
     clock: Callable[[], datetime]
 
@@ -40,6 +42,7 @@ class Door:
     at: datetime
     numbers: frozenset[str]
     desk: Desk
+    technicians: TechnicianDesk
     seal: Seal
 
 
@@ -71,5 +74,6 @@ def check(believed: Believed) -> None:
         believed.clock(),
         believed.numbers,
         believed.desk,
+        believed.technicians,
         believed.seal,
     )

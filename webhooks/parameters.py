@@ -96,5 +96,8 @@ class Parameters:
         sid = self._form.get("RecordingSid") or url.rsplit("/", 1)[-1].split(".", 1)[0]
         if not RECORDING_SID.fullmatch(sid) or not url.startswith("https://") or len(url) > 500:
             return None
-        seconds = self._form.get("RecordingDuration", "")
-        return Recording(sid, url, min(int(seconds), 86_400) if re.fullmatch("[0-9]{1,6}", seconds) else 0)
+        return Recording(sid, url, _seconds(self._form.get("RecordingDuration", "")))
+
+
+def _seconds(text: str) -> int:
+    return min(int(text), 86_400) if re.fullmatch("[0-9]{1,6}", text) else 0

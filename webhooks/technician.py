@@ -36,9 +36,9 @@ def turn(number: int) -> Response:
     if door.parameters.parent_sid not in (None, got.parent_sid):
         return _hang_up()
     if door.parameters.gone:
-        door.desk.technician_gone(got.sid, door.at)
+        door.technicians.gone(got.sid, door.at)
         return _hang_up()
-    return _xml(twiml.for_technician(door.desk.answer_technician(got, door.at)))
+    return _xml(twiml.for_technician(door.technicians.answer(got, door.at)))
 
 
 @technician.errorhandler(Exception)

@@ -169,6 +169,7 @@ def upgrade() -> None:
         sa.Column("urgency", sa.String(8), nullable=False),
         sa.Column("final_urgency", sa.String(8)),
         sa.Column("billable", sa.Boolean(), nullable=False),
+        sa.Column("call_back_to", sa.String(32)),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("connected_at", sa.DateTime(timezone=True)),
@@ -184,7 +185,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name="uq_cases_number"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_cases_call_sid", "cases", ["call_sid"])
     op.create_index("ix_cases_closed_at", "cases", ["closed_at"])
     op.create_index("ix_cases_code", "cases", ["code"])
     op.create_index("ix_cases_customer_id_closed_at", "cases", ["customer_id", "closed_at"])
@@ -215,6 +215,7 @@ def upgrade() -> None:
         "attempts",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("call_sid", sa.String(34), nullable=False),
         sa.Column("technician", sa.String(32), nullable=False),
         sa.Column("phone", sa.String(200), nullable=False),
         sa.Column("rung", sa.Integer(), nullable=False),
@@ -225,11 +226,23 @@ def upgrade() -> None:
         sa.Column("result", sa.String(12)),
         sa.Column("result_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("id", name="pk_attempts"),
+        sa.ForeignKeyConstraint(["call_sid"], ["calls.sid"], name="fk_attempts_call_sid"),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name="fk_attempts_case_id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_attempts_call_sid", "attempts", ["call_sid"])
     op.create_index("ix_attempts_case_id", "attempts", ["case_id"])
     op.create_index("ix_attempts_result_asked_at", "attempts", ["result", "asked_at"])
+    op.create_table(
+        "case_calls",
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("call_sid", sa.String(34), nullable=False),
+        sa.Column("joined_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", "call_sid", name="pk_case_calls"),
+        sa.ForeignKeyConstraint(["call_sid"], ["calls.sid"], name="fk_case_calls_call_sid"),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name="fk_case_calls_case_id"),
+    )
+    op.create_index("ix_case_calls_call_sid", "case_calls", ["call_sid"])
     op.create_table(
         "legs",
         sa.Column("sid", sa.String(34), nullable=False),
@@ -259,6 +272,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("leg_turns")
     op.drop_table("legs")
+    op.drop_table("case_calls")
     op.drop_table("attempts")
     op.drop_table("turns")
     op.drop_table("messages")

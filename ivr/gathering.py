@@ -1,0 +1,344 @@
+"""What was keyed becomes what was heard, with the facts that step needs: the desk's eyes and ears.
+
+It reads, and records what the network reported of an attempt or a recording; all else is written once
+the flow has decided.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from sqlalchemy import Connection
+
+from ivr import journal
+from ivr.rules import OurNumber, Rules
+from ivr.settings import Level
+from ivr.vocabulary import (
+    ArrivedByDay,
+    ArrivedByNight,
+    AttemptEnded,
+    Call,
+    CodeChecked,
+    CustomerFacts,
+    Heard,
+    KeepsWaiting,
+    KnownCase,
+    LadderPlace,
+    Left,
+    MessageLeft,
+    NewCase,
+    NoPin,
+    NotUrgent,
+    NumberGiven,
+    OfficeAnswered,
+    OfficeMissed,
+    PinAccepted,
+    PinMalformed,
+    PinWrong,
+    Received,
+    SameProblem,
+    Silence,
+    Step,
+    StrayHash,
+    UrgencyAgain,
+    UrgencyChosen,
+    WantsCallBack,
+    WantsDefinitions,
+    WantsLanguage,
+    WantsMessage,
+    WantsMoreTime,
+    WantsPin,
+    WantsReconnect,
+    WantsToVerify,
+    WhyWrong,
+    WrongKey,
+)
+from oncall import cases, phones, roster
+from oncall.phones import NumberRefused
+from oncall.roster import Contact
+from pins import registry
+from pins.index import Digest
+
+log = logging.getLogger("ivr")
+security = logging.getLogger("ivr.security")
+
+# Keys of the urgency menu beside those of the levels.
+ANYTHING_ELSE, VERIFY, DEFINE = "4", "8", "9"
+
+
+class RingingFacts(TypedDict):
+    passes: int
+    no_new_attempt_after: int
+    engaged: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One turn being gathered for: where, when, and when the office opens next (None while it is open)."""
+
+    connection: Connection
+    call: Call
+    number: OurNumber
+    at: datetime
+    reopens: datetime | None
+
+
+class Gathering:
+    """Gathers for the desk. `source` draws case codes."""
+
+    def __init__(self, rules: Rules, source: random.Random) -> None:
+        self._rules = rules
+        self._source = source
+
+    def heard(
+        self, connection: Connection, call: Call, got: Received, at: datetime, digests: Sequence[Digest]
+    ) -> Heard:
+        """What `got` means at the step of the call; `digests` are of a complete PIN, if one came."""
+        number = self._rules.numbers[call.number]
+        state = number.hours.at(at)
+        reopens = state.until if state.pin else None
+        here = Moment(connection, call, number, at, reopens)
+        keyed = got.digits or ""
+        match call.step:
+            case Step.RINGING:
+                return self._attempt_ended(here, got)
+            case Step.MESSAGE if got.recording:
+                journal.keep_message(connection, at, call.sid, got.recording, "announced")
+                return MessageLeft(at=at, gone=got.gone, seconds=got.recording.seconds)
+            case Step.OFFICE:
+                kind = OfficeAnswered if got.dial_status in ("completed", "answered") else OfficeMissed
+                return kind(at=at, gone=got.gone)
+            case _ if got.gone:
+                return Left(at=at, gone=True)
+            case Step.ARRIVAL if state.pin:
+                return ArrivedByNight(at=at, reopens=reopens)
+            case Step.ARRIVAL:
+                offered = number.settings.pin_by_day
+                return ArrivedByDay(at=at, office=self._office(here), pin_offered=offered)
+            case Step.PIN:
+                return self._at_pin(here, keyed, digests)
+            case Step.VERIFYING if len(keyed) == 4:
+                return self._code_checked(here, keyed)
+            case Step.SAME_CASE:
+                return self._same_or_other(here, keyed)
+            case Step.BETWEEN_RINGS if keyed == "1":
+                return WantsCallBack(at=at, number=self._call_back_number(here), **self._ringing(here))
+            case Step.CALL_BACK_NUMBER:
+                return NumberGiven(at=at, number=self._dialable(keyed), **self._ringing(here))
+            case Step.TALK_WAS_SHORT if keyed == "1":
+                return WantsReconnect(at=at, **self._ringing(here))
+            case Step.ACCEPTED | Step.BETWEEN_RINGS:
+                return KeepsWaiting(at=at, **self._ringing(here))
+            case Step.URGENCY if level := self._rules.urgency.by_key(keyed):
+                return self._urgency(here, level)
+            case _:
+                return self._at_menu(here, keyed)
+
+    def _at_menu(self, here: Moment, keyed: str) -> Heard:
+        """Keys whose meaning needs no other fact."""
+        at, reopens = here.at, here.reopens
+        match here.call.step, keyed:
+            case _, "":
+                return Silence(at=at, reopens=reopens)
+            case _, "#" if here.call.hash_may_follow:
+                return StrayHash(at=at, reopens=reopens)
+            case Step.OFFICE_MISSED, "1":
+                return WantsPin(at=at, reopens=reopens)
+            case Step.REFUSED, "1":
+                return WantsMessage(at=at, reopens=reopens)
+            case Step.URGENCY, key if key == ANYTHING_ELSE:
+                return NotUrgent(at=at, reopens=reopens)
+            case Step.URGENCY, key if key == DEFINE:
+                return WantsDefinitions(at=at, reopens=reopens)
+            case Step.URGENCY, key if key == VERIFY:
+                return WantsToVerify(at=at, reopens=reopens)
+            case _:
+                return WrongKey(at=at, reopens=reopens)
+
+    # -- by day ---------------------------------------------------------------------------------
+
+    def _office(self, here: Moment) -> tuple[tuple[str, ...], ...]:
+        """The office's phones, a group at a time; none if the office itself forwarded this call to us:
+        ringing it again would go round for ever.
+        """
+        if here.call.caller in self._rules.numbers:
+            return ()
+        offices = [phone for phone in here.number.settings.office if phone != here.call.caller]
+        if self._rules.ringing.office_together:
+            return (tuple(offices[:10]),) if offices else ()
+        return tuple((phone,) for phone in offices)
+
+    # -- the PIN --------------------------------------------------------------------------------
+
+    def _at_pin(self, here: Moment, keyed: str, digests: Sequence[Digest]) -> Heard:
+        at, reopens, call = here.at, here.reopens, here.call
+        match keyed:
+            case "" if call.hash_may_follow:
+                return StrayHash(at=at, reopens=reopens)
+            case "":
+                return Silence(at=at, reopens=reopens)
+            case "0":
+                return NoPin(at=at, reopens=reopens)
+            case "9":
+                return WantsMoreTime(at=at, reopens=reopens)
+            case "*" if len(call.languages) > 1:
+                return WantsLanguage(at=at, reopens=reopens)
+            case _ if not digests:
+                return PinMalformed(at=at, reopens=reopens)
+        full_length = len(keyed) == registry.longest_live(here.connection)
+        found = registry.find_pin(here.connection, digests)
+        if found is None:
+            return self._pin_wrong(here, "unknown", full_length)
+        if found.revoked:
+            return self._pin_wrong(here, "revoked", full_length)
+        if found.expired(here.number.hours.last_opening(at)):
+            return self._pin_wrong(here, "expired", full_length)
+        urgency = self._rules.urgency
+        today = at.astimezone(self._rules.zone).date()
+        language = found.language if found.language in self._rules.languages else None
+        return PinAccepted(
+            at=at,
+            reopens=reopens,
+            customer=CustomerFacts(found.customer_id, found.code, found.spoken_name, language),
+            pin_id=found.pin_id,
+            covered=found.contract.covers(today, prepaid_counts=urgency.prepaid_counts),
+            full_length=full_length,
+            connect_without_contract=urgency.connect_without_contract,
+        )
+
+    def _pin_wrong(self, here: Moment, why: WhyWrong, full_length: bool) -> PinWrong:
+        security.warning("call %s: a PIN was refused (%s)", here.call.sid, why)
+        return PinWrong(at=here.at, reopens=here.reopens, why=why, full_length=full_length)
+
+    # -- urgency and case -----------------------------------------------------------------------
+
+    def _urgency(self, here: Moment, level: Level) -> UrgencyChosen | UrgencyAgain:
+        known = self._known_case(here, code=None)
+        if known is not None:
+            return UrgencyAgain(at=here.at, reopens=here.reopens, code=level.code, known=known)
+        return self._new_case(here, level)
+
+    def _same_or_other(self, here: Moment, keyed: str) -> Heard:
+        """1, silence, or a second key that means nothing: the same problem."""
+        call = here.call
+        assert call.known_case is not None
+        assert call.urgency is not None
+        level = self._rules.urgency.by_code(call.urgency)
+        if keyed == "2":
+            return self._new_case(here, level)
+        if keyed not in ("", "1") and call.missed == 0:
+            return WrongKey(at=here.at, reopens=here.reopens)
+        assert level.within is not None
+        sooner = here.at + timedelta(minutes=level.within)
+        known = call.known_case
+        return SameProblem(
+            at=here.at,
+            # A deadline that has passed is no promise any more.
+            due_at=min(known.due_at, sooner) if known.due_at > here.at else sooner,
+            ladder=self._ladder(here, first=known.technician),
+            engaged=cases.engaged(here.connection, here.at, call.sid),
+        )
+
+    def _new_case(self, here: Moment, level: Level) -> UrgencyChosen:
+        assert level.within is not None
+        year = here.at.astimezone(self._rules.zone).year
+        return UrgencyChosen(
+            at=here.at,
+            code=level.code,
+            case=NewCase(
+                number=cases.next_number(here.connection, year),
+                code=cases.free_code(here.connection, here.at, self._source),
+                due_at=here.at + timedelta(minutes=level.within),
+            ),
+            ladder=self._ladder(here),
+            engaged=cases.engaged(here.connection, here.at, here.call.sid),
+        )
+
+    def _code_checked(self, here: Moment, keyed: str) -> CodeChecked:
+        return CodeChecked(at=here.at, reopens=here.reopens, known=self._known_case(here, code=keyed))
+
+    def _known_case(self, here: Moment, *, code: str | None) -> KnownCase | None:
+        """The latest open case of the call's customer, or the one of his with this spoken code."""
+        assert here.call.customer is not None
+        found = cases.open_of_customer(here.connection, here.call.customer.id, code)
+        if found is None:
+            return None
+        technician = found.taken_by or cases.connected_technician(here.connection, found.id)
+        name = roster.technician(here.connection, technician).spoken_name if technician else None
+        return KnownCase(found.id, found.number, found.code, found.opened_at, found.due_at, technician, name)
+
+    # -- ringing --------------------------------------------------------------------------------
+
+    def _ladder(self, here: Moment, *, first: str | None = None) -> tuple[LadderPlace, ...]:
+        """Who may be rung now, rung by rung; `first` (a technician's key) before everybody."""
+        ringing = self._rules.ringing
+        contacts = roster.ladder(here.connection, ringing, here.number.settings.rota, here.at)
+        if first is not None and (known := roster.contact(here.connection, ringing, first)) is not None:
+            contacts = [known, *(each for each in contacts if each.phone != known.phone)]
+        places = [self._place(contact) for contact in contacts if self._may_be_rung(contact)]
+        if not places:
+            log.error("rota %s has nobody on duty at %s", here.number.settings.rota, here.at.isoformat())
+        return tuple(places)
+
+    def _may_be_rung(self, contact: Contact) -> bool:
+        """Checked when it was saved, and again now. One bad number never breaks the chain."""
+        try:
+            self._rules.ringing.check_number(contact.phone)
+        except NumberRefused as refused:
+            log.error("%s is passed over: %s", contact.technician, refused)
+            return False
+        return True
+
+    @staticmethod
+    def _place(contact: Contact) -> LadderPlace:
+        return LadderPlace(
+            contact.rung,
+            contact.technician,
+            contact.name,
+            contact.spoken_name,
+            contact.phone,
+            contact.rings,
+        )
+
+    def _ringing(self, here: Moment) -> RingingFacts:
+        return RingingFacts(
+            passes=self._rules.ringing.passes,
+            no_new_attempt_after=self._rules.ringing.no_new_attempt_after,
+            engaged=cases.engaged(here.connection, here.at, here.call.sid),
+        )
+
+    def _attempt_ended(self, here: Moment, got: Received) -> AttemptEnded:
+        assert here.call.attempt_id is not None
+        result = cases.settle(
+            here.connection, here.at, here.call.attempt_id, got.dial_status, bridged=got.bridged
+        )
+        return AttemptEnded(
+            at=here.at,
+            reopens=here.reopens,
+            gone=got.gone,
+            result=result or "failed",
+            talked=self._talked(here, here.call.attempt_id) if result == "connected" else 0,
+            **self._ringing(here),
+        )
+
+    def _talked(self, here: Moment, attempt: int) -> int:
+        """Seconds since the technician's key. The network's own figure counts from his pick-up."""
+        pressed = cases.pressed_at(here.connection, attempt)
+        return int((here.at - pressed).total_seconds()) if pressed else 0
+
+    def _call_back_number(self, here: Moment) -> str | None:
+        """Where he can be called back: the number he calls from, else one on his file."""
+        assert here.call.customer is not None
+        on_file = registry.phones_of(here.connection, here.call.customer.id)
+        return next((p for p in (here.call.caller, *on_file) if self._dialable(p) == p), None)
+
+    def _dialable(self, keyed: str) -> str | None:
+        try:
+            return phones.from_keys(keyed, self._rules.ringing.countries)
+        except NumberRefused:
+            return None

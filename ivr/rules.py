@@ -1,0 +1,35 @@
+"""What the desk goes by: built once from the configuration, then frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from ivr.hours import Hours
+from ivr.settings import NumberSettings, UrgencySettings
+from oncall.settings import RingingSettings
+
+
+@dataclass(frozen=True)
+class OurNumber:
+    """One of our numbers, ready to serve."""
+
+    settings: NumberSettings
+    hours: Hours
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`numbers` by E.164; `languages` are those we speak."""
+
+    zone: ZoneInfo
+    numbers: Mapping[str, OurNumber]
+    languages: tuple[str, ...]
+    urgency: UrgencySettings
+    ringing: RingingSettings
+
+    def languages_of(self, number: str) -> tuple[str, ...]:
+        """The number's own language first, then the others."""
+        own = self.numbers[number].settings.language
+        return (own, *(each for each in self.languages if each != own))

@@ -1,0 +1,101 @@
+"""What the flow decided becomes an answer: every text, voice and address resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from ivr import answer as answers
+from ivr import luggage
+from ivr.answer import Answer, Dial, Gather, Part, Record, Say, Target
+from ivr.luggage import Seal
+from ivr.prompts import Speaker, Speech
+from ivr.rules import Rules
+from ivr.technician_flow import Bridge, LegTurn
+from ivr.vocabulary import (
+    AskDigits,
+    AskKey,
+    AskPin,
+    Call,
+    HangUp,
+    Line,
+    RingOffice,
+    RingTechnician,
+    TakeMessage,
+    Turn,
+)
+
+
+class Addresses(Protocol):
+    """Where the network asks for the next turn. The door knows; here they are only named."""
+
+    def turn(self, number: int, sealed: str) -> str: ...
+    def technician(self, number: int, sealed: str) -> str: ...
+    def recording(self, sealed: str) -> str: ...
+
+
+class Wording:
+    """Words answers in the call's language, with sealed luggage in every address."""
+
+    def __init__(self, rules: Rules, speaker: Speaker, seal: Seal, addresses: Addresses) -> None:
+        self._rules = rules
+        self._speaker = speaker
+        self._seal = seal
+        self._addresses = addresses
+
+    def for_caller(self, turn: Turn, next_turn: int, at: datetime, *, longest_pin: int) -> Answer:
+        """The answer to a caller; `longest_pin` is how many digits end a PIN without `#`."""
+        call = turn.call
+        action = self._addresses.turn(next_turn, self._seal.close(luggage.of_call(call), at))
+        parts: list[Part] = [Say(speech) for speech in self._say(turn.says, call.language, at)]
+        match turn.then:
+            case AskPin(lines, timeout):
+                prompts = self._say(lines, call.language, at)
+                parts.append(Gather(action, prompts, timeout, longest_pin, finish="#"))
+            case AskDigits(lines, most, timeout):
+                prompts = self._say(lines, call.language, at)
+                parts.append(Gather(action, prompts, timeout, most, finish="#"))
+            case AskKey(lines, timeout):
+                prompts = self._say(lines, call.language, at)
+                # No finish key: a lone # must arrive as a key, or it could not be told from silence.
+                parts.append(Gather(action, prompts, timeout, digits=1, finish=""))
+            case RingOffice(phones):
+                targets = tuple(Target(phone) for phone in phones)
+                parts.append(Dial(action, self._caller_id(call), targets, self._rules.ringing.office_rings))
+            case RingTechnician(place):
+                assert call.attempt_id is not None
+                sealed = self._seal.close(luggage.of_leg(call.sid, call.attempt_id), at)
+                target = Target(place.phone, whisper=self._addresses.technician(0, sealed))
+                parts.append(Dial(action, self._caller_id(call), (target,), place.rings))
+            case TakeMessage():
+                sealed = self._seal.close(luggage.of_recording(call.sid), at)
+                limit = self._rules.ringing.message_limit
+                parts.append(Record(action, self._addresses.recording(sealed), limit))
+            case HangUp():
+                parts.append(answers.HangUp())
+        return Answer(tuple(parts))
+
+    def for_technician(self, turn: LegTurn, next_turn: int, at: datetime) -> Answer:
+        """The answer to a technician's leg; one without a HangUp connects him."""
+        leg = turn.leg
+        parts: list[Part] = [Say(speech) for speech in self._say(turn.says, leg.language, at)]
+        match turn.then:
+            case AskKey(lines, timeout):
+                sealed = self._seal.close(luggage.of_leg(leg.parent_sid, leg.attempt_id), at)
+                action = self._addresses.technician(next_turn, sealed)
+                prompts = self._say(lines, leg.language, at)
+                parts.append(Gather(action, prompts, timeout, digits=1, finish=""))
+            case HangUp():
+                parts.append(answers.HangUp())
+            case Bridge():
+                pass
+        return Answer(tuple(parts))
+
+    def _caller_id(self, call: Call) -> str:
+        """Always a number of ours: operators drop calls from abroad that show somebody else's."""
+        chosen = self._rules.ringing.caller_id
+        return call.number if chosen == "called" else chosen
+
+    def _say(self, lines: Sequence[Line], language: str, at: datetime) -> tuple[Speech, ...]:
+        return tuple(self._speaker.say(line, line.language or language, at) for line in lines)
