@@ -14,6 +14,7 @@ from ivr import answer as answers
 from ivr.tables import calls, leg_turns, legs, messages, turns
 from ivr.technician_flow import Leg
 from ivr.vocabulary import Call, Recording
+from storage import due
 
 _CALL = TypeAdapter(Call)
 _LEG = TypeAdapter(Leg)
@@ -200,31 +201,51 @@ def end_leg(connection: Connection, at: datetime, sid: str) -> None:
 # -- messages ------------------------------------------------------------------------------------
 
 
+# Fetch a message's recording and keep it here; the key is the recording's sid.
+FETCH = "message.fetch"
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message a caller left; `file` is its name in the folder of messages once it was fetched."""
+
+    recording: str
+    seconds: int
+    recorded_at: datetime
+    file: str | None
+
+
 def keep_message(
     connection: Connection, at: datetime, call_sid: str, recording: Recording, status: str
 ) -> None:
-    """Remember a recording once, however often and in whatever order it is announced."""
+    """Remember a recording once, however often and in whatever order it is announced, and have it fetched.
+
+    "announced" comes with the caller's turn; what the network says of the recording itself is newer.
+    """
+    values = {
+        "recording_sid": recording.sid,
+        "call_sid": call_sid,
+        "url": recording.url,
+        "seconds": recording.seconds,
+        "recorded_at": at,
+        "status": status,
+    }
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(messages)
-    # "announced" comes with the caller's turn; what the network says of the recording itself is newer.
-    changes = (
-        {} if status == "announced" else {"status": row.excluded.status, "seconds": row.excluded.seconds}
-    )
-    statement = (
-        row.on_conflict_do_update(index_elements=["recording_sid"], set_=changes)
-        if changes
-        else row.on_conflict_do_nothing(index_elements=["recording_sid"])
-    )
+    new = dialect.insert(messages).on_conflict_do_nothing(index_elements=["recording_sid"])
+    if connection.execute(new, values).rowcount == 1:
+        due.add(connection, at, FETCH, recording.sid, at, {"call": call_sid})
+    elif status != "announced":
+        connection.execute(
+            update(messages)
+            .where(messages.c.recording_sid == recording.sid, messages.c.call_sid == call_sid)
+            .values(status=status, seconds=recording.seconds)
+        )
+
+
+def message_fetched(connection: Connection, at: datetime, recording_sid: str, file: str) -> None:
+    """The recording is kept as `file` in the folder of messages."""
     connection.execute(
-        statement,
-        {
-            "recording_sid": recording.sid,
-            "call_sid": call_sid,
-            "url": recording.url,
-            "seconds": recording.seconds,
-            "recorded_at": at,
-            "status": status,
-        },
+        update(messages).where(messages.c.recording_sid == recording_sid).values(file=file, fetched_at=at)
     )
 
 
@@ -292,9 +313,12 @@ def turns_of(connection: Connection, sid: str) -> list[TurnRecord]:
     return sorted(found, key=lambda turn: turn.at)
 
 
-def messages_of(connection: Connection, sid: str) -> list[Recording]:
-    rows = connection.execute(select(messages).where(messages.c.call_sid == sid))
-    return [Recording(row.recording_sid, row.url, row.seconds) for row in rows]
+def messages_of(connection: Connection, sid: str) -> list[Message]:
+    """The messages left in a call, in the order in which they were recorded."""
+    rows = connection.execute(
+        select(messages).where(messages.c.call_sid == sid).order_by(messages.c.recorded_at)
+    )
+    return [Message(row.recording_sid, row.seconds, row.recorded_at, row.file) for row in rows]
 
 
 def _record(row: Row[Any]) -> CallRecord:

@@ -73,5 +73,8 @@ messages = Table(
     Column("seconds", Integer, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("status", String(20), nullable=False),
+    # Its name in the folder of messages, once it has been fetched.
+    Column("file", String(60)),
+    Column("fetched_at", Instant),
     Index("ix_messages_call_sid", "call_sid"),
 )

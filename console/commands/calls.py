@@ -68,7 +68,8 @@ def show(context: Context, sid: str, as_json: bool) -> None:
         for text in turn["said"]:
             click.echo(f"{'':10}{text}")
     for message in document["messages"]:
-        click.echo(f"message of {message['seconds']} s: {message['recording']}")
+        where = message["file"] or f"{message['recording']}, not fetched yet"
+        click.echo(f"message of {message['seconds']} s: {where}")
 
 
 def _document(context: Context, each: CallRecord, codes: dict[int, str]) -> dict[str, Any]:
@@ -90,6 +91,7 @@ def _document(context: Context, each: CallRecord, codes: dict[int, str]) -> dict
 def _detail(context: Context, connection: Connection, sid: str) -> dict[str, Any]:
     zone = context.configuration.zone
     opened = cases.of_call(connection, sid)
+    folder = context.configuration.folder / context.configuration.service.state / "messages"
     return {
         "case": opened.number if opened else None,
         "turns": [
@@ -97,6 +99,11 @@ def _detail(context: Context, connection: Connection, sid: str) -> dict[str, Any
             for turn in journal.turns_of(connection, sid)
         ],
         "messages": [
-            {"recording": each.sid, "seconds": each.seconds} for each in journal.messages_of(connection, sid)
+            {
+                "recording": each.recording,
+                "seconds": each.seconds,
+                "file": str(folder / each.file) if each.file else None,
+            }
+            for each in journal.messages_of(connection, sid)
         ],
     }

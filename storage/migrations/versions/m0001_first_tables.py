@@ -196,6 +196,8 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Integer(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("status", sa.String(20), nullable=False),
+        sa.Column("file", sa.String(60)),
+        sa.Column("fetched_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("recording_sid", name="pk_messages"),
         sa.ForeignKeyConstraint(["call_sid"], ["calls.sid"], name="fk_messages_call_sid"),
     )
