@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 
 import pytest
+from postgres import _postgresql, database_url, new_postgresql, postgresql_url  # noqa: F401
 
 from console import cast
 from console.commands.phone import shipped
@@ -24,13 +25,18 @@ def on_stage(
     *,
     seed: int = 1,
     behaviour: Behaviour | None = None,
+    url: str = "sqlite:///rehearsal.db",
 ) -> Rehearsal:
     """A rehearsal with the cast, a PIN for each customer, and two more of ACME's that open nothing.
 
     `acme-revoked` is revoked, `acme-expired` was good until 1 March 2026. Close it, or use `with`.
     """
     rehearsal = Rehearsal(
-        configuration or shipped(), at, source=random.Random(seed), behaviour=behaviour or Behaviour()
+        configuration or shipped(),
+        at,
+        source=random.Random(seed),
+        behaviour=behaviour or Behaviour(),
+        database_url=url,
     )
     cast.enter(rehearsal.house, ACTOR, at)
     for code, *_ in cast.CUSTOMERS:

@@ -1,0 +1,235 @@
+"""Whatever callers and technicians do, at whatever hour, on whatever network: what must always hold."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+
+from conftest import on_stage
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from console.commands.phone import shipped
+from console.phone import Behaviour, CallerCall
+from console.phone.events import CALLER, Answered, Bridged, Failed, HungUp, Pressed, Rang
+from console.rehearsal import Rehearsal
+from console.settings import Configuration
+from ivr import journal
+from oncall import cases
+from storage import due
+
+OFFICES = {"+390461000001", "+390465000001"}
+TECHNICIANS = {f"+39333123450{number}" for number in range(1, 5)}
+CALLERS = ("acme", "mele", "malga", "anna", "dario", "office", "an unknown number", "a withheld number")
+RIGHT = ("acme", "mele")
+# The longest way there is: an office, every prompt missed, eight whispers played with, a message.
+MOST_STEPS = 120
+
+Act = Callable[[], object]
+
+
+@cache
+def configuration() -> Configuration:
+    return shipped()
+
+
+class ErrorsLogged(logging.Handler):
+    """Remembers what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+@contextmanager
+def errors_logged() -> Iterator[list[str]]:
+    handler = ErrorsLogged()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield handler.texts
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+@dataclass
+class Players:
+    """A caller and whoever he reaches, who do what the numbers they are given say."""
+
+    rehearsal: Rehearsal
+    call: CallerCall
+    wrong: int = 0
+    right_pin_keyed: bool = False
+    done: list[str] = field(default_factory=list)
+
+    def act(self, number: int) -> None:
+        acts = self.possible()
+        name, act = acts[number % len(acts)]
+        self.done.append(f"{self.call.state}: {name}")
+        act()
+
+    def possible(self) -> list[tuple[str, Act]]:
+        """What can be done now; the first leads to the end if it is done for ever."""
+        call = self.call
+        match call.state:
+            case "gathering":
+                return self.at_the_keys()
+            case "ringing":
+                leg = call.ringing[0]
+                return [
+                    ("lets it ring", leg.no_answer),
+                    ("is busy", leg.busy),
+                    ("cannot be reached", leg.fail),
+                    ("answers", leg.answer),
+                    ("answers at once", partial(leg.answer, after=0)),
+                    ("voicemail", leg.voicemail),
+                    ("the caller hangs up", call.hang_up),
+                ]
+            case "whispering":
+                leg = call.leg
+                assert leg is not None
+                keys = [(f"keys {key}", partial(leg.press, key)) for key in "1234567890*#19"]
+                at_once = [
+                    (f"keys {key} at once", partial(leg.press, key, after=0)) for key in ("1", "2", "21")
+                ]
+                leaves = [("hangs up", leg.hang_up), ("the caller hangs up", call.hang_up)]
+                return [("waits", leg.wait), *keys, *at_once, *leaves]
+            case "bridged":
+                leg = call.leg
+                assert leg is not None
+                return [
+                    ("they talk", partial(leg.talk, 60)),
+                    ("they talk, the caller hangs up", partial(leg.talk, 60, ends="caller")),
+                    ("they talk for five hours", partial(leg.talk, 18_000)),
+                ]
+            case _:
+                return [
+                    ("is silent", partial(call.speak, 0, then="silence")),
+                    ("speaks", partial(call.speak, 20, then="#")),
+                    ("speaks and hangs up", partial(call.speak, 5)),
+                    ("hangs up", call.hang_up),
+                    ("speaks too long", partial(call.speak, 500, then="silence")),
+                ]
+
+    def at_the_keys(self) -> list[tuple[str, Act]]:
+        call = self.call
+        pins = [
+            (f"PIN {name}", partial(self.key_pin, name))
+            for name in (*RIGHT, *RIGHT, *RIGHT, "malga", "baita", "acme-revoked", "acme-expired")
+        ]
+        keys = [
+            (f"keys {keys}", partial(call.press, keys))
+            for keys in ("1", "1", "1", "2", "3", "4", "0#", "#", "12#", "*", "9#", "7", "1*3#", "5" * 40)
+        ]
+        return [
+            ("waits", call.wait),
+            ("hangs up", call.hang_up),
+            *pins,
+            ("a wrong PIN", self.key_wrong_pin),
+            *keys,
+        ]
+
+    def key_pin(self, name: str) -> None:
+        self.right_pin_keyed |= name in RIGHT
+        self.call.press(self.rehearsal.pins[name] + "#", label=f"PIN of {name}")
+
+    def key_wrong_pin(self) -> None:
+        self.wrong += 1
+        self.call.press(self.rehearsal.cast().wrong_pin(self.wrong) + "#", label="a wrong PIN")
+
+
+behaviours = st.builds(
+    Behaviour,
+    declined_status=st.sampled_from(["completed", "no-answer"]),
+    voicemail_status=st.sampled_from(["completed", "no-answer"]),
+    caller_gone_status=st.sampled_from(["canceled", "no-answer"]),
+    action_after_caller_hangup=st.booleans(),
+    sends_digits_when_empty=st.booleans(),
+    keeps_keys=st.booleans(),
+    callbacks_late=st.booleans(),
+)
+instants = st.integers(0, 350 * 24 * 60).map(
+    lambda minutes: datetime(2026, 1, 6, 12, tzinfo=UTC) + timedelta(minutes=minutes)
+)
+# Many calls should get beyond the PIN: most begin with what leads there.
+openings = st.sampled_from([(), (), (2,), (2, 12), (2, 12, 3), (2, 12, 3, 1), (3, 16), (0, 2, 12, 5)])
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(
+    at=instants,
+    who=st.sampled_from(CALLERS),
+    to=st.sampled_from(["trento", "trento-nord", "tione"]),
+    opening=openings,
+    moves=st.lists(st.integers(0, 999), max_size=40),
+    behaviour=behaviours,
+)
+def test_any_call(
+    at: datetime, who: str, to: str, opening: tuple[int, ...], moves: list[int], behaviour: Behaviour
+) -> None:
+    with errors_logged() as errors, on_stage(configuration(), at, behaviour=behaviour) as rehearsal:
+        cast = rehearsal.cast()
+        call = rehearsal.exchange.ring(cast.phone(who), cast.number(to))
+        players = Players(rehearsal, call)
+        for step in range(MOST_STEPS):
+            if call.state == "ended":
+                break
+            numbers = (*opening, *moves)
+            players.act(numbers[step] if step < len(numbers) else 0)
+        assert call.state == "ended", players.done
+        check(players, behaviour)
+    assert errors == [], players.done
+
+
+def check(players: Players, behaviour: Behaviour) -> None:
+    """What holds of a call that is over, told from what the telephones did, not from the journal."""
+    call, done = players.call, players.done
+    events = call.events
+    assert [event for event in events if isinstance(event, Failed)] == [], done
+    rung = {event.phone for event in events if isinstance(event, Rang)}
+    assert rung <= OFFICES | TECHNICIANS, done
+    assert call.from_ not in rung, done
+    for place, event in enumerate(events):
+        if isinstance(event, Bridged) and event.phone in TECHNICIANS:
+            assert players.right_pin_keyed, done
+            assert accepted_by_key(events[:place], event.phone), done
+    if TECHNICIANS & rung:
+        assert players.right_pin_keyed, done
+    with players.rehearsal.house.database.read() as connection:
+        latest = journal.call(connection, call.sid)
+        opened = cases.recent(connection)
+        pursued = {case.number: due.pending(connection, cases.PURSUE, case.number) for case in opened}
+        unsettled = cases.unsettled(connection, call.sid)
+    assert len(opened) <= 1, done
+    assert unsettled == [], done
+    assert latest.ended is not None, done
+    assert latest.outcome is not None, done
+    assert bool(opened) == bool(TECHNICIANS & rung), done
+    for case in opened:
+        assert pursued[case.number] == (case.connected_at is None), done
+    talked = any(isinstance(event, Bridged) and event.phone in TECHNICIANS for event in events)
+    left_first = any(isinstance(e, HungUp) and e.party == e.by == CALLER for e in events)
+    if behaviour.action_after_caller_hangup or not left_first:
+        assert (latest.outcome == "connected") == talked, done
+    else:
+        assert talked or latest.outcome != "connected", done
+
+
+def accepted_by_key(events: list[object], phone: str) -> bool:
+    """Whether somebody at `phone` pressed 1 since it was last picked up."""
+    for event in reversed(events):
+        if isinstance(event, Pressed) and event.party == phone and "1" in event.keys:
+            return True
+        if isinstance(event, Answered) and event.phone == phone:
+            return False
+    return False
