@@ -169,7 +169,7 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ring_next(call, heard)
         case Step.RINGING, AttemptEnded(result="connected"):
             return talk_over(replace(call, outcome=Outcome.CONNECTED), heard)
-        case Step.RINGING, AttemptEnded(result="declined" | "accepted"):
+        case Step.RINGING, AttemptEnded(result="declined" | "accepted") | AttemptEnded(hung_up=True):
             return ring_next(call, heard, line("ringing-next"))
         case Step.RINGING, AttemptEnded():
             return tell_of_miss(call, heard)
@@ -202,7 +202,7 @@ def ring_office(call: Call, *says: Line) -> Turn:
     if call.office:
         group, *rest = call.office
         return Turn(replace(call, step=Step.OFFICE, office=tuple(rest)), says, RingOffice(group))
-    call = replace(call, step=Step.OFFICE_MISSED)
+    call = replace(call, step=Step.OFFICE_MISSED, outcome=Outcome.OFFICE_MISSED)
     if not call.pin_offered:
         return take_message(call, *says, line("office-missed-no-pin"), line("message-office"))
     return Turn(call, says, AskKey((line("office-missed"),), timeout=5))
@@ -437,7 +437,7 @@ def ring_next(call: Call, heard: WhileRinging, *says: Line) -> Turn:
 def tell_of_miss(call: Call, heard: AttemptEnded) -> Turn:
     """The truth, and a moment in which he may ask to be called back: no key is read while a phone rings.
 
-    After a decline there is no such moment: the next phone then rings at once.
+    After a decline, or when he hung up, there is no such moment: the next phone then rings at once.
     """
     if next_attempt(call, heard)[1] is None:
         return nobody(call)

@@ -313,16 +313,16 @@ class Gathering:
         )
 
     def _attempt_ended(self, here: Moment, got: Received) -> AttemptEnded:
-        assert here.call.attempt_id is not None
-        result = cases.settle(
-            here.connection, here.at, here.call.attempt_id, got.dial_status, bridged=got.bridged
-        )
+        attempt = here.call.attempt_id
+        assert attempt is not None
+        result = cases.settle(here.connection, here.at, attempt, got.dial_status, bridged=got.bridged)
         return AttemptEnded(
             at=here.at,
             reopens=here.reopens,
             gone=got.gone,
             result=result or "failed",
-            talked=self._talked(here, here.call.attempt_id) if result == "connected" else 0,
+            hung_up=result == "unconfirmed" and not journal.leg_ended(here.connection, attempt),
+            talked=self._talked(here, attempt) if result == "connected" else 0,
             **self._ringing(here),
         )
 

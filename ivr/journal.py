@@ -194,6 +194,20 @@ def write_leg_turn(
     )
 
 
+_LEG_OF_ATTEMPT = select(legs.c.state).where(legs.c.attempt_id == bindparam("attempt"))
+
+
+def leg_ended(connection: Connection, attempt_id: int) -> bool:
+    """Whether we ended the technician's leg of this attempt: after his key, or for lack of one.
+
+    Also if there was no leg: something picked up and never asked what to say.
+    """
+    states = [
+        _LEG.validate_json(s) for s in connection.execute(_LEG_OF_ATTEMPT, {"attempt": attempt_id}).scalars()
+    ]
+    return all(leg.ended for leg in states)
+
+
 def end_leg(connection: Connection, at: datetime, sid: str) -> None:
     connection.execute(_LEG_END, {"leg": sid, "ended": at})
 

@@ -110,6 +110,10 @@ class Speaker:
                 "today" if ahead <= 0 else "tomorrow" if ahead == 1 else "this-week" if ahead < 7 else "later"
             )
         forms = words.clock[form]
+        # "2:00 tomorrow", said at ten in the evening, could be the night after next to a tired ear.
+        if ahead == 1 and now.hour >= 12 and then.hour < 6:
+            kind = "midnight" if (then.hour, then.minute) == (0, 0) else "tonight"
+            kind = kind if kind in forms else "tomorrow"
         # Italian says "alle 2:00" but "all'1:00".
         text = forms.get(f"{kind}-one", forms[kind]) if then.hour == 1 else forms[kind]
         return text.format(

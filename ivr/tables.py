@@ -52,6 +52,7 @@ legs = Table(
     # ivr.technician_flow.Leg as JSON.
     Column("state", Text, nullable=False),
     Index("ix_legs_call_sid", "call_sid"),
+    Index("ix_legs_attempt_id", "attempt_id"),
 )
 
 leg_turns = Table(

@@ -90,6 +90,7 @@ class Outcome(StrEnum):
     CALL_BACK = "call-back"
     NOBODY_ANSWERED = "nobody-answered"
     OFFICE = "office"
+    OFFICE_MISSED = "office-missed"
     NO_PIN = "no-pin"
     NO_CONTRACT = "no-contract"
     NOT_COVERED = "not-covered"
@@ -345,10 +346,12 @@ class WhileRinging(Heard):
 class AttemptEnded(WhileRinging):
     """The technician's phone stopped ringing, or the talk is over. Results: see oncall.cases.Result.
 
-    `talked` in seconds, when they were connected.
+    `hung_up`: he picked up and hung up himself, pressing nothing. `talked` in seconds, when they were
+    connected.
     """
 
     result: str
+    hung_up: bool = False
     talked: int = 0
 
 

@@ -288,7 +288,10 @@ class _Player:
         return leg
 
     def _ringing(self, who: str) -> Leg:
+        """The leg on which `who` is rung; a caller who is being asked something says nothing until then."""
         phone = self.cast.phone(who)
+        if not self._call.ringing and self._call.state == "gathering":
+            self._call.wait()
         leg = next((leg for leg in self._call.ringing if leg.phone == phone), None)
         if leg is None:
             raise self._mismatch(f"{who}'s phone to ring", self._situation())

@@ -258,6 +258,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["attempt_id"], ["attempts.id"], name="fk_legs_attempt_id"),
         sa.ForeignKeyConstraint(["call_sid"], ["calls.sid"], name="fk_legs_call_sid"),
     )
+    op.create_index("ix_legs_attempt_id", "legs", ["attempt_id"])
     op.create_index("ix_legs_call_sid", "legs", ["call_sid"])
     op.create_table(
         "leg_turns",
