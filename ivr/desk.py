@@ -137,6 +137,7 @@ class Desk:
         call = Call(got.sid, got.caller, got.number, languages[0], languages)
         if journal.begin(connection, at, call, got.turn):
             return journal.Standing(call, got.turn, ended=False, answer=None)
+        journal.lock(connection, got.sid)  # another request was quicker
         return journal.glance(connection, got.sid, got.turn)
 
     # -- save: what the flow decided becomes rows and an answer -----------------------------------

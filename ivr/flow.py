@@ -299,7 +299,7 @@ def ask_urgency(call: Call, *before: Line) -> Turn:
 def define(call: Call) -> Turn:
     """Read what the levels mean; keys are live, so whoever has heard enough may choose."""
     call = replace(call, definitions_heard=call.definitions_heard + 1)
-    return ask_urgency(call, line("definitions", levels=Definitions()))
+    return ask_urgency(call, line("definitions", levels=Definitions()), line("verify-offer"))
 
 
 def ask_code(call: Call, *before: Line) -> Turn:

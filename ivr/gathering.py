@@ -246,6 +246,7 @@ class Gathering:
 
     def _new_case(self, here: Moment, level: Level) -> UrgencyChosen:
         assert level.within is not None
+        cases.lock(here.connection)
         year = here.at.astimezone(self._rules.zone).year
         return UrgencyChosen(
             at=here.at,
@@ -306,6 +307,7 @@ class Gathering:
         )
 
     def _ringing(self, here: Moment) -> RingingFacts:
+        cases.lock(here.connection)
         return RingingFacts(
             passes=self._rules.ringing.passes,
             no_new_attempt_after=self._rules.ringing.no_new_attempt_after,

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 from ivr.settings import UrgencySettings
 from ivr.vocabulary import Clock, Definitions, Digits, Line, UrgencyMenu, UrgencyName, Value
 
+# Between the pieces of a list; no text we are given keeps such a character.
+_NEXT = "\x1e"
 _PLACE = re.compile(r"\{([a-z]+)(?::([a-z]+))?\}")
 
 
@@ -64,8 +66,11 @@ class Speaker:
         self._zone = zone
         self._urgency = urgency
 
-    def say(self, sentence: Line, language: str, at: datetime) -> Speech:
-        """The sentence as it is spoken at `at`. Raises LookupError for an unknown name or value."""
+    def say(self, sentence: Line, language: str, at: datetime) -> tuple[Speech, ...]:
+        """The sentence as it is spoken at `at`, in one piece or, if it is a list, in several.
+
+        Raises LookupError for an unknown name or value.
+        """
         words = catalogue(language if language in spoken_languages() else "it")
         values: dict[str, Value] = {"company": self._company, **dict(sentence.values)}
         text = words.sentences[sentence.name]
@@ -76,7 +81,8 @@ class Speaker:
                 return words.sentences["write-to"].format(address=address) if address else ""
             return self._spoken(values[place[1]], place[2] or "by", words, at)
 
-        return Speech(clean(_PLACE.sub(fill, text)), words.locale, words.voice)
+        pieces = _PLACE.sub(fill, text).split(_NEXT)
+        return tuple(Speech(clean(piece), words.locale, words.voice) for piece in pieces)
 
     def _spoken(self, value: Value, form: str, words: Catalogue, at: datetime) -> str:
         match value:
@@ -91,7 +97,7 @@ class Speaker:
                 return level.spoken.get(words.language, code)
             case Definitions():
                 texts = (level.definition.get(words.language) for level in self._urgency.offered())
-                return " ".join(text for text in texts if text)
+                return _NEXT.join(text for text in texts if text)
             case UrgencyMenu():
                 return " ".join(
                     words.menu["level"].format(

@@ -34,15 +34,18 @@ class TechnicianDesk:
     def answer(self, got: LegReceived, at: datetime) -> Answer:
         """Serve one request. The same (sid, turn) always gets the same answer."""
         with self._database.write() as connection:
-            # His keys and the end of his ringing meet at the caller's call: one after the other.
-            journal.lock(connection, got.parent_sid)
+            journal.lock_leg(connection, got.sid)
             standing = journal.glance_leg(connection, got.sid, got.turn)
             if standing is None:
                 leg = self._picked_up(connection, got, at)
                 if leg is None:
                     return HANG_UP
-                turn = technician_flow.take_turn(leg, "picked-up")
-                return self._save(connection, at, 0, "picked up", turn)
+                if journal.begin_leg(connection, at, leg):
+                    turn = technician_flow.take_turn(leg, "picked-up")
+                    return self._save(connection, at, 0, "picked up", turn)
+                journal.lock_leg(connection, got.sid)  # another request was quicker
+                standing = journal.glance_leg(connection, got.sid, got.turn)
+                assert standing is not None
             if standing.answer is not None:
                 return answers.from_json(standing.answer)
             if standing.turn != got.turn or standing.leg.attempt_id != got.attempt:
@@ -69,7 +72,7 @@ class TechnicianDesk:
         assert call.case is not None
         assert call.customer is not None
         assert call.urgency is not None
-        leg = Leg(
+        return Leg(
             sid=got.sid,
             parent_sid=call.sid,
             attempt_id=got.attempt,
@@ -79,7 +82,6 @@ class TechnicianDesk:
             code=call.case.code,
             due_at=call.case.due_at,
         )
-        return leg if journal.begin_leg(connection, at, leg) else None
 
     def _heard(self, connection: Connection, leg: Leg, got: LegReceived, at: datetime) -> LegHeard:
         """His keys 1 and 2 are recorded here, before the flow speaks of them."""

@@ -98,4 +98,5 @@ class Wording:
         return call.number if chosen == "called" else chosen
 
     def _say(self, lines: Sequence[Line], language: str, at: datetime) -> tuple[Speech, ...]:
-        return tuple(self._speaker.say(line, line.language or language, at) for line in lines)
+        said = (self._speaker.say(line, line.language or language, at) for line in lines)
+        return tuple(speech for speeches in said for speech in speeches)

@@ -224,6 +224,7 @@ def to_the_ring(rehearsal: Rehearsal) -> tuple[CallerCall, RecordingDoor]:
     call, door = to_the_pin(rehearsal)
     call.press(rehearsal.pins["acme"], label="PIN of acme")
     call.press("1")
+    call.wait()
     assert call.state == "ringing"
     return call, door
 
@@ -268,7 +269,7 @@ def test_a_call_nobody_knows_is_served_as_a_new_one(path: str, stage: Stage) -> 
     call, door = to_the_pin(rehearsal)
     form = with_(door.delivered[0].form, CallSid="CA" + "5" * 32, Digits="1", CallStatus="in-progress")
     reply = ask(rehearsal, path, form)
-    assert "servizio di emergenza" in reply.body.decode()
+    assert "emergenze fuori orario" in reply.body.decode()
     assert HANG_UP not in reply.body
     assert effects(rehearsal)["calls"] == 2
     # And it goes on from there, as any call does.
@@ -335,6 +336,7 @@ def test_an_address_made_for_another_call_tells_nothing_of_it(stage: Stage) -> N
     assert "<Dial" not in reply
     assert effects(rehearsal)["cases"] == 0
     call.press("1")
+    call.wait()
     assert call.state == "ringing"
 
 

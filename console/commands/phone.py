@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,11 @@ def phone(
     """Play a call by hand: press keys, wait, hang up, play the technicians.
 
     Works on a throwaway copy. With a configuration: its rules, rota and customers, each with a PIN for
-    this rehearsal alone. Without one: the demonstration's. If standard input is no terminal, commands
-    are read from it line by line: 1, p acme, anna answers, anna 1, wait, speak 12, hangup.
+    this rehearsal alone. Without one: the demonstration's. The keys stand at the foot of the screen;
+    Tab or a capital letter says whose phone the digits are for.
+
+    If standard input is no terminal, commands are read from it line by line: 1, p acme, anna answers,
+    anna 1, wait, speak 12, hangup.
 
     With FILE.call the conversation in it is played and printed; exit 1 where it goes another way.
     """
@@ -71,7 +75,7 @@ def phone(
         except LookupError as error:
             raise Refused(str(error.args[0])) from None
         try:
-            if sys.stdin.isatty() and sys.stdout.isatty():
+            if _whole_screen():
                 _by_hand(set_up, caller, number, speak)
             else:
                 piped.run(set_up, sys.stdin, click.echo, caller=caller, number=number, requests=requests)
@@ -90,6 +94,12 @@ def _play(context: Context, file: Path, when: str | None, requests: bool) -> Non
         finally:
             for text in lines(rehearsal.exchange.events, rehearsal.cast(), requests=requests):
                 click.echo(text)
+
+
+def _whole_screen() -> bool:
+    """Whether there is a terminal that can be drawn on; failing that, lines are read and written."""
+    able = os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    return able and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _by_hand(set_up: Stage, caller: str, number: str, speak: bool | None) -> None:
