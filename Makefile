@@ -12,7 +12,7 @@ help:
 	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, arrows between packages"
-	@echo "make phone   ring the demonstration line: CALL=tests/calls/NAME.call"
+	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
 	@echo "make lock    resolve the dependencies anew (needs uv)"
 
@@ -44,9 +44,9 @@ format: $(VENV)/made-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-CALL ?= tests/calls/second-technician-accepts.call
+CALL ?=
 phone: $(VENV)/made
-	$(BIN)/ivr phone $(CALL)
+	@$(BIN)/ivr phone $(CALL)
 
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

@@ -21,10 +21,10 @@ CALL = """\
 > PIN acme
 < Chiama per Acme … blocco totale, prema 1
 > 1
-< codice … preso in carico entro … tecnico reperibile
+< caso … preso in carico entro … codice … chiamiamo
 * {first}'s phone rings
 * {first} does not answer
-< proviamo il prossimo tecnico
+< continuiamo a chiamare
 * dario's phone rings
 * dario answers
 dario < Chiamata P1 più da Acme … prema 1

@@ -117,7 +117,7 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ask_pin(unstray(call), line("pin-wrong"), line("pin-again"))
         case Step.PIN, NoPin():
             return without_pin(call, heard)
-        case Step.PIN, PinMalformed():
+        case Step.PIN, PinMalformed() | WantsMoreTime():
             return pin_missed(unstray(miss(call)), heard, "pin-malformed")
         case Step.PIN, _:
             return pin_missed(unstray(miss(call)), heard, "pin-silence")

@@ -39,6 +39,7 @@ from ivr.vocabulary import Clock, Definitions, Digits, UrgencyMenu, UrgencyName,
 from oncall import cases
 from oncall.tables import attempts, rota_versions, technicians
 from oncall.tables import cases as case_rows
+from pins.tables import customer_phones
 from storage.tables import due_work
 
 FILES = sorted((Path(__file__).parent / "calls").glob("*.call"))
@@ -103,6 +104,7 @@ VARIANTS: dict[str, Callable[[Configuration], Configuration]] = {
     "one pass": changed("ringing", passes=1),
     "the rota is empty": lambda configuration: configuration,
     "anna has a premium number": lambda configuration: configuration,
+    "nobody's number is on file": lambda configuration: configuration,
 }
 
 
@@ -119,9 +121,15 @@ def _give_anna_a_premium_number(rehearsal: Rehearsal) -> None:
         )
 
 
+def _take_the_numbers_off_the_files(rehearsal: Rehearsal) -> None:
+    with rehearsal.house.database.write() as connection:
+        connection.execute(customer_phones.delete())
+
+
 PREPARATIONS: dict[str, Callable[[Rehearsal], None]] = {
     "the rota is empty": _empty_the_rota,
     "anna has a premium number": _give_anna_a_premium_number,
+    "nobody's number is on file": _take_the_numbers_off_the_files,
 }
 
 

@@ -7,6 +7,8 @@
     < Benvenuto … PIN                    the caller hears these fragments, in this order
     > PIN acme                           keys the PIN of acme, then #
     > wrong PIN                          keys a PIN that nobody has, then #
+    > the case code                      keys the code that was spoken last, then #
+    > the number of mario                keys a telephone number, then #
     > 0#                                 keys; " at once" after them: without hearing the prompt out
     > nothing                            says and presses nothing until the Gather gives up
     > speaks 12 s                        into a recording, then hangs up
@@ -134,6 +136,24 @@ class PressesPin(Line):
     def __str__(self) -> str:
         pin = f"PIN {self.customer}" if self.customer else "wrong PIN"
         return f"> {pin}{' at once' if self.at_once else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class PressesCode(Line):
+    """The case code that was spoken last, to whomever; then `#`."""
+
+    def __str__(self) -> str:
+        return "> the case code"
+
+
+@dataclass(frozen=True, slots=True)
+class PressesNumber(Line):
+    """Somebody's telephone number, as it is dialled from abroad; then `#`."""
+
+    of: str
+
+    def __str__(self) -> str:
+        return f"> the number of {self.of}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +320,10 @@ def _done(number: int, who: str | None, text: str) -> Line:
     if re.fullmatch(r"[0-9*#]+", what):
         return Presses(number, who, what, at_once)
     if who is None:
+        if what == "the case code":
+            return PressesCode(number)
+        if of := re.fullmatch(r"the number of ([^\W\d_][\w.-]*)", what):
+            return PressesNumber(number, of[1])
         if what == "wrong PIN":
             return PressesPin(number, None, at_once)
         if pin := re.fullmatch(r"PIN\s+([^\W\d_][\w.-]*)", what):
@@ -311,7 +335,8 @@ def _done(number: int, who: str | None, text: str) -> Line:
             then = speaks["key"] or ("silence" if speaks["silent"] else "hang up")
             return Speaks(number, int(speaks["n"]), then)
         raise ValueError(
-            "> is followed by keys, PIN and a name, wrong PIN, nothing, speaks N s (and presses #), hangs up"
+            "> is followed by keys, PIN and a name, wrong PIN, the case code, the number of NAME, nothing, "
+            "speaks N s (and presses #), hangs up"
         )
     raise ValueError("a technician's > is followed by keys, nothing or hangs up")
 

@@ -23,6 +23,8 @@ from console.phone.callfile import (
     Hears,
     Line,
     Presses,
+    PressesCode,
+    PressesNumber,
     PressesPin,
     Rings,
     Speaks,
@@ -196,6 +198,10 @@ class _Player:
             case PressesPin(customer=str(customer), at_once=at_once):
                 pin = self.cast.pin(customer)
                 self._call.press(f"{pin}#", label=f"PIN of {customer}", after=0 if at_once else None)
+            case PressesCode():
+                self._call.press(f"{self._last_code()}#")
+            case PressesNumber(of=of):
+                self._call.press(f"00{self.cast.phone(of).removeprefix('+')}#", label=f"number of {of}")
             case Waits(who=who):
                 self._line_of(who).wait()
             case Speaks(seconds=seconds, then=then):
@@ -211,6 +217,17 @@ class _Player:
                 if leg is None:
                     raise OutOfTurn(f"nobody is connected: the call is {self._call.state}")
                 leg.talk(seconds, ends=ends)
+
+    def _last_code(self) -> str:
+        spoken = [
+            code
+            for event in self.exchange.events
+            if isinstance(event, Heard)
+            for code in re.findall(r"(?<!\d )\b\d \d \d \d\b(?! \d)", event.text)
+        ]
+        if not spoken:
+            raise OutOfTurn("no case code was spoken yet")
+        return str(spoken[-1]).replace(" ", "")
 
     def _does(self, line: Does) -> None:
         leg = self._ringing(line.who)
