@@ -44,9 +44,15 @@ class House:
         self.database.close()
 
 
-def open_house(configuration: Configuration) -> House:
-    """Open the database the configuration names; nothing is created."""
-    return House(configuration, open_database(configuration.database.url, folder=configuration.folder))
+def open_house(configuration: Configuration, *, hurried: bool = False) -> House:
+    """Open the database the configuration names; nothing is created. `hurried` for the path of a call."""
+    database = open_database(
+        configuration.database.url,
+        folder=configuration.folder,
+        threads=configuration.service.threads,
+        hurried=hurried,
+    )
+    return House(configuration, database)
 
 
 def numbers(configuration: Configuration) -> dict[str, OurNumber]:

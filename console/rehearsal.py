@@ -50,11 +50,15 @@ class Rehearsal:
         *,
         source: random.Random | None = None,
         behaviour: Behaviour | None = None,
+        database_url: str = "sqlite:///rehearsal.db",
     ) -> None:
+        """`database_url` is an empty database, or one with the tables and nothing in them."""
         self._folder = Path(tempfile.mkdtemp(prefix="ivr-rehearsal-"))
         self.account_sid = "AC" + secrets.token_hex(16)
         self.auth_token = secrets.token_hex(16)
-        self.configuration = _throwaway(configuration, self._folder, self.account_sid, self.auth_token)
+        self.configuration = _throwaway(
+            configuration, self._folder, self.account_sid, self.auth_token, database_url
+        )
         self.house: House = open_house(self.configuration)
         schema.migrate(self.house.database)
         self.clock = VirtualClock(at)
@@ -179,7 +183,7 @@ class Rehearsal:
 
 
 def _throwaway(
-    configuration: Configuration, folder: Path, account_sid: str, auth_token: str
+    configuration: Configuration, folder: Path, account_sid: str, auth_token: str, database_url: str
 ) -> Configuration:
     """The same rules with keys, account and database of their own."""
     service = configuration.service.model_copy(
@@ -195,7 +199,7 @@ def _throwaway(
             "twilio": configuration.twilio.model_copy(
                 update={"account_sid": account_sid, "auth_tokens": [SecretStr(auth_token)]}
             ),
-            "database": configuration.database.model_copy(update={"url": "sqlite:///rehearsal.db"}),
+            "database": configuration.database.model_copy(update={"url": database_url}),
             "pins": PinSettings(
                 peppers=[SecretStr(secrets.token_hex(32))],
                 salt=SecretStr(secrets.token_hex(16)),

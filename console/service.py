@@ -76,7 +76,10 @@ def run_part(part: str, configuration: Configuration) -> None:
     service = configuration.service
     if part == "webhooks":
         server = Gunicorn(
-            lambda: webhook_app(open_house(configuration)), service.listen, service.workers, service.threads
+            lambda: webhook_app(open_house(configuration, hurried=True)),
+            service.listen,
+            service.workers,
+            service.threads,
         )
     else:
         server = Gunicorn(console_app.create_app, configuration.console.listen, 1, 4)

@@ -160,6 +160,7 @@ class Desk:
     def ended(self, sid: str, at: datetime) -> None:
         """The network says the call is over: what still rings is settled, pursuit goes on."""
         with self._database.write() as connection:
+            journal.lock(connection, sid)
             for attempt in cases.unsettled(connection, sid):
                 cases.settle(connection, at, attempt, None, bridged=False)
             journal.end(connection, at, sid, Outcome.HUNG_UP.value)
@@ -206,6 +207,8 @@ class Desk:
         call = Call(got.sid, got.caller, got.number, line.settings.language)
         if journal.begin(connection, at, call, got.turn):
             return journal.Standing(call, got.turn, ended=False, answer=None)
+        # Another request was quicker.
+        journal.lock(connection, got.sid)
         return journal.glance(connection, got.sid, got.turn)
 
     # -- gather: what was keyed becomes what was heard, with the facts this step needs -----------
@@ -306,6 +309,7 @@ class Desk:
         self, connection: Connection, call: Call, level: Level, at: datetime
     ) -> UrgencyChosen:
         assert level.within is not None
+        cases.lock(connection)
         year = at.astimezone(self._rules.zone).year
         return UrgencyChosen(
             at=at,
@@ -348,6 +352,7 @@ class Desk:
     ) -> AttemptEnded:
         assert call.attempt_id is not None
         result = cases.settle(connection, at, call.attempt_id, got.dial_status, bridged=got.bridged)
+        cases.lock(connection)
         return AttemptEnded(
             at=at,
             reopens=reopens,
@@ -446,14 +451,20 @@ class Desk:
         a document that merely ends would connect him.
         """
         with self._database.write() as connection:
+            journal.lock_leg(connection, got.sid)
             standing = journal.glance_leg(connection, got.sid, got.turn)
             if standing is None:
                 leg = self._picked_up(connection, got, at)
                 if leg is None:
                     return HANG_UP
-                return self._save_leg(
-                    connection, at, 0, "picked up", technician_flow.take_turn(leg, "picked-up")
-                )
+                if journal.begin_leg(connection, at, leg):
+                    return self._save_leg(
+                        connection, at, 0, "picked up", technician_flow.take_turn(leg, "picked-up")
+                    )
+                # Another request was quicker.
+                journal.lock_leg(connection, got.sid)
+                standing = journal.glance_leg(connection, got.sid, got.turn)
+                assert standing is not None
             if standing.answer is not None:
                 return answers.from_json(standing.answer)
             if standing.turn != got.turn or standing.leg.attempt_id != got.attempt:
@@ -481,7 +492,7 @@ class Desk:
         assert call.case is not None
         assert call.customer is not None
         assert call.urgency is not None
-        leg = Leg(
+        return Leg(
             sid=got.sid,
             parent_sid=call.sid,
             attempt_id=got.attempt,
@@ -491,7 +502,6 @@ class Desk:
             code=call.case.code,
             due_at=call.case.due_at,
         )
-        return leg if journal.begin_leg(connection, at, leg) else None
 
     def _technician_heard(self, connection: Connection, leg: Leg, got: LegReceived, at: datetime) -> LegHeard:
         match got.digits or "":

@@ -37,7 +37,8 @@ _GLANCE = (
     .outerjoin(turns, (turns.c.sid == calls.c.sid) & (turns.c.turn == bindparam("asked")))
     .where(calls.c.sid == bindparam("call"))
 )
-_LOCKED = select(calls.c.sid).where(calls.c.sid == bindparam("call")).with_for_update()
+# key_share: rows that point to the call may be written meanwhile; a technician's leg is not held up.
+_LOCKED = select(calls.c.sid).where(calls.c.sid == bindparam("call")).with_for_update(key_share=True)
 _LAST = select(turns.c.answer).where(turns.c.sid == bindparam("call")).order_by(turns.c.turn.desc()).limit(1)
 _WRITE_TURN = insert(turns)
 _MOVE_ON = (
@@ -72,7 +73,11 @@ def glance(connection: Connection, sid: str, turn: int) -> Standing | None:
 
 
 def lock(connection: Connection, sid: str) -> None:
-    """Keep other transactions from this call until ours ends. SQLite's writer is alone anyway."""
+    """Keep other transactions from this call until ours ends; read it only afterwards.
+
+    On PostgreSQL every transaction takes what it needs in this order, so that no two wait for each
+    other: the call or the leg, its attempts, `cases.lock`, a case, its work. SQLite's writer is alone.
+    """
     if connection.dialect.name != "sqlite":
         connection.execute(_LOCKED, {"call": sid})
 
@@ -80,7 +85,8 @@ def lock(connection: Connection, sid: str) -> None:
 def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
     """Write a new call's row, expecting `turn`. False if another request was quicker."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(calls).on_conflict_do_nothing(index_elements=["sid"])
+    # RETURNING, for a driver need not count the rows of an INSERT.
+    row = dialect.insert(calls).on_conflict_do_nothing(index_elements=["sid"]).returning(calls.c.sid)
     return (
         connection.execute(
             row,
@@ -93,8 +99,8 @@ def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
                 "step": call.step.value,
                 "state": _CALL.dump_json(call).decode(),
             },
-        ).rowcount
-        == 1
+        ).scalar()
+        is not None
     )
 
 
@@ -147,6 +153,7 @@ _LEG_GLANCE = (
     .outerjoin(leg_turns, (leg_turns.c.sid == legs.c.sid) & (leg_turns.c.turn == bindparam("asked")))
     .where(legs.c.sid == bindparam("leg"))
 )
+_LEG_LOCKED = select(legs.c.sid).where(legs.c.sid == bindparam("leg")).with_for_update(key_share=True)
 _LEG_TURN = insert(leg_turns)
 _LEG_MOVE_ON = (
     update(legs)
@@ -165,9 +172,17 @@ def glance_leg(connection: Connection, sid: str, turn: int) -> LegStanding | Non
     return None if row is None else LegStanding(_LEG.validate_json(row.state), row.turn, row.answer)
 
 
+def lock_leg(connection: Connection, sid: str) -> None:
+    """The same for a technician's leg."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(_LEG_LOCKED, {"leg": sid})
+
+
 def begin_leg(connection: Connection, at: datetime, leg: Leg) -> bool:
+    """Write a new leg's row, expecting turn 0. False if another request was quicker."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(legs).on_conflict_do_nothing(index_elements=["sid"])
+    # RETURNING, for a driver need not count the rows of an INSERT.
+    row = dialect.insert(legs).on_conflict_do_nothing(index_elements=["sid"]).returning(legs.c.sid)
     return (
         connection.execute(
             row,
@@ -179,8 +194,8 @@ def begin_leg(connection: Connection, at: datetime, leg: Leg) -> bool:
                 "turn": 0,
                 "state": _LEG.dump_json(leg).decode(),
             },
-        ).rowcount
-        == 1
+        ).scalar()
+        is not None
     )
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from oncall.tables import attempts, case_numbers, cases
 from storage import audit, due
+from storage.types import Instant
 
 PURSUE = "case.pursue"
 # A spoken code names one case among those open, or closed less than this long ago.
@@ -84,6 +85,19 @@ class Case:
     closed_at: datetime | None
 
 
+# PostgreSQL's advisory lock behind `lock`: any number that nobody else in the database uses.
+_DECIDING = 4_771_002
+_LOCK = select(func.pg_advisory_xact_lock(_DECIDING))
+
+
+def lock(connection: Connection) -> None:
+    """Be the only one, until our transaction ends, who draws a code or chooses whom to ring: two calls
+    at one instant would draw the same code or ring the same telephone. SQLite's writer is alone anyway.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(_LOCK)
+
+
 # -- opening -----------------------------------------------------------------------------------
 
 
@@ -107,7 +121,7 @@ _CODES_IN_USE = select(cases.c.code).where(
 def free_code(connection: Connection, at: datetime, source: random.Random) -> str:
     """Four digits that name no other case now, drawn at random so that nobody guesses the next.
 
-    Raises NoFreeCode if all ten thousand are in use.
+    Holds if our transaction has taken `lock`. Raises NoFreeCode if all ten thousand are in use.
     """
     in_use = set(connection.execute(_CODES_IN_USE, {"rested": at - CODE_REST}).scalars())
     for _ in range(50):
@@ -162,8 +176,8 @@ def open_case(
 _ATTEMPT = insert(attempts)
 _PICKED_UP = (
     update(attempts)
-    .where(attempts.c.id == bindparam("attempt"), attempts.c.picked_up_at.is_(None))
-    .values(picked_up_at=bindparam("picked"))
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None))
+    .values(picked_up_at=func.coalesce(attempts.c.picked_up_at, bindparam("picked", type_=Instant)))
 )
 _PRESSED = (
     update(attempts)
@@ -175,7 +189,8 @@ _RESULT = (
     .where(attempts.c.id == bindparam("attempt"))
     .values(result=bindparam("outcome"), result_at=bindparam("ended"))
 )
-_ONE_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("attempt"))
+# Locked: a key that is pressed meanwhile is either seen here or comes too late.
+_ONE_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("attempt")).with_for_update(key_share=True)
 _CONNECTED = (
     update(cases)
     .where(cases.c.id == bindparam("case"), cases.c.connected_at.is_(None))
@@ -197,11 +212,7 @@ def begin_attempt(
 
 def picked_up(connection: Connection, at: datetime, attempt_id: int) -> bool:
     """Somebody, or something, picked up. False if the attempt has ended: say goodbye."""
-    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
-    if row is None or row.result is not None:
-        return False
-    connection.execute(_PICKED_UP, {"attempt": attempt_id, "picked": at})
-    return True
+    return connection.execute(_PICKED_UP, {"attempt": attempt_id, "picked": at}).rowcount == 1
 
 
 def press(
@@ -280,7 +291,10 @@ _ENGAGED = (
 
 
 def engaged(connection: Connection, at: datetime, call_sid: str) -> frozenset[str]:
-    """Phones that are ringing or talking now for a call other than `call_sid`."""
+    """Phones that are ringing or talking now for a call other than `call_sid`.
+
+    Whoever goes on to ring one takes `lock` first.
+    """
     found = connection.execute(_ENGAGED, {"since": at - LONGEST_TALK, "call": call_sid})
     return frozenset(found.scalars())
 
@@ -293,10 +307,8 @@ def take(connection: Connection, actor: str, at: datetime, case: Case, technicia
 
     Raises CaseClosed. Taking it again, or from a colleague, is allowed and recorded.
     """
-    if case.closed_at is not None:
-        raise CaseClosed(case.number)
-    connection.execute(
-        update(cases).where(cases.c.id == case.id).values(taken_at=case.taken_at or at, taken_by=technician)
+    _change(
+        connection, case, taken_at=func.coalesce(cases.c.taken_at, literal(at, Instant)), taken_by=technician
     )
     due.cancel(connection, at, PURSUE, case.number, by=f"taken by {technician}")
     audit.record(
@@ -314,20 +326,16 @@ def close(
     minutes: int | None = None,
 ) -> None:
     """Close the case; `minutes` were worked. Raises CaseClosed, or CaseRefusal for bad minutes."""
-    if case.closed_at is not None:
-        raise CaseClosed(case.number)
     if minutes is not None and not 0 <= minutes <= 100_000:
         raise CaseRefusal("minutes worked are counted from 0 up")
-    connection.execute(
-        update(cases)
-        .where(cases.c.id == case.id)
-        .values(
-            closed_at=at,
-            closed_by=actor,
-            outcome=outcome,
-            minutes=minutes,
-            final_urgency=case.final_urgency or case.urgency,
-        )
+    _change(
+        connection,
+        case,
+        closed_at=at,
+        closed_by=actor,
+        outcome=outcome,
+        minutes=minutes,
+        final_urgency=case.final_urgency or case.urgency,
     )
     due.cancel(connection, at, PURSUE, case.number, by=f"closed by {actor}")
     audit.record(
@@ -339,6 +347,13 @@ def close(
         reason=outcome,
         details={"minutes": minutes},
     )
+
+
+def _change(connection: Connection, case: Case, **values: Any) -> None:
+    """Change an open case. Raises CaseClosed, also when somebody closed it since `case` was read."""
+    still_open = update(cases).where(cases.c.id == case.id, cases.c.closed_at.is_(None))
+    if connection.execute(still_open.values(**values)).rowcount != 1:
+        raise CaseClosed(case.number)
 
 
 # -- reading -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from pins import drawing
 from pins.index import Digest, PinIndex
@@ -288,8 +289,10 @@ def issue(
     if connection.execute(select(pins.c.id).where(pins.c.digest.in_(values))).first():
         raise PinUsedBefore
     current = new.digests[0]
-    identity = connection.execute(
-        insert(pins).values(
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    pin_id: int | None = connection.execute(
+        dialect.insert(pins)
+        .values(
             customer_id=owner.id,
             label=_clean(label),
             digest=current.value,
@@ -300,9 +303,11 @@ def issue(
             issued_by=actor,
             expires_on=expires,
         )
-    ).inserted_primary_key
-    assert identity is not None
-    pin_id = int(identity[0])
+        .on_conflict_do_nothing(index_elements=["digest"])
+        .returning(pins.c.id)
+    ).scalar()
+    if pin_id is None:  # at this very instant, to somebody else
+        raise PinUsedBefore
     audit.record(connection, actor, at, "pin.issue", f"pin:{pin_id}", details={"customer": owner.code})
     return pin_id
 
@@ -314,9 +319,10 @@ def revoke(connection: Connection, actor: str, at: datetime, pin_id: int, reason
         raise UnknownPin(pin_id)
     if row.revoked_at is not None:
         raise PinRevokedAlready(pin_id)
-    connection.execute(
-        update(pins).where(pins.c.id == pin_id).values(revoked_at=at, revoked_by=actor, revoke_reason=reason)
-    )
+    standing = update(pins).where(pins.c.id == pin_id, pins.c.revoked_at.is_(None))
+    changed = connection.execute(standing.values(revoked_at=at, revoked_by=actor, revoke_reason=reason))
+    if changed.rowcount != 1:  # revoked since we looked
+        raise PinRevokedAlready(pin_id)
     audit.record(connection, actor, at, "pin.revoke", f"pin:{pin_id}", reason=reason)
 
 

@@ -1,22 +1,57 @@
 """Opening the database, and the two kinds of transaction.
 
-SQLite writers begin IMMEDIATE: a transaction that reads first and writes later fails at once with
+SQLite: writers begin IMMEDIATE, for a transaction that reads first and writes later fails at once with
 "database is locked" when another writer was quicker, whatever the busy time-out says. Readers begin
-plainly and disturb nobody (write-ahead log).
+plainly and disturb nobody (write-ahead log). So there is one writer at a time.
+
+PostgreSQL: many writers at a time, READ COMMITTED; whoever reads in order to write locks first
+(`journal.lock`, `journal.lock_leg`, `cases.lock`). Readers see one instant from their first statement to
+their last, as on SQLite, and cannot write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+if TYPE_CHECKING:
+    import psycopg
 
 # A turn must be answered within 3.5 s, the slow hash included: a writer waits at most this long.
 SQLITE_BUSY_MS = 2500
+
+# The same on PostgreSQL, in seconds: what a turn may spend on its reading and on its writing transaction,
+# each from waiting for a connection to the commit. What is left of the 3.5 s is the hash's.
+READ_SECONDS = 1.0
+WRITE_SECONDS = 2.0
+# Within these: waiting for a connection that another thread holds, and for the answer to a ping.
+POOL_SECONDS = 0.5
+PING_SECONDS = 0.4
+
+# What the server ends by itself, in milliseconds. The order matters: a transaction whose process stopped
+# in its middle loses its locks before those who wait for them give up.
+HURRIED = {
+    "idle_in_transaction_session_timeout": 1200,
+    "lock_timeout": 1700,
+    "statement_timeout": 1900,
+}
+# For people's commands, the worker and migrations. A migration waits for its locks no longer than this,
+# because every call waits behind it.
+PATIENT = {
+    "idle_in_transaction_session_timeout": 60_000,
+    "lock_timeout": 5_000,
+    "statement_timeout": 600_000,
+}
 
 
 class Database:
@@ -26,33 +61,43 @@ class Database:
     it raises. Code below the doors receives that Connection and never commits.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, limits: _Limits | None = None) -> None:
         self.engine = engine
+        self._limits = limits
+        self._reader = engine
+        if engine.dialect.name == "postgresql":
+            self._reader = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         self._writer = engine.execution_options(write=True)
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        with self.engine.begin() as connection:
-            yield connection
+    def read(self) -> AbstractContextManager[Connection]:
+        return self._transaction(self._reader, READ_SECONDS)
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        with self._writer.begin() as connection:
-            yield connection
+    def write(self) -> AbstractContextManager[Connection]:
+        return self._transaction(self._writer, WRITE_SECONDS)
 
     def close(self) -> None:
         self.engine.dispose()
 
+    def _transaction(self, engine: Engine, seconds: float) -> AbstractContextManager[Connection]:
+        return engine.begin() if self._limits is None else self._limits.begin(engine, seconds)
 
-def open_database(url: str, *, folder: Path | None = None) -> Database:
+
+def open_database(
+    url: str, *, folder: Path | None = None, threads: int = 8, hurried: bool = False
+) -> Database:
     """Open the database at `url`; a relative SQLite path is taken from `folder`.
 
-    Opens nothing yet: the first transaction connects.
+    Opens nothing yet: the first transaction connects. `postgresql://` means psycopg 3, which is imported
+    only then. `threads` is how many may be in a transaction at once. `hurried` is for the path of a
+    call: whatever the server, the network or the name service does, a reading transaction on PostgreSQL
+    ends within READ_SECONDS and a writing one within WRITE_SECONDS, by an error if need be.
     """
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
         return Database(_sqlite(url, folder))
-    return Database(create_engine(address, pool_pre_ping=True, hide_parameters=True))
+    return _postgresql(address, threads, hurried)
 
 
 def sqlite_file(url: str, folder: Path | None = None) -> Path | None:
@@ -90,3 +135,196 @@ def _sqlite(url: str, folder: Path | None) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+# -- PostgreSQL --------------------------------------------------------------------------------
+
+
+def _postgresql(address: URL, threads: int, hurried: bool) -> Database:
+    wanted = {**(HURRIED if hurried else PATIENT), "timezone": "UTC"}
+    given = address.query.get("options", "")
+    options = " ".join([*(f"-c {name}={value}" for name, value in wanted.items()), str(given)])
+    arguments: dict[str, str | int] = {
+        "application_name": "ivr",
+        # A server set up without a locale keeps SQL_ASCII, and the driver would return bytes for text.
+        "client_encoding": "utf8",
+        "connect_timeout": 2 if hurried else 10,
+        # A peer that is gone without a word is noticed after about as long, by either side of a wait.
+        "keepalives": 1,
+        "keepalives_idle": 5,
+        "keepalives_interval": 1,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 2_000 if hurried else 10_000,
+    }
+    # What the address itself says of these counts.
+    arguments = {name: value for name, value in arguments.items() if name not in address.query}
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        connect_args={**arguments, "options": options.strip()},
+        isolation_level="READ COMMITTED",
+        pool_size=threads,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS if hurried else 30,
+        pool_use_lifo=True,
+        # An error's text ends up in a log: it never shows the values of a statement.
+        hide_parameters=True,
+    )
+
+    # SQLAlchemy's own ping waits for ever on a server that has stopped; this one does not.
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: psycopg.Connection, record: ConnectionPoolEntry, fairy: Any) -> None:
+        if record.info.pop("new", False):
+            return
+        if not _answers(connection):
+            raise InvalidatePoolError("the connection is gone")
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: psycopg.Connection, record: ConnectionPoolEntry) -> None:
+        record.info["new"] = True
+
+    return Database(engine, _Limits(engine) if hurried else None)
+
+
+def _answers(connection: psycopg.Connection) -> bool:
+    """Whether the server answers an empty query on this idle connection within PING_SECONDS."""
+    from psycopg import Error
+    from psycopg.pq import ConnStatus, ExecStatus
+
+    ping = connection.pgconn
+    try:
+        ping.send_query(b"")
+        ping.flush()
+        poll = select.poll()
+        poll.register(ping.socket, select.POLLIN)
+        while ping.is_busy():
+            if not poll.poll(PING_SECONDS * 1000):
+                return False
+            ping.consume_input()
+        # A connection that was ended answers too: with the error that ended it.
+        while (answer := ping.get_result()) is not None:
+            if answer.status != ExecStatus.EMPTY_QUERY:
+                return False
+    except Error:
+        return False
+    return ping.status == ConnStatus.OK
+
+
+class _Limit:
+    """The time of one transaction. When it is up, the connection's socket is shut: whatever waits on it,
+    for the server or for the network, fails at once.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._changed = threading.Condition()
+        self._over = False
+        self._connection: psycopg.Connection | None = None
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def watch(self, connection: psycopg.Connection) -> None:
+        with self._changed:
+            self._connection = connection
+            if self._over:
+                _shut(connection)
+
+    def forget(self, connection: psycopg.Connection | None) -> None:
+        with self._changed:
+            if self._connection is connection:
+                self._connection = None
+
+    def connect(self, connect: Callable[[], Any]) -> psycopg.Connection | None:
+        """What `connect` returns or raises; None if the time is up before. Then it goes on alone, and
+        what it still opens is closed: the driver has no time-out of less than 2 s for each address, and
+        none for looking a name up.
+        """
+        opened: list[psycopg.Connection] = []
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                connection = connect()
+            except BaseException as error:
+                failed.append(error)
+            else:
+                with self._changed:
+                    if not self._over:
+                        opened.append(connection)
+                if not opened:
+                    connection.close()
+            with self._changed:
+                self._changed.notify_all()
+
+        threading.Thread(target=run, daemon=True).start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or opened or failed)
+        if failed:
+            raise failed[0]
+        return opened[0] if opened else None
+
+    def _expire(self) -> None:
+        with self._changed:
+            self._over = True
+            if self._connection is not None:
+                _shut(self._connection)
+            self._changed.notify_all()
+
+
+def _shut(connection: psycopg.Connection) -> None:
+    if connection.closed:
+        return
+    # A second descriptor of the same socket: ours to close.
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+        try:
+            ours.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # the other side was quicker
+
+
+class _Limits:
+    """Gives each transaction of an engine its limit."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._of_thread = threading.local()
+        # Before the ping, and before what SQLAlchemy asks on a new connection.
+        event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "checkout", self._watch, insert=True)
+        # From here on the connection is another's, or its descriptor is.
+        event.listen(engine, "checkin", self._forget)
+        event.listen(engine, "close", self._forget)
+
+    @contextmanager
+    def begin(self, engine: Engine, seconds: float) -> Iterator[Connection]:
+        limit = self._of_thread.limit = _Limit(seconds)
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            self._of_thread.limit = None
+            limit.end()
+
+    def _current(self) -> _Limit | None:
+        return getattr(self._of_thread, "limit", None)
+
+    def _connect(
+        self, dialect: Dialect, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
+    ) -> psycopg.Connection | None:
+        limit = self._current()
+        if limit is None:
+            return None  # SQLAlchemy connects
+        connection = limit.connect(lambda: dialect.connect(*arguments, **options))
+        if connection is None:
+            raise dialect.loaded_dbapi.OperationalError("no connection in the time of a turn")
+        limit.watch(connection)
+        return connection
+
+    def _watch(self, connection: psycopg.Connection, record: ConnectionPoolEntry, fairy: Any) -> None:
+        if limit := self._current():
+            limit.watch(connection)
+
+    def _forget(self, connection: psycopg.Connection | None, record: ConnectionPoolEntry) -> None:
+        if limit := self._current():
+            limit.forget(connection)

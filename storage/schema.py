@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy import Connection, MetaData, func, inspect, select, text
 
 from storage.engine import Database
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # The newest revision; a test holds it against the migrations.
 NEWEST = "0001"
+# PostgreSQL's advisory lock of whoever migrates: any number that nobody else in the database uses.
+_MIGRATING = 4_771_001
 
 
 def revision(connection: Connection) -> str | None:
@@ -24,11 +26,17 @@ def revision(connection: Connection) -> str | None:
 
 
 def migrate(database: Database) -> None:
-    """Bring the tables to the newest revision, in one transaction: all of it or nothing."""
-    from alembic import command
+    """Bring the tables to the newest revision, in one transaction: all of it or nothing.
 
+    Of two machines that migrate one database at once, the second waits and finds nothing left to do.
+    """
     with database.write() as connection:
-        command.upgrade(config(connection), "head")
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+        if revision(connection) != NEWEST:
+            from alembic import command
+
+            command.upgrade(config(connection), "head")
 
 
 def differences(connection: Connection, metadata: MetaData) -> list[Any]:

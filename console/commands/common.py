@@ -61,17 +61,18 @@ class Context:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self.house() as house, _refusing(), house.database.read() as connection:
+        with self.house() as house, refusing(), house.database.read() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        with self.house() as house, _refusing(), house.database.write() as connection:
+        with self.house() as house, refusing(), house.database.write() as connection:
             yield connection
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def refusing() -> Iterator[None]:
+    """What the database fails with becomes a refusal that names the error's kind and nothing else."""
     try:
         yield
     except SQLAlchemyError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from cryptography.fernet import Fernet
 
-from console.commands.common import Context, Refused
+from console.commands.common import Context, Refused, refusing
 from console.commands.phone import example_path
 from console.house import not_ready, open_house
 from console.service import PARTS, run_part, supervise
@@ -75,7 +75,8 @@ def _migrate(context: Context) -> None:
         file.touch(mode=0o600)
     house = open_house(configuration)
     try:
-        schema.migrate(house.database)
+        with refusing():
+            schema.migrate(house.database)
     finally:
         house.close()
 
