@@ -1,0 +1,235 @@
+"""The path of a call is lean: what its process loads, and what it asks of the database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from making import ACTOR, NIGHT, ROOT, SECRETS, SID, configuration, fresh_database, staff
+from sqlalchemy import event
+
+from console.house import numbers
+from ivr.answer import Dial, Gather
+from ivr.desk import Desk, Rules
+from ivr.luggage import Seal
+from ivr.prompts import Speaker
+from ivr.vocabulary import LegReceived, Received
+from pins import registry
+from pins.index import PinIndex
+from storage.engine import Database
+from webhooks.addresses import PublicAddresses
+
+# Slow to import, and of no use to a call; psycopg only where the address is PostgreSQL's.
+NOT_LOADED = [
+    "twilio.rest",
+    "alembic",
+    "apscheduler",
+    "rich",
+    "gunicorn",
+    "holidays",
+    "psycopg",
+    "console",
+    "requests",
+]
+
+
+def test_the_webhook_application_loads_nothing_it_does_not_need() -> None:
+    script = f"import sys, webhooks.app\nprint(*(m for m in {NOT_LOADED!r} if m in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_nor_does_it_when_it_is_put_together(tmp_path: Path) -> None:
+    """`holidays` is loaded then, for the hours; the rest still is not."""
+    configuration(tmp_path)
+    script = f"""
+import sys
+from pathlib import Path
+from console.house import open_house, webhook_app
+from console.settings import load
+webhook_app(open_house(load(Path({str(tmp_path / "config.toml")!r}), {SECRETS!r})))
+print(*(m for m in {NOT_LOADED!r} if m in sys.modules and m not in ("holidays", "console")))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+# -- statements --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Count:
+    """What the database was asked: statements without BEGIN and PRAGMA, and transactions by their kind."""
+
+    statements: int = 0
+    reads: int = 0
+    writes: int = 0
+    commits: int = 0
+
+
+@contextmanager
+def counting(database: Database) -> Iterator[Count]:
+    count = Count()
+
+    def executed(conn: object, cursor: object, statement: str, *rest: object) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            count.writes += 1
+        elif statement == "BEGIN":
+            count.reads += 1
+        elif not statement.startswith("PRAGMA"):
+            count.statements += 1
+
+    def committed(conn: object) -> None:
+        count.commits += 1
+
+    event.listen(database.engine, "before_cursor_execute", executed)
+    event.listen(database.engine, "commit", committed)
+    try:
+        yield count
+    finally:
+        event.remove(database.engine, "before_cursor_execute", executed)
+        event.remove(database.engine, "commit", committed)
+
+
+@dataclass
+class Line:
+    """A caller on the line, and a desk that serves him; `count` is of the latest turn."""
+
+    desk: Desk
+    database: Database
+    pin: str
+    turn: int = 0
+    count: Count = field(default_factory=Count)
+
+    def hear(self, digits: str | None = None, dial_status: str | None = None) -> object:
+        got = Received(
+            SID, "+393471112201", "+390461825060", self.turn, digits=digits, dial_status=dial_status
+        )
+        with counting(self.database) as self.count:
+            answer = self.desk.answer(got, NIGHT + timedelta(seconds=self.turn))
+        self.turn += 1
+        return answer
+
+    def technician(self, attempt: int, turn: int, digits: str | None = None) -> None:
+        got = LegReceived("CA" + f"{attempt:032x}", SID, attempt, turn, digits=digits)
+        with counting(self.database) as self.count:
+            self.desk.answer_technician(got, NIGHT + timedelta(seconds=self.turn))
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    settings = configuration(tmp_path)
+    with fresh_database(tmp_path) as database:
+        index = PinIndex(settings.pins)
+        new = registry.draw(index, 8)
+        with database.write() as connection:
+            staff(connection, NIGHT - timedelta(days=90))
+            registry.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME", phones=["+393471112201"])
+            registry.issue(connection, ACTOR, NIGHT, "ACME", new)
+        desk = Desk(
+            database,
+            index,
+            Seal([key.get_secret_value() for key in settings.service.keys]),
+            Speaker("Cloudfabric", settings.zone, settings.urgency),
+            Rules(settings.zone, numbers(settings), settings.urgency, settings.ringing),
+            PublicAddresses("https://ivr.example.net"),
+        )
+        yield Line(desk, database, new.pin)
+
+
+def test_what_each_turn_asks_of_the_database(line: Line) -> None:
+    """A budget for each turn, as measured when it was written: raise one only with a reason."""
+    asked: dict[str, int] = {}
+
+    def spent(name: str) -> None:
+        count = line.count
+        asked[name] = count.statements
+        assert (count.writes, count.reads) == (1, 0 if name.startswith("technician") else 1), name
+        assert count.commits == count.writes + count.reads, name
+
+    line.hear()
+    spent("arrival")
+    line.hear("38205917")
+    spent("wrong PIN")
+    assert isinstance(line.hear(line.pin).parts[0], Gather)  # type: ignore[attr-defined]
+    spent("right PIN")
+    answer = line.hear("1")
+    assert isinstance(answer.parts[-1], Dial)  # type: ignore[attr-defined]
+    spent("urgency and first dial")
+    line.technician(1, 0)
+    spent("technician picks up")
+    line.technician(1, 1, "2")
+    spent("technician passes")
+    line.hear(dial_status="completed")
+    spent("next dial")
+    line.technician(2, 0)
+    line.technician(2, 1, "1")
+    spent("technician accepts")
+    over = {name: (count, BUDGET[name]) for name, count in asked.items() if count > BUDGET[name]}
+    assert over == {}
+    assert set(asked) == set(BUDGET)
+
+
+# SQL statements in each turn, BEGIN and COMMIT not counted.
+BUDGET = {
+    "arrival": 6,
+    "wrong PIN": 9,
+    "right PIN": 9,
+    "urgency and first dial": 13,
+    "technician picks up": 6,
+    "technician passes": 4,
+    "next dial": 8,
+    "technician accepts": 4,
+}
+
+
+def test_a_turn_asked_again_is_one_look(line: Line) -> None:
+    line.hear()
+    line.hear("1234")
+    line.turn = 1
+    line.hear("1234")
+    assert (line.count.statements, line.count.reads, line.count.writes) == (1, 1, 0)
+
+
+def test_no_connection_is_held_while_the_slow_hash_runs(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    slow = line.desk._index.digests
+
+    def watched(pin: str, *, known_caller: bool = False) -> object:
+        held.append(line.database.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return slow(pin, known_caller=known_caller)
+
+    monkeypatch.setattr(line.desk._index, "digests", watched)
+    line.hear()
+    line.hear(line.pin)
+    assert held == [0]
+
+
+def test_only_a_complete_pin_costs_a_hash(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bool] = []
+    slow = line.desk._index.digests
+
+    def watched(pin: str, *, known_caller: bool = False) -> object:
+        hashed.append(known_caller)
+        return slow(pin, known_caller=known_caller)
+
+    monkeypatch.setattr(line.desk._index, "digests", watched)
+    line.hear()
+    for keys in ("", "1234567", "123456789", "²²²²²²²²"):
+        line.hear(keys)
+    assert hashed == []
+    line.turn -= 1  # the same turn again
+    line.hear("38205917")
+    assert hashed == []

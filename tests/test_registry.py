@@ -1,0 +1,355 @@
+"""Customers, contracts and PINs: the verbs against a real database, and what is never written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from making import ACTOR, NIGHT, PEPPER, SECOND_PEPPER, everything_written, fresh_database, pin_settings
+from sqlalchemy import Connection, select, update
+
+from ivr.vocabulary import LegReceived, Received
+from pins import registry
+from pins.index import PinIndex
+from pins.registry import (
+    CodeTaken,
+    Contract,
+    NewPin,
+    PhoneTaken,
+    PinRevokedAlready,
+    PinUsedBefore,
+    RegistryRefusal,
+    UnknownCustomer,
+    UnknownPin,
+)
+from pins.tables import customer_phones, customers, pins
+from storage.engine import Database
+from storage.tables import audit
+
+INDEX = PinIndex(pin_settings())
+SECRET = "38205917"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with fresh_database(tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
+    with database.write() as connection:
+        yield connection
+
+
+@pytest.fixture
+def acme(connection: Connection) -> Connection:
+    add(connection, "Acme S.r.l.", code="ACME", phones=["+393471112201"])
+    return connection
+
+
+def add(connection: Connection, name: str, **more: object) -> registry.Customer:
+    return registry.add_customer(connection, ACTOR, NIGHT, name, **more)  # type: ignore[arg-type]
+
+
+def new(pin: str = SECRET, index: PinIndex = INDEX) -> NewPin:
+    return NewPin(pin, tuple(index.digests(pin)))
+
+
+def issue(connection: Connection, pin: str = SECRET, code: str = "ACME", **more: date) -> int:
+    return registry.issue(connection, ACTOR, NIGHT, code, new(pin), **more)  # type: ignore[arg-type]
+
+
+# -- customers -----------------------------------------------------------------------------------
+
+
+def test_a_customer_as_it_was_given(connection: Connection) -> None:
+    contract = Contract("prepaid", date(2026, 1, 1), date(2026, 12, 31), 300)
+    added = add(
+        connection,
+        "Baita Segantini",
+        code="baita",
+        spoken_name="la baita",
+        language="de",
+        contract=contract,
+        phones=["+393471112204", "+390461000009", "+393471112204"],
+        notes="above the clouds",
+    )
+    assert added == registry.customer(connection, "Baita")
+    assert added.code == "BAITA"
+    assert added.spoken_name == "la baita"
+    assert added.contract == contract
+    assert added.phones == ("+390461000009", "+393471112204")
+    assert registry.all_customers(connection) == [added]
+    assert registry.codes(connection) == {added.id: "BAITA"}
+    assert registry.customer_of_phone(connection, "+390461000009") == "BAITA"
+    assert registry.customer_of_phone(connection, "") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "codes"),
+    [
+        (["ACME S.r.l.", "Acme, S.R.L.", "acme srl"], ["ACMESRL", "ACMESRL-2", "ACMESRL-3"]),
+        (["Società Agrìcola Ùnica"], ["SOCIETAAGRIC"]),
+        (["日本", "!!!"], ["CUSTOMER", "CUSTOMER-2"]),
+    ],
+)
+def test_a_code_is_made_of_the_name(connection: Connection, names: list[str], codes: list[str]) -> None:
+    assert [add(connection, name).code for name in names] == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "error", "why"),
+    [
+        ("", {}, RegistryRefusal, "needs a name"),
+        ("\x00\x0b\ud800", {}, RegistryRefusal, "needs a name"),
+        ("Other", {"code": "acme"}, CodeTaken, "ACME"),
+        ("Other", {"code": "A B"}, RegistryRefusal, "code is"),
+        ("Other", {"code": ""}, RegistryRefusal, "code is"),
+        ("Other", {"code": "-A"}, RegistryRefusal, "code is"),
+        ("Other", {"code": "A\n"}, RegistryRefusal, "code is"),
+        ("Other", {"code": "A" * 33}, RegistryRefusal, "code is"),
+        ("Other", {"contract": Contract("gold")}, RegistryRefusal, "coverage"),
+        ("Other", {"contract": Contract(minutes_left=-1)}, RegistryRefusal, "minutes"),
+        (
+            "Other",
+            {"contract": Contract(starts=date(2026, 2, 1), until=date(2026, 1, 31))},
+            RegistryRefusal,
+            "ends before",
+        ),
+        ("Other", {"phones": ["+390461000009", "+393471112201"]}, PhoneTaken, "ACME"),
+        ("Other", {"phones": ["0461825060"]}, RegistryRefusal, "0461825060"),
+        ("Other", {"phones": ["+39 333"]}, RegistryRefusal, "telephone number"),
+        ("Other", {"phones": ["+390461000009\n"]}, RegistryRefusal, "telephone number"),
+    ],
+)
+def test_a_customer_that_cannot_be(
+    acme: Connection, name: str, more: dict[str, object], error: type[Exception], why: str
+) -> None:
+    with pytest.raises(error, match=why):
+        add(acme, name, **more)
+    assert [row.code for row in acme.execute(select(customers.c.code))] == ["ACME"]
+    assert len(acme.execute(select(customer_phones)).all()) == 1
+
+
+@pytest.mark.parametrize("spoken", [None, "", " ", "\x00"])
+def test_a_customer_always_has_a_name_to_be_spoken(connection: Connection, spoken: str | None) -> None:
+    assert add(connection, "Acme", spoken_name=spoken).spoken_name == "Acme"
+
+
+def test_names_are_kept_without_what_no_document_may_hold(connection: Connection) -> None:
+    added = add(connection, "Ac\x00me\x0b <Dial>\ud800 & Söhne", spoken_name="Ac\tme")
+    assert added.name == "Ac me <Dial> & Söhne"
+    assert added.spoken_name == "Ac me"
+
+
+@pytest.mark.parametrize(
+    ("contract", "day", "prepaid_counts", "covered"),
+    [
+        (Contract(), "2026-03-10", False, True),
+        (Contract(until=date(2026, 3, 10)), "2026-03-10", False, True),
+        (Contract(until=date(2026, 3, 9)), "2026-03-10", False, False),
+        (Contract(starts=date(2026, 3, 10)), "2026-03-10", False, True),
+        (Contract(starts=date(2026, 3, 11)), "2026-03-10", False, False),
+        (Contract("none"), "2026-03-10", True, False),
+        (Contract("prepaid", minutes_left=300), "2026-03-10", False, False),
+        (Contract("prepaid", minutes_left=300), "2026-03-10", True, True),
+        (Contract("prepaid", minutes_left=1), "2026-03-10", True, True),
+        (Contract("prepaid", minutes_left=0), "2026-03-10", True, False),
+        (Contract("prepaid"), "2026-03-10", True, False),
+        (Contract("prepaid", until=date(2026, 3, 9), minutes_left=300), "2026-03-10", True, False),
+        (Contract("contract", minutes_left=0), "2026-03-10", False, True),
+    ],
+)
+def test_what_a_contract_covers(contract: Contract, day: str, prepaid_counts: bool, covered: bool) -> None:
+    assert contract.covers(date.fromisoformat(day), prepaid_counts=prepaid_counts) is covered
+
+
+# -- PINs ----------------------------------------------------------------------------------------
+
+
+def test_an_issued_pin_is_found_with_its_customer(acme: Connection) -> None:
+    pin_id = issue(acme, expires=date(2026, 12, 31))
+    found = registry.find_pin(acme, INDEX.digests(SECRET))
+    assert found is not None
+    assert (found.pin_id, found.code, found.spoken_name, found.revoked) == (
+        pin_id,
+        "ACME",
+        "Acme S.r.l.",
+        False,
+    )
+    assert found.expires_on == date(2026, 12, 31)
+    assert found.contract == Contract()
+    assert registry.find_pin(acme, INDEX.digests("38205918")) is None
+    assert registry.find_pin(acme, INDEX.digests("3820591")) is None
+    assert registry.find_pin(acme, []) is None
+
+
+def test_leading_zeros_are_part_of_a_pin(acme: Connection) -> None:
+    issue(acme, "00471926")
+    assert registry.find_pin(acme, INDEX.digests("00471926"))
+    assert registry.find_pin(acme, INDEX.digests("471926")) is None
+
+
+def test_a_pin_issued_under_an_older_pepper_is_still_found(acme: Connection) -> None:
+    issue(acme)
+    newer = PinIndex(pin_settings(PEPPER, SECOND_PEPPER))
+    found = registry.find_pin(acme, newer.digests(SECRET))
+    assert found is not None
+    registry.issue(acme, ACTOR, NIGHT, "ACME", new("90385714", newer))
+    versions = [row.key_version for row in acme.execute(select(pins.c.key_version).order_by(pins.c.id))]
+    assert versions == [1, 2]
+    assert registry.find_pin(acme, newer.digests("90385714"))
+    # The old keys alone do not find what the new ones wrapped.
+    assert registry.find_pin(acme, INDEX.digests("90385714")) is None
+
+
+def test_a_pin_is_never_issued_twice(acme: Connection) -> None:
+    pin_id = issue(acme)
+    with pytest.raises(PinUsedBefore):
+        issue(acme)
+    registry.revoke(acme, ACTOR, NIGHT, pin_id)
+    with pytest.raises(PinUsedBefore):
+        issue(acme)
+    # Nor when the keys have been changed since.
+    newer = PinIndex(pin_settings(PEPPER, SECOND_PEPPER))
+    with pytest.raises(PinUsedBefore):
+        registry.issue(acme, ACTOR, NIGHT, "ACME", new(SECRET, newer))
+    assert len(registry.all_pins(acme)) == 1
+
+
+def test_a_pin_needs_a_customer_but_no_contract(connection: Connection) -> None:
+    with pytest.raises(UnknownCustomer):
+        issue(connection)
+    add(connection, "Malga Fosca", code="MALGA", contract=Contract(until=date(2020, 12, 31)))
+    assert issue(connection, code="malga")
+
+
+def test_a_revoked_pin_is_found_as_revoked(acme: Connection) -> None:
+    pin_id = issue(acme)
+    registry.revoke(acme, ACTOR, NIGHT, pin_id, "lost")
+    found = registry.find_pin(acme, INDEX.digests(SECRET))
+    assert found is not None
+    assert found.revoked
+    row = acme.execute(select(pins)).one()
+    assert (row.revoked_at, row.revoked_by, row.revoke_reason) == (NIGHT, ACTOR, "lost")
+    with pytest.raises(PinRevokedAlready):
+        registry.revoke(acme, ACTOR, NIGHT, pin_id)
+    with pytest.raises(UnknownPin):
+        registry.revoke(acme, ACTOR, NIGHT, pin_id + 1)
+
+
+@pytest.mark.parametrize(
+    ("expires", "opened", "expired"),
+    [
+        (None, "2026-03-10", False),
+        ("2026-03-10", "2026-03-09", False),
+        # Its last day is over, but nobody could give the customer another one yet.
+        ("2026-03-10", "2026-03-10", False),
+        ("2026-03-10", "2026-03-11", True),
+        # The last day is a Friday: it still works until Monday's opening.
+        ("2026-03-13", "2026-03-13", False),
+        ("2026-03-13", "2026-03-16", True),
+    ],
+)
+def test_a_pin_expires_when_the_office_next_opens(
+    acme: Connection, expires: str | None, opened: str, expired: bool
+) -> None:
+    pin_id = issue(acme)
+    last = date.fromisoformat(expires) if expires else None
+    acme.execute(update(pins).where(pins.c.id == pin_id).values(expires_on=last))
+    found = registry.find_pin(acme, INDEX.digests(SECRET))
+    assert found is not None
+    assert found.expired(date.fromisoformat(opened)) is expired
+    (record,) = registry.all_pins(acme)
+    assert record.status(date.fromisoformat(opened)) == ("expired" if expired else "active")
+
+
+def test_records_of_pins_have_no_digits(acme: Connection) -> None:
+    add(acme, "Other", code="OTHER")
+    pin_id = issue(acme)
+    issue(acme, "90385714", "OTHER")
+    registry.used(acme, NIGHT, pin_id)
+    first, second = registry.all_pins(acme)
+    assert (first.customer, first.last_used, first.issued_by) == ("ACME", NIGHT, ACTOR)
+    assert (second.customer, second.last_used) == ("OTHER", None)
+    assert registry.all_pins(acme, "other") == [second]
+    with pytest.raises(UnknownCustomer):
+        registry.all_pins(acme, "nobody")
+    assert SECRET not in repr(first)
+
+
+def test_revoked_is_what_a_pin_is_first(acme: Connection) -> None:
+    pin_id = issue(acme, expires=date(2020, 1, 1))
+    registry.revoke(acme, ACTOR, NIGHT, pin_id)
+    (record,) = registry.all_pins(acme)
+    assert record.status(date(2026, 3, 10)) == "revoked"
+
+
+def test_the_next_pin_is_as_long_as_the_longest_live_one(acme: Connection) -> None:
+    assert registry.length_of_next(acme) == 8
+    assert registry.longest_live(acme) == 8
+    long = issue(acme, "382059171")
+    issue(acme, "90385714")
+    assert registry.length_of_next(acme) == 9
+    registry.revoke(acme, ACTOR, NIGHT, long)
+    assert (registry.length_of_next(acme), registry.longest_live(acme)) == (8, 8)
+    assert registry.live_pins(acme) == 1
+
+
+def test_the_thousand_and_first_live_pin_is_longer(acme: Connection) -> None:
+    owner = registry.customer(acme, "ACME").id
+    rows = [
+        {
+            "customer_id": owner,
+            "digest": number.to_bytes(32, "big"),
+            "key_version": 1,
+            "params_version": 1,
+            "length": 8,
+            "issued_at": NIGHT,
+            "issued_by": ACTOR,
+        }
+        for number in range(999)
+    ]
+    acme.execute(pins.insert(), rows)
+    assert registry.length_of_next(acme) == 8
+    issue(acme)
+    assert registry.length_of_next(acme) == 9
+
+
+def test_every_act_is_in_the_audit(acme: Connection) -> None:
+    pin_id = issue(acme)
+    registry.revoke(acme, ACTOR, NIGHT + timedelta(hours=1), pin_id, "lost")
+    found = [(row.act, row.subject, row.reason) for row in acme.execute(select(audit).order_by(audit.c.id))]
+    assert found == [
+        ("customer.add", "customer:ACME", None),
+        ("pin.issue", f"pin:{pin_id}", None),
+        ("pin.revoke", f"pin:{pin_id}", "lost"),
+    ]
+
+
+# -- what is never written -----------------------------------------------------------------------
+
+
+def test_no_row_and_no_file_holds_the_digits_of_a_pin(database: Database, tmp_path: Path) -> None:
+    drawn = registry.draw(INDEX, 8)
+    with database.write() as connection:
+        add(connection, "Acme", code="ACME")
+        pin_id = registry.issue(connection, ACTOR, NIGHT, "ACME", drawn, label="reception")
+        registry.used(connection, NIGHT, pin_id)
+        registry.revoke(connection, ACTOR, NIGHT, pin_id, "lost")
+    written = everything_written(tmp_path)
+    assert b"reception" in written
+    raw = drawn.pin.encode()
+    for hidden in (raw, raw[::-1], raw.hex().encode(), int(drawn.pin).to_bytes(4, "big")):
+        assert hidden not in written
+
+
+def test_no_repr_shows_the_digits_of_a_pin() -> None:
+    got = Received("CA1", "+393471112201", "+390461825060", 1, digits=SECRET)
+    leg = LegReceived("CA2", "CA1", 1, 1, digits=SECRET)
+    for value in (new(), got, leg):
+        assert SECRET not in repr(value)
+        assert SECRET not in f"{value} {[value]}"

@@ -1,0 +1,143 @@
+"""The worker: what is due is done again and again while it is needed, one piece apart from another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_database
+from sqlalchemy import select
+
+from console import worker
+from console.house import House
+from console.worker import HANDLERS, LEASE, NEXT_PASS, tick
+from oncall import cases
+from oncall.cases import PURSUE
+from storage import due
+from storage.due import Work
+from storage.tables import due_work
+
+PURSUED = NIGHT + timedelta(seconds=270)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with fresh_database(tmp_path) as database:
+        yield House(configuration(tmp_path), database)
+
+
+@pytest.fixture
+def opened(house: House) -> Opened:
+    with house.database.write() as connection:
+        return a_case(connection)
+
+
+def add(house: House, kind: str, key: str = "a", at: datetime = NIGHT) -> None:
+    with house.database.write() as connection:
+        due.add(connection, at, kind, key, at, {})
+
+
+def pending(house: House, kind: str, key: str) -> bool:
+    with house.database.read() as connection:
+        return due.pending(connection, kind, key)
+
+
+def test_a_case_is_pursued_until_somebody_takes_it(
+    house: House, opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    at, told = PURSUED, []
+    assert tick(house, at - SECOND) == 0
+    for _ in range(5):
+        caplog.clear()
+        assert tick(house, at) == 1
+        told += [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+        assert tick(house, at + NEXT_PASS - SECOND) == 0
+        at += NEXT_PASS
+    assert len(told) == 5
+    assert all(opened.number in each for each in told)
+    with house.database.write() as connection:
+        cases.take(connection, ACTOR, at, case(connection, opened), "anna")
+    assert tick(house, at + timedelta(days=1)) == 0
+
+
+def test_a_case_taken_while_its_reminder_runs_is_not_reminded_of_again(house: House, opened: Opened) -> None:
+    def slow(work: Work, at: datetime) -> datetime:
+        with house.database.write() as connection:
+            cases.take(connection, ACTOR, at, case(connection, opened), "anna")
+        return at + NEXT_PASS
+
+    assert tick(house, PURSUED, {PURSUE: slow}) == 1
+    assert not pending(house, PURSUE, opened.number)
+    assert tick(house, PURSUED + timedelta(days=1)) == 0
+
+
+def test_nothing_but_people_ends_a_pursuit(house: House, opened: Opened) -> None:
+    for day in range(30):
+        tick(house, PURSUED + timedelta(days=day))
+    assert pending(house, PURSUE, opened.number)
+
+
+def test_work_that_nobody_handles_yet_stays(house: House) -> None:
+    add(house, "notice.sms")
+    assert tick(house, NIGHT + timedelta(days=1)) == 0
+    assert pending(house, "notice.sms", "a")
+    done: list[str] = []
+    assert tick(house, NIGHT + timedelta(days=1), {"notice.sms": lambda work, at: done.append(work.key)}) == 1
+    assert done == ["a"]
+    assert not pending(house, "notice.sms", "a")
+
+
+def test_one_that_fails_does_not_stop_the_others(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    for kind, key in (("good", "1"), ("bad", "2"), ("good", "3")):
+        add(house, kind, key)
+    done: list[str] = []
+
+    def fail(work: Work, at: datetime) -> None:
+        raise RuntimeError("no line")
+
+    handlers = {"good": lambda work, at: done.append(work.key), "bad": fail}
+    assert tick(house, NIGHT, handlers) == 3
+    assert done == ["1", "3"]
+    assert pending(house, "bad", "2")
+    (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert "bad 2" in record.getMessage()
+    # It is tried again when its lease is over, not before.
+    assert tick(house, NIGHT + LEASE - SECOND, handlers) == 0
+    tried: list[int] = []
+    assert tick(house, NIGHT + LEASE, {"bad": lambda work, at: tried.append(work.tries)}) == 1
+    assert tried == [2]
+
+
+def test_handlers_act_after_the_claim_is_committed(house: House) -> None:
+    add(house, "good")
+    seen: list[tuple[bool, int]] = []
+
+    def look(work: Work, at: datetime) -> None:
+        with house.database.read() as connection:
+            row = connection.execute(select(due_work)).one()
+            seen.append((row.lease == work.lease, row.tries))
+        with house.database.write() as connection:  # no transaction is open around a handler
+            due.add(connection, at, "more", work.key, at, {})
+
+    tick(house, NIGHT, {"good": look})
+    assert seen == [(True, 1)]
+    assert pending(house, "more", "a")
+
+
+def test_what_was_missed_is_caught_up_once(house: House) -> None:
+    """However long the worker slept, a row is one row."""
+    add(house, "good")
+    done: list[str] = []
+    handlers = {"good": lambda work, at: done.append(work.key)}
+    for _ in range(3):
+        tick(house, NIGHT + timedelta(minutes=10), handlers)
+    assert done == ["a"]
+
+
+def test_the_shipped_handlers_pursue() -> None:
+    assert HANDLERS[PURSUE] is worker.pursue
+    assert timedelta(minutes=3) == NEXT_PASS
