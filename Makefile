@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check format phone lock clean
+.PHONY: run test check mutants format phone lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, arrows between packages"
+	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
 	@echo "make lock    resolve the dependencies anew (needs uv)"
@@ -39,6 +40,11 @@ check: $(VENV)/made-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_arrows.py
+
+# Never part of `make test`; docs/mutations.md tells what its last run found.
+ONLY ?=
+mutants: $(VENV)/made-test
+	$(BIN)/python tests/mutations.py $(ONLY)
 
 format: $(VENV)/made-test
 	$(BIN)/ruff format .

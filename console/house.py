@@ -23,7 +23,7 @@ from ivr.technician_desk import TechnicianDesk
 from ivr.wording import Wording
 from pins.index import PinIndex
 from storage import schema
-from storage.engine import Database, open_database
+from storage.engine import Database, open_database, sqlite_file
 from webhooks.addresses import PublicAddresses
 from webhooks.app import create_app
 from webhooks.door import Believed
@@ -83,27 +83,47 @@ def pin_index(configuration: Configuration) -> PinIndex:
     return PinIndex(configuration.pins)
 
 
-def webhook_app(house: House, clock: Clock = system_clock, source: random.Random | None = None) -> Flask:
-    """The webhook application. Raises ValueError if a setting it cannot do without is missing."""
+@dataclass(frozen=True)
+class Desks:
+    """Who serves calls: the caller's desk, the technicians', and the seal of what travels in addresses."""
+
+    caller: Desk
+    technicians: TechnicianDesk
+    seal: Seal
+
+
+def desks(house: House, source: random.Random | None = None) -> Desks:
+    """The desks of a house. Raises ValueError if a setting they cannot do without is missing."""
     configuration = house.configuration
     if missing := configuration.missing_for_calls():
         raise ValueError(f"missing: {', '.join(missing)}")
     by = rules(configuration)
-    # The calendar of the next days is worked out now, not while the first caller waits.
-    for number in by.numbers.values():
-        number.hours.at(clock())
     seal = Seal([key.get_secret_value() for key in configuration.service.keys])
-    public = configuration.service.public_url
     speaker = Speaker(configuration.service.name, configuration.zone, configuration.urgency)
-    wording = Wording(by, speaker, seal, PublicAddresses(public))
+    wording = Wording(by, speaker, seal, PublicAddresses(configuration.service.public_url))
     gathering = Gathering(by, source or random.SystemRandom())
-    believed = Believed(
-        SignatureCheck([token.get_secret_value() for token in configuration.twilio.auth_tokens], public),
-        configuration.twilio.account_sid,
-        frozenset(configuration.our_numbers),
+    return Desks(
         Desk(house.database, pin_index(configuration), by, gathering, wording),
         TechnicianDesk(house.database, by, wording),
         seal,
+    )
+
+
+def webhook_app(house: House, clock: Clock = system_clock, source: random.Random | None = None) -> Flask:
+    """The webhook application. Raises ValueError if a setting it cannot do without is missing."""
+    configuration = house.configuration
+    serving = desks(house, source)
+    # The calendar of the next days is worked out now, not while the first caller waits.
+    for number in configuration.number:
+        configuration.hours.build(configuration.zone, number.holidays).at(clock())
+    tokens = [token.get_secret_value() for token in configuration.twilio.auth_tokens]
+    believed = Believed(
+        SignatureCheck(tokens, configuration.service.public_url),
+        configuration.twilio.account_sid,
+        frozenset(configuration.our_numbers),
+        serving.caller,
+        serving.technicians,
+        serving.seal,
         clock,
     )
     return create_app(believed, ready=lambda: not_ready(house))
@@ -111,6 +131,9 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
 
 def not_ready(house: House) -> dict[str, str]:
     """What keeps a call from being served, by part; empty when nothing does."""
+    file = sqlite_file(house.configuration.database.url, house.configuration.folder)
+    if file is not None and not file.exists():
+        return {"database": "does not exist yet: run `ivr migrate`"}  # to connect would make it
     try:
         with house.database.read() as connection:
             found = schema.revision(connection)

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,9 @@ SECRETS = {
 }
 
 
+Section = TypeVar("Section", bound=BaseModel)
+
+
 class ConfigurationRefused(Exception):
     """The configuration cannot be used. `mistakes` has one line each; no secret is among them."""
 
@@ -61,7 +64,7 @@ class ServiceSettings(BaseModel):
     listen: str = "127.0.0.1:8080"
     state: Path = Path("state")
     time_zone: str = "Europe/Rome"
-    languages: Annotated[list[str], Field(min_length=1)] = ["it"]
+    languages: Annotated[list[str], Field(min_length=1)] = ["it", "en", "de"]
     keys: list[SecretStr] = []
     workers: Annotated[int, Field(ge=1, le=32)] = 2
     threads: Annotated[int, Field(ge=1, le=64)] = 8
@@ -160,25 +163,7 @@ class Configuration(BaseModel):
 
     @model_validator(mode="after")
     def numbers_agree(self) -> Self:
-        ours = self.our_numbers
-        wrong: list[str] = []
-        if len(set(ours)) != len(ours):
-            wrong.append("number: a number stands more than once")
-        for place, number in enumerate(self.number):
-            if number.language not in self.service.languages:
-                wrong.append(f"number.{place}.language: {number.language!r} is not among service.languages")
-            for phone in number.office:
-                if phone in ours:
-                    wrong.append(
-                        f"number.{place}.office: {phone} is one of our own numbers: that would go round"
-                    )
-                else:
-                    try:
-                        self.ringing.check_number(phone)
-                    except NumberRefused as error:
-                        wrong.append(f"number.{place}.office: {error}")
-        if self.ringing.caller_id != "called" and self.ringing.caller_id not in ours:
-            wrong.append('ringing.caller_id: expected "called" or one of our own numbers')
+        wrong = _disagreements(list(enumerate(self.number)), self.service.languages, self.ringing)
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
@@ -194,6 +179,47 @@ class Configuration(BaseModel):
             "pins.salt": self.pins.salt.get_secret_value(),
         }
         return [path for path, value in needed.items() if not value]
+
+
+def _disagreements(
+    numbers: list[tuple[int, NumberSettings]], languages: list[str], ringing: RingingSettings
+) -> list[str]:
+    """What is wrong between sections; each number comes with its place in the file."""
+    ours = [number.number for _, number in numbers]
+    wrong: list[str] = []
+    if len(set(ours)) != len(ours):
+        wrong.append("number: a number stands more than once")
+    for place, number in numbers:
+        if number.language not in languages:
+            wrong.append(f"number.{place}.language: {number.language!r} is not among service.languages")
+        for phone in number.office:
+            if phone in ours:
+                wrong.append(f"number.{place}.office: {phone} is one of our own numbers: that would go round")
+                continue
+            try:
+                ringing.check_number(phone)
+            except NumberRefused as error:
+                wrong.append(f"number.{place}.office: {error}")
+    if ringing.caller_id != "called" and ringing.caller_id not in ours:
+        wrong.append('ringing.caller_id: expected "called" or one of our own numbers')
+    return wrong
+
+
+def _disagreements_of_what_is_sound(raw: dict[str, Any]) -> list[str]:
+    """The same in a file with other mistakes, as far as its sections can be read one by one."""
+
+    def sound(model: type[Section], value: object) -> Section | None:
+        try:
+            return model.model_validate(value)
+        except ValidationError:
+            return None
+
+    entries = raw.get("number")
+    read = enumerate(sound(NumberSettings, each) for each in entries) if isinstance(entries, list) else ()
+    service = sound(ServiceSettings, raw.get("service", {}))
+    languages = service.languages if service else list(LANGUAGES)
+    ringing = sound(RingingSettings, raw.get("ringing", {})) or RingingSettings()
+    return _disagreements([(place, number) for place, number in read if number], languages, ringing)
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
@@ -212,6 +238,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Configurat
         configuration = Configuration.model_validate({**raw, "folder": folder})
     except ValidationError as error:
         mistakes += _readable(error)
+        mistakes += [each for each in _disagreements_of_what_is_sound(raw) if each not in mistakes]
     if mistakes:
         raise ConfigurationRefused(mistakes)
     return configuration

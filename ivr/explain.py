@@ -1,4 +1,4 @@
-"""What would happen to a call at an instant. Pure: hours, rota and phones are given."""
+"""What would happen to a call at an instant. Pure: hours, rota and people are given."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ivr.hours import Hours, State
+from oncall.roster import Technician
 from oncall.rota import Book, OnDuty
 
 
@@ -21,18 +22,18 @@ class Explanation:
 
 
 class Explainer:
-    """Answers many instants for one number. `phones` are those of technicians in service."""
+    """Answers many instants for one number; `people` by key, those who are retired included."""
 
-    def __init__(self, number: str, hours: Hours, book: Book, phones: Mapping[str, str]) -> None:
+    def __init__(self, number: str, hours: Hours, book: Book, people: Mapping[str, Technician]) -> None:
         self._number = number
         self._hours = hours
         self._book = book
-        self._phones = phones
+        self._people = people
 
     def at(self, at: datetime) -> Explanation:
         ladder = tuple(
-            (duty, self._phones[duty.technician])
+            (duty, person.phone)
             for duty in self._book.ladder(at)
-            if duty.technician in self._phones
+            if (person := self._people.get(duty.technician)) and person.serves(at)
         )
         return Explanation(at, self._number, self._hours.at(at), ladder)

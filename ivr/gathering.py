@@ -279,7 +279,8 @@ class Gathering:
         """Who may be rung now, rung by rung; `first` (a technician's key) before everybody."""
         ringing = self._rules.ringing
         contacts = roster.ladder(here.connection, ringing, here.number.settings.rota, here.at)
-        if first is not None and (known := roster.contact(here.connection, ringing, first)) is not None:
+        known = roster.contact(here.connection, ringing, first, here.at) if first else None
+        if known is not None:
             contacts = [known, *(each for each in contacts if each.phone != known.phone)]
         places = [self._place(contact) for contact in contacts if self._may_be_rung(contact)]
         if not places:

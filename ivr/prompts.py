@@ -126,7 +126,7 @@ class Speaker:
             # Written 8:00, not 08:00: the voice then reads "otto", not "zero otto".
             time=f"{then.hour}:{then.minute:02d}",
             day=words.calendar["days"][then.weekday()],
-            date=then.day,
+            date=words.calendar.get("first", "1") if then.day == 1 else str(then.day),
             month=words.calendar["months"][then.month - 1],
         )
 

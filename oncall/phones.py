@@ -61,11 +61,14 @@ def check(target: str, countries: Collection[str], sip_domains: Collection[str] 
     # The library repairs what it can (pauses, zeros): what it repaired is not what we would dial.
     if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != target:
         raise NumberRefused(f"{target!r} is not a telephone number in the form +390461123456")
-    region = phonenumbers.region_code_for_number(number)
-    if region not in countries:
+    # +1 and +39 are shared by several countries: first the code, then the number.
+    regions = set(phonenumbers.region_codes_for_country_code(number.country_code or 0))
+    if not regions & set(countries):
         raise NumberRefused(f"{target!r} lies outside the allowed countries ({', '.join(sorted(countries))})")
     if not phonenumbers.is_valid_number(number):
         raise NumberRefused(f"{target!r} is not a number that can exist")
+    if phonenumbers.region_code_for_number(number) not in countries:
+        raise NumberRefused(f"{target!r} lies outside the allowed countries ({', '.join(sorted(countries))})")
     if phonenumbers.number_type(number) not in _ORDINARY:
         raise NumberRefused(f"{target!r} is neither an ordinary mobile nor a fixed number")
     return target

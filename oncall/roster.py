@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from oncall import rota, rota_file
 from oncall.settings import RingingSettings
@@ -38,6 +37,10 @@ class Technician:
     phone: str
     email: str | None
     retired_at: datetime | None
+
+    def serves(self, at: datetime) -> bool:
+        """Whether he was not retired yet at `at`."""
+        return self.retired_at is None or self.retired_at > at
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,7 @@ def retire(connection: Connection, actor: str, at: datetime, key: str) -> None:
     """
     technician(connection, key)
     for name in rota_keys(connection):
-        version = next((v for v in book(connection, name).versions if v.valid_from <= at), None)
-        if version and any(key in rung.people for rung in version.rules.rungs):
+        if any(key in rung.people for rules in _still_to_hold(connection, name, at) for rung in rules.rungs):
             raise RosterRefusal(f"{key} stands in rota {name}: apply a rota without {key} first")
     coming = connection.execute(
         select(rota_overrides.c.rota).where(rota_overrides.c.technician == key, rota_overrides.c.ends_at > at)
@@ -124,6 +126,16 @@ def retire(connection: Connection, actor: str, at: datetime, key: str) -> None:
         raise RosterRefusal(f"{key} has an override of rota {coming.rota} that has not ended")
     connection.execute(update(technicians).where(technicians.c.key == key).values(retired_at=at))
     audit.record(connection, actor, at, "technician.retire", f"technician:{key}")
+
+
+def _still_to_hold(connection: Connection, rota_key: str, at: datetime) -> list[rota.Rules]:
+    """The rules in force at `at`, and those applied since that will be."""
+    found: list[rota.Rules] = []
+    for version in book(connection, rota_key).versions:  # the latest applied first
+        found.append(version.rules)
+        if version.valid_from <= at:
+            break
+    return found
 
 
 # -- rules -------------------------------------------------------------------------------------
@@ -261,7 +273,8 @@ _OVERRIDES = select(rota_overrides).where(
     )
 )
 _PEOPLE = select(technicians.c.key, technicians.c.name, technicians.c.spoken_name, technicians.c.phone).where(
-    technicians.c.key.in_(bindparam("keys", expanding=True)), technicians.c.retired_at.is_(None)
+    technicians.c.key.in_(bindparam("keys", expanding=True)),
+    or_(technicians.c.retired_at.is_(None), technicians.c.retired_at > bindparam("now")),
 )
 
 
@@ -283,7 +296,8 @@ def ladder(connection: Connection, settings: RingingSettings, rota_key: str, at:
     found = connection.execute(_OVERRIDES, {"of_rota": rota_key, "now": at})
     overrides = [rota.Override(o.id, o.rung, o.starts_at, o.ends_at, o.technician) for o in found]
     standing = rota.Book([version], overrides).ladder(at)
-    people = {p.key: p for p in connection.execute(_PEOPLE, {"keys": [duty.technician for duty in standing]})}
+    keys = [duty.technician for duty in standing]
+    people = {p.key: p for p in connection.execute(_PEOPLE, {"keys": keys, "now": at})}
     contacts: list[Contact] = []
     for duty in standing:
         person = people.get(duty.technician)
@@ -302,9 +316,9 @@ def ladder(connection: Connection, settings: RingingSettings, rota_key: str, at:
     return contacts
 
 
-def contact(connection: Connection, settings: RingingSettings, key: str) -> Contact | None:
+def contact(connection: Connection, settings: RingingSettings, key: str, at: datetime) -> Contact | None:
     """A technician in service outside the rota's order: rung before everybody else. None if retired."""
-    person = connection.execute(_PEOPLE, {"keys": [key]}).first()
+    person = connection.execute(_PEOPLE, {"keys": [key], "now": at}).first()
     if person is None:
         return None
     return Contact(0, person.key, person.name, person.spoken_name, person.phone, "turn", settings.rings)
@@ -321,8 +335,3 @@ def book(connection: Connection, rota_key: str) -> rota.Book:
         for o in connection.execute(select(rota_overrides).where(rota_overrides.c.rota == rota_key))
     ]
     return rota.Book(versions, overrides)
-
-
-def phones(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """The telephone of each technician in service among `keys`."""
-    return {p.key: p.phone for p in connection.execute(_PEOPLE, {"keys": list(keys)})}

@@ -167,7 +167,7 @@ def add_customer(
     name = _clean(name)
     if not name:
         raise RegistryRefusal("a customer needs a name")
-    spoken = _clean(spoken_name or name)
+    spoken = _clean(spoken_name or "") or name
     if contract.coverage not in COVERAGES:
         raise RegistryRefusal(f"coverage is one of {', '.join(COVERAGES)}")
     if contract.starts and contract.until and contract.until < contract.starts:

@@ -163,6 +163,7 @@ class Opened:
     id: int
     number: str
     code: str
+    sid: str
 
 
 def staff(connection: Connection, at: datetime = NIGHT, rota: str = ROTA) -> None:
@@ -202,7 +203,7 @@ def a_case(
         pursue_at=at + timedelta(seconds=270),
         billable=False,
     )
-    return Opened(case_id, number, code)
+    return Opened(case_id, number, code, sid)
 
 
 def case(connection: Connection, opened: Opened) -> Case:

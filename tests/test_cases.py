@@ -48,7 +48,9 @@ def pursued(connection: Connection, opened: Opened) -> bool:
 
 
 def ring(connection: Connection, opened: Opened, technician: str = "anna", at: datetime = NIGHT) -> int:
-    return cases.begin_attempt(connection, at, opened.id, technician, f"+39333{len(technician)}234501", 1)
+    return cases.begin_attempt(
+        connection, at, opened.id, opened.sid, technician, f"+39333{len(technician)}234501", 1
+    )
 
 
 # -- numbers and codes ---------------------------------------------------------------------------

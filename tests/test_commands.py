@@ -431,9 +431,11 @@ def test_cases(staffed: Ivr) -> None:
     database = open_database("sqlite:///ivr.db", folder=staffed.folder)
     with database.write() as connection:
         opened = a_case(connection)
-        attempt = cases.begin_attempt(connection, NIGHT, opened.id, "bruno", "+393331234502", 1)
+        attempt = cases.begin_attempt(connection, NIGHT, opened.id, opened.sid, "bruno", "+393331234502", 1)
         cases.settle(connection, NIGHT + timedelta(seconds=30), attempt, "busy", bridged=False)
-        cases.begin_attempt(connection, NIGHT + timedelta(seconds=31), opened.id, "dario", "+393331234504", 2)
+        cases.begin_attempt(
+            connection, NIGHT + timedelta(seconds=31), opened.id, opened.sid, "dario", "+393331234504", 2
+        )
     expected = {
         "number": opened.number,
         "code": opened.code,
@@ -511,7 +513,7 @@ def test_calls(staffed: Ivr) -> None:
         ("pin", "the PIN of ACME"),
         ("urgency", "P1+"),
     ]
-    assert shown["turns"][4]["said"][-1].startswith("Chiamiamo il tecnico")
+    assert shown["turns"][4]["said"][-1] == "Lo chiamiamo."
     (listed,) = staffed.json("call", "list")["calls"]
     assert listed.items() <= {**shown, **listed}.items()
     everything = json.dumps(shown) + staffed.done("call", "show", a_sid(1)) + staffed.done("call", "list")

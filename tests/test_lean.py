@@ -14,16 +14,14 @@ import pytest
 from making import ACTOR, NIGHT, ROOT, SECRETS, SID, configuration, fresh_database, staff
 from sqlalchemy import event
 
-from console.house import numbers
+from console.house import House, desks
 from ivr.answer import Dial, Gather
-from ivr.desk import Desk, Rules
-from ivr.luggage import Seal
-from ivr.prompts import Speaker
+from ivr.desk import Desk
+from ivr.technician_desk import TechnicianDesk
 from ivr.vocabulary import LegReceived, Received
 from pins import registry
 from pins.index import PinIndex
 from storage.engine import Database
-from webhooks.addresses import PublicAddresses
 
 # Slow to import, and of no use to a call; psycopg only where the address is PostgreSQL's.
 NOT_LOADED = [
@@ -108,6 +106,7 @@ class Line:
     """A caller on the line, and a desk that serves him; `count` is of the latest turn."""
 
     desk: Desk
+    technicians: TechnicianDesk
     database: Database
     pin: str
     turn: int = 0
@@ -125,7 +124,7 @@ class Line:
     def technician(self, attempt: int, turn: int, digits: str | None = None) -> None:
         got = LegReceived("CA" + f"{attempt:032x}", SID, attempt, turn, digits=digits)
         with counting(self.database) as self.count:
-            self.desk.answer_technician(got, NIGHT + timedelta(seconds=self.turn))
+            self.technicians.answer(got, NIGHT + timedelta(seconds=self.turn))
 
 
 @pytest.fixture
@@ -138,15 +137,8 @@ def line(tmp_path: Path) -> Iterator[Line]:
             staff(connection, NIGHT - timedelta(days=90))
             registry.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME", phones=["+393471112201"])
             registry.issue(connection, ACTOR, NIGHT, "ACME", new)
-        desk = Desk(
-            database,
-            index,
-            Seal([key.get_secret_value() for key in settings.service.keys]),
-            Speaker("Cloudfabric", settings.zone, settings.urgency),
-            Rules(settings.zone, numbers(settings), settings.urgency, settings.ringing),
-            PublicAddresses("https://ivr.example.net"),
-        )
-        yield Line(desk, database, new.pin)
+        serving = desks(House(settings, database))
+        yield Line(serving.caller, serving.technicians, database, new.pin)
 
 
 def test_what_each_turn_asks_of_the_database(line: Line) -> None:
@@ -165,9 +157,11 @@ def test_what_each_turn_asks_of_the_database(line: Line) -> None:
     spent("wrong PIN")
     assert isinstance(line.hear(line.pin).parts[0], Gather)  # type: ignore[attr-defined]
     spent("right PIN")
-    answer = line.hear("1")
+    line.hear("1")
+    spent("urgency")
+    answer = line.hear("")
     assert isinstance(answer.parts[-1], Dial)  # type: ignore[attr-defined]
-    spent("urgency and first dial")
+    spent("first dial")
     line.technician(1, 0)
     spent("technician picks up")
     line.technician(1, 1, "2")
@@ -187,7 +181,8 @@ BUDGET = {
     "arrival": 6,
     "wrong PIN": 9,
     "right PIN": 9,
-    "urgency and first dial": 13,
+    "urgency": 13,
+    "first dial": 6,
     "technician picks up": 6,
     "technician passes": 4,
     "next dial": 8,

@@ -180,7 +180,7 @@ def test_an_emergency_call(database_url: str, caplog: pytest.LogCaptureFixture) 
         assert rehearsal.fact("outcome connected") is None
         assert effects(rehearsal) == {
             "calls": 1,
-            "turns": 6,
+            "turns": 8,
             "legs": 1,
             "leg_turns": 2,
             "messages": 0,
@@ -510,7 +510,7 @@ class Ringing:
 def ringing(postgresql: Database) -> Ringing:
     with postgresql.write() as connection:
         opened = a_case(connection)
-        attempt = verbs.begin_attempt(connection, NIGHT, opened.id, "anna", "+393331234501", 1)
+        attempt = verbs.begin_attempt(connection, NIGHT, opened.id, opened.sid, "anna", "+393331234501", 1)
         assert verbs.picked_up(connection, NIGHT, attempt)
     return Ringing(opened.number, opened.id, attempt)
 
@@ -636,7 +636,7 @@ def test_a_case_taken_twice_keeps_the_first_instant(postgresql: Database, ringin
 def a_case_named(ringing: Ringing) -> Any:
     from making import Opened
 
-    return Opened(ringing.case_id, ringing.number, "")
+    return Opened(ringing.case_id, ringing.number, "", "")
 
 
 def test_work_is_claimed_once(postgresql: Database) -> None:
@@ -827,7 +827,10 @@ def test_the_next_ring_beside_a_first_one(postgresql_url: str) -> None:
     with staged(postgresql_url) as rehearsal:
         one = ring(rehearsal, ACME, "acme")
         two = ring(rehearsal, MELE, "mele", key=None)
-        Both(rehearsal.house.database).run(lambda: one.ringing[0].busy(), lambda: two.press("1"))
+        two.press("1")
+        leg = one.ringing[0]
+        leg.answer()
+        Both(rehearsal.house.database).run(lambda: leg.press("2"), two.wait)
         with rehearsal.house.database.read() as connection:
             rung = select(attempts.c.phone).where(attempts.c.result.is_(None))
             phones = connection.execute(rung).scalars().all()
@@ -839,6 +842,7 @@ def test_two_calls_at_once_do_not_ring_the_same_telephone(postgresql_url: str) -
         one, two = (ring(rehearsal, *who, key=None) for who in ((ACME, "acme"), (MELE, "mele")))
         both = Both(rehearsal.house.database)
         both.run(lambda: one.press("1"), lambda: two.press("1"))
+        Both(rehearsal.house.database).run(one.wait, two.wait)
         with rehearsal.house.database.read() as connection:
             phones = connection.execute(select(attempts.c.phone)).scalars().all()
             codes = connection.execute(select(cases.c.code)).scalars().all()
@@ -852,4 +856,5 @@ def ring(rehearsal: Rehearsal, caller: str, pin: str, key: str | None = "1") -> 
     call.press(rehearsal.pins[pin], label=f"PIN of {pin}")
     if key:
         call.press(key)
+        call.wait()
     return call

@@ -33,6 +33,9 @@ TYPICAL = {
     "at": Clock(rome("2026-03-16 08:00")),
     "urgency": UrgencyName("P1+"),
     "levels": UrgencyMenu(),
+    "number": Digits("201"),
+    "since": Clock(rome("2026-03-09 23:10")),
+    "technician": "Anna Rossi",
 }
 
 
@@ -41,7 +44,7 @@ def speaker(urgency: UrgencySettings = SHIPPED) -> Speaker:
 
 
 def say(name: str, now: datetime = NIGHT, /, *, levels: UrgencySettings = SHIPPED, **values: object) -> str:
-    return speaker(levels).say(line(name, **(values or TYPICAL)), "it", now).text  # type: ignore[arg-type]
+    return speaker(levels).say(line(name, **(values or TYPICAL)), "it", now)[0].text  # type: ignore[arg-type]
 
 
 def words_of(text: str) -> str:
@@ -130,8 +133,10 @@ def test_a_catalogue_is_complete(language: str) -> None:
     words: Catalogue = catalogue(language)
     assert set(words.sentences) == set(ITALIAN.sentences)
     assert (len(words.calendar["days"]), len(words.calendar["months"])) == (7, 12)
-    kinds = {kind + hour for kind in ("today", "tomorrow", "this-week", "later") for hour in ("", "-one")}
-    assert {form: set(each) for form, each in words.clock.items()} == {"by": kinds, "at": kinds}
+    days = {"today", "tomorrow", "this-week", "later"}
+    kinds = {"at": days, "by": days | {"tonight", "midnight"}, "since": {"today", "yesterday", "earlier"}}
+    plain = {form: {kind.removesuffix("-one") for kind in each} for form, each in words.clock.items()}
+    assert plain == kinds
     for name, text in words.sentences.items():
         here, there = (set(re.findall(r"\{[a-z:]+\}", each)) for each in (text, ITALIAN.sentences[name]))
         assert here == there, name
@@ -143,7 +148,7 @@ def test_an_unknown_language_has_no_catalogue() -> None:
 
 
 def test_a_customer_s_language_that_is_not_shipped_is_answered_in_italian() -> None:
-    assert speaker().say(line("goodbye"), "xx", NIGHT).text == "Arrivederci."
+    assert speaker().say(line("goodbye"), "xx", NIGHT)[0].text == "Arrivederci."
 
 
 @pytest.mark.parametrize(
@@ -151,8 +156,8 @@ def test_a_customer_s_language_that_is_not_shipped_is_answered_in_italian() -> N
     [
         ("2026-03-10 23:05", "le 23:05", "alle 23:05"),
         ("2026-03-11 08:00", "le 8:00 di domani", "domani alle 8:00"),
-        ("2026-03-11 01:30", "l'1:30 di domani", "domani all'1:30"),
-        ("2026-03-11 00:15", "le 0:15 di domani", "domani alle 0:15"),
+        ("2026-03-11 01:30", "l'1:30 di questa notte", "domani all'1:30"),
+        ("2026-03-11 00:15", "le 0:15 di questa notte", "domani alle 0:15"),
         ("2026-03-11 10:00", "le 10:00 di domani", "domani alle 10:00"),
         ("2026-03-11 13:01", "le 13:01 di domani", "domani alle 13:01"),
         ("2026-03-12 08:00", "le 8:00 di giovedì", "giovedì alle 8:00"),
@@ -160,7 +165,7 @@ def test_a_customer_s_language_that_is_not_shipped_is_answered_in_italian() -> N
         ("2026-03-16 01:00", "l'1:00 di lunedì", "lunedì all'1:00"),
         # A week away "martedì" would be today.
         ("2026-03-17 08:00", "le 8:00 del 17 marzo", "martedì 17 marzo alle 8:00"),
-        ("2026-04-01 01:00", "l'1:00 del 1 aprile", "mercoledì 1 aprile all'1:00"),
+        ("2026-04-01 01:00", "l'1:00 del primo aprile", "mercoledì primo aprile all'1:00"),
     ],
 )
 def test_times_as_they_are_spoken_on_a_tuesday_night(then: str, by: str, at: str) -> None:
@@ -192,15 +197,15 @@ def test_codes_are_spoken_digit_by_digit() -> None:
 def test_the_menu_offers_the_levels_in_the_order_of_their_keys() -> None:
     assert say("urgency-menu") == (
         "Per un blocco totale, prema 1. Se sa già che serve un intervento sul posto, prema 2. "
-        "Per un blocco parziale, prema 3. Per altro, prema 4."
+        "Per un blocco parziale, prema 3. Per altro, prema 4. Per le definizioni, prema 9."
     )
 
 
 def test_a_level_is_spoken_as_its_owners_speak_it() -> None:
-    spoken = speaker().say(line("technician-short", urgency=UrgencyName("P1+")), "it", NIGHT).text
-    assert spoken.startswith("Chiamata P1 più.")
-    spoken = speaker().say(line("technician-short", urgency=UrgencyName("P2")), "it", NIGHT).text
-    assert spoken.startswith("Chiamata P2.")
+    for code, name in (("P1+", "P1 più"), ("P2", "P2")):
+        values = {key: value for key, value in TYPICAL.items() if key != "levels"}
+        values["urgency"] = UrgencyName(code)
+        assert say("technician-announce", **values).startswith(f"Chiamata {name} da")
 
 
 def test_where_to_write_is_said_if_there_is_an_address() -> None:
@@ -210,7 +215,7 @@ def test_where_to_write_is_said_if_there_is_an_address() -> None:
 
 @pytest.mark.parametrize("value", ["{code}", "{", "}{", "%s", "\\1", "{company:by}"])
 def test_a_value_is_never_taken_for_a_place(value: str) -> None:
-    assert say("greeting", customer=value) == f"Grazie. Chiama per {value}."
+    assert say("greeting", customer=value) == f"Grazie. Lei chiama per {value}."
 
 
 def test_a_sentence_without_its_value_is_a_mistake() -> None:
@@ -221,5 +226,5 @@ def test_a_sentence_without_its_value_is_a_mistake() -> None:
 
 
 def test_speech_carries_its_voice() -> None:
-    speech = speaker().say(line("goodbye"), "it", NIGHT)
+    (speech,) = speaker().say(line("goodbye"), "it", NIGHT)
     assert (speech.language, speech.voice) == ("it-IT", "Polly.Bianca-Neural")

@@ -34,7 +34,8 @@ def say(name: str, customer: str | None = None) -> Speech:
             f'{name.replace("-", " ").capitalize()}: perché "no" & <così>.', "it-IT", "Polly.Bianca-Neural"
         )
     values = {"customer": customer, "code": Digits("4712"), "due": Clock(DUE), "urgency": UrgencyName("P1+")}
-    return SPEAKER.say(line(name, levels=UrgencyMenu(), **values), "it", NIGHT)  # type: ignore[arg-type]
+    (speech,) = SPEAKER.say(line(name, levels=UrgencyMenu(), **values), "it", NIGHT)  # type: ignore[arg-type]
+    return speech
 
 
 def pin(*names: str) -> Gather:

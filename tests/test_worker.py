@@ -65,7 +65,7 @@ def test_a_case_is_pursued_until_somebody_takes_it(
 
 
 def test_a_case_taken_while_its_reminder_runs_is_not_reminded_of_again(house: House, opened: Opened) -> None:
-    def slow(work: Work, at: datetime) -> datetime:
+    def slow(house: House, work: Work, at: datetime) -> datetime:
         with house.database.write() as connection:
             cases.take(connection, ACTOR, at, case(connection, opened), "anna")
         return at + NEXT_PASS
@@ -86,7 +86,10 @@ def test_work_that_nobody_handles_yet_stays(house: House) -> None:
     assert tick(house, NIGHT + timedelta(days=1)) == 0
     assert pending(house, "notice.sms", "a")
     done: list[str] = []
-    assert tick(house, NIGHT + timedelta(days=1), {"notice.sms": lambda work, at: done.append(work.key)}) == 1
+    assert (
+        tick(house, NIGHT + timedelta(days=1), {"notice.sms": lambda house, work, at: done.append(work.key)})
+        == 1
+    )
     assert done == ["a"]
     assert not pending(house, "notice.sms", "a")
 
@@ -96,10 +99,10 @@ def test_one_that_fails_does_not_stop_the_others(house: House, caplog: pytest.Lo
         add(house, kind, key)
     done: list[str] = []
 
-    def fail(work: Work, at: datetime) -> None:
+    def fail(house: House, work: Work, at: datetime) -> None:
         raise RuntimeError("no line")
 
-    handlers = {"good": lambda work, at: done.append(work.key), "bad": fail}
+    handlers = {"good": lambda house, work, at: done.append(work.key), "bad": fail}
     assert tick(house, NIGHT, handlers) == 3
     assert done == ["1", "3"]
     assert pending(house, "bad", "2")
@@ -108,7 +111,7 @@ def test_one_that_fails_does_not_stop_the_others(house: House, caplog: pytest.Lo
     # It is tried again when its lease is over, not before.
     assert tick(house, NIGHT + LEASE - SECOND, handlers) == 0
     tried: list[int] = []
-    assert tick(house, NIGHT + LEASE, {"bad": lambda work, at: tried.append(work.tries)}) == 1
+    assert tick(house, NIGHT + LEASE, {"bad": lambda house, work, at: tried.append(work.tries)}) == 1
     assert tried == [2]
 
 
@@ -116,7 +119,7 @@ def test_handlers_act_after_the_claim_is_committed(house: House) -> None:
     add(house, "good")
     seen: list[tuple[bool, int]] = []
 
-    def look(work: Work, at: datetime) -> None:
+    def look(house: House, work: Work, at: datetime) -> None:
         with house.database.read() as connection:
             row = connection.execute(select(due_work)).one()
             seen.append((row.lease == work.lease, row.tries))
@@ -132,7 +135,7 @@ def test_what_was_missed_is_caught_up_once(house: House) -> None:
     """However long the worker slept, a row is one row."""
     add(house, "good")
     done: list[str] = []
-    handlers = {"good": lambda work, at: done.append(work.key)}
+    handlers = {"good": lambda house, work, at: done.append(work.key)}
     for _ in range(3):
         tick(house, NIGHT + timedelta(minutes=10), handlers)
     assert done == ["a"]

@@ -42,9 +42,10 @@ def turn(number: int) -> Response:
 
 
 @technician.errorhandler(Exception)
-def failing(error: Exception) -> Response | HTTPException:
+def failing(error: Exception) -> Response:
     if isinstance(error, HTTPException) and not isinstance(error, BadRequest):
-        return error  # not believed at all: 403, 413, 415
+        # Not believed at all: 403, 413, 415.
+        return Response(f"{error.name}\n", status=error.code, mimetype="text/plain")
     log.error("a technician's leg failed and was hung up", exc_info=error)
     return _hang_up()
 

@@ -12,7 +12,7 @@ import click
 from console.commands import calls, cases, customers, explain, phone, pins, rota, service, technicians
 from console.commands.common import Context, Refused
 
-_COULD_BE_A_PIN = re.compile(r"[0-9]{8,}")
+_COULD_BE_A_PIN = re.compile(r"(?:-{1,2}[a-z-]+=)?(?:[0-9] ?){7,}[0-9]")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -33,8 +33,7 @@ def explain(context: Context, number: str | None, when: str, as_json: bool) -> N
     with context.reading() as connection:
         book = roster.book(connection, rota)
         people = {t.key: t for t in roster.all_technicians(connection)}
-    phones = {key: person.phone for key, person in people.items() if person.retired_at is None}
-    explainer = Explainer(called, ours[called].hours, book, phones)
+    explainer = Explainer(called, ours[called].hours, book, people)
     if when == "-":
         _stream(context, explainer)
         return
