@@ -480,6 +480,7 @@ def test_three_wrong_pins_or_four_missed_prompts_and_never_fewer() -> None:
         call, turns = PIN, 0
         while call.step is Step.PIN:
             call, turns = take_turn(call, heard(kind)).call, turns + 1
+            assert turns < 20
         assert (turns, call.step) == (tries, Step.REFUSED)
 
 
@@ -588,6 +589,7 @@ def test_a_voicemail_costs_ten_seconds_of_silence_at_most() -> None:
     waited = 0
     while isinstance(turn.then, AskKey):
         waited += turn.then.timeout
+        assert waited <= 10
         turn = technician_flow.take_turn(turn.leg, "silence")
     assert waited == FIRST_WAIT + SECOND_WAIT == 10
     assert isinstance(turn.then, HangUp)
@@ -597,4 +599,5 @@ def test_a_child_that_plays_with_the_phone_ends_too() -> None:
     turn, turns = technician_flow.take_turn(LEG, "picked-up"), 0
     while isinstance(turn.then, AskKey):
         turn, turns = technician_flow.take_turn(turn.leg, "wrong-key"), turns + 1
+        assert turns < 20
     assert turns == REPEATS + 1
