@@ -275,7 +275,8 @@ def greet(call: Call, heard: PinAccepted) -> Turn:
     if heard.covered or heard.connect_without_contract:
         turn = ask_urgency(call, *greeting(call))
     else:
-        turn = refuse(replace(call, outcome=Outcome.NO_CONTRACT), heard, "no-contract", *greeting(call))
+        call = replace(call, outcome=Outcome.NO_CONTRACT)
+        turn = refuse(call, heard, "no-contract", *greeting(call))
     return replace(turn, effects=(PinUsed(),))
 
 

@@ -17,6 +17,7 @@ from pins.index import Digest, PinIndex
 from pins.tables import customer_phones, customers, pins
 from storage import audit
 
+LONGEST_NAME = 200
 COVERAGES = ("contract", "prepaid", "none")
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -168,6 +169,8 @@ def add_customer(
     if not name:
         raise RegistryRefusal("a customer needs a name")
     spoken = _clean(spoken_name or "") or name
+    if max(len(name), len(spoken)) > LONGEST_NAME:
+        raise RegistryRefusal(f"a name has at most {LONGEST_NAME} characters")
     if contract.coverage not in COVERAGES:
         raise RegistryRefusal(f"coverage is one of {', '.join(COVERAGES)}")
     if contract.starts and contract.until and contract.until < contract.starts:

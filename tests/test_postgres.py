@@ -830,7 +830,8 @@ def test_the_next_ring_beside_a_first_one(postgresql_url: str) -> None:
         two.press("1")
         leg = one.ringing[0]
         leg.answer()
-        Both(rehearsal.house.database).run(lambda: leg.press("2"), two.wait)
+        both = Both(rehearsal.house.database, before="INSERT INTO attempts")
+        both.run(lambda: leg.press("2"), two.wait)
         with rehearsal.house.database.read() as connection:
             rung = select(attempts.c.phone).where(attempts.c.result.is_(None))
             phones = connection.execute(rung).scalars().all()

@@ -59,6 +59,8 @@ def change(context: Context, /, key: str, **wanted: str | None) -> None:
             known = roster.technician(connection, key)
     except RosterRefusal as refused:
         raise Refused(str(refused)) from None
+    if known.retired_at is not None:
+        raise Refused(f"{key} is retired: apply a rota file with {key} to bring him back")
     now = {"key": key, "name": known.name, "phone": known.phone, "email": known.email}
     # A spoken name that merely repeats the written one follows it.
     now["spoken_name"] = known.spoken_name if known.spoken_name != known.name else None
