@@ -54,6 +54,9 @@ CALL ?=
 phone: $(VENV)/made
 	@$(BIN)/ivr phone $(CALL)
 
+transcripts: $(VENV)/made
+	$(BIN)/python docs/transcripts.py
+
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build pyproject.toml --output-file requirements.lock

@@ -1,0 +1,140 @@
+"""A message a caller left is fetched from Twilio, kept, and named by `ivr call show`."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from making import NIGHT, SID, a_call, configuration, fresh_database
+from pydantic import SecretStr
+
+from console import worker
+from console.house import House
+from ivr import journal
+from ivr.vocabulary import Recording
+from webhooks.outbound import RecordingGone, RecordingNotReady, fetch_recording
+from webhooks.settings import TwilioSettings
+
+ACCOUNT = "AC" + "1" * 32
+TOKEN = "0123456789abcdef0123456789abcdef"
+RECORDING = "RE" + "2" * 32
+SOUND = b"ID3" + bytes(range(256)) * 40
+
+
+class Twilio:
+    """Twilio's interface for recordings, on loopback: what it is asked, and what it answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answers: list[tuple[int, bytes]] = []
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        twilio = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                twilio.asked.append(self.path)
+                expected = "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+                status, body = (401, b"") if self.headers["Authorization"] != expected else twilio.next()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def next(self) -> tuple[int, bytes]:
+        return self.answers.pop(0) if self.answers else (200, SOUND)
+
+
+@pytest.fixture
+def twilio() -> Twilio:
+    return Twilio()
+
+
+def settings(base: str, *tokens: str) -> TwilioSettings:
+    return TwilioSettings(
+        account_sid=ACCOUNT, auth_tokens=[SecretStr(token) for token in tokens or (TOKEN,)], api_base=base
+    )
+
+
+def test_a_recording_is_fetched_whole_and_for_its_owner_alone(twilio: Twilio, tmp_path: Path) -> None:
+    with twilio.serving() as base:
+        file = fetch_recording(settings(base), RECORDING, tmp_path / "messages")
+    assert file == tmp_path / "messages" / f"{RECORDING}.mp3"
+    assert file.read_bytes() == SOUND
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+    assert twilio.asked == [f"/2010-04-01/Accounts/{ACCOUNT}/Recordings/{RECORDING}.mp3"]
+
+
+def test_while_a_token_is_changed_either_is_tried(twilio: Twilio, tmp_path: Path) -> None:
+    with twilio.serving() as base:
+        fetch_recording(settings(base, "fedcba9876543210fedcba9876543210", TOKEN), RECORDING, tmp_path)
+        assert len(twilio.asked) == 2
+        with pytest.raises(RecordingGone):
+            fetch_recording(settings(base, "fedcba9876543210fedcba9876543210"), RECORDING, tmp_path / "no")
+    assert list((tmp_path / "no").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(404, RecordingNotReady), (429, RecordingNotReady), (503, RecordingNotReady), (302, RecordingGone)],
+)
+def test_what_is_tried_again(status: int, error: type[Exception], twilio: Twilio, tmp_path: Path) -> None:
+    twilio.answers = [(status, b"")]
+    with twilio.serving() as base, pytest.raises(error):
+        fetch_recording(settings(base), RECORDING, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_there_is_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(RecordingNotReady):
+        fetch_recording(settings("http://127.0.0.1:1"), RECORDING, tmp_path)
+
+
+@pytest.mark.parametrize("sid", ["", "../../etc/passwd", "RE" + "2" * 31, f"{RECORDING}\n"])
+def test_only_a_recording_is_asked_for(sid: str, twilio: Twilio, tmp_path: Path) -> None:
+    with twilio.serving() as base, pytest.raises(RecordingGone):
+        fetch_recording(settings(base), sid, tmp_path)
+    assert twilio.asked == []
+
+
+def test_the_worker_fetches_a_message_once_and_names_it(twilio: Twilio, tmp_path: Path) -> None:
+    twilio.answers = [(404, b""), (500, b"")]
+    with twilio.serving() as base, fresh_database(tmp_path) as database:
+        configured = configuration(tmp_path).model_copy(update={"twilio": settings(base)})
+        house = House(configured, database)
+        with database.write() as connection:
+            a_call(connection)
+            recording = Recording(RECORDING, "https://api.twilio.com/x", 12)
+            journal.keep_message(connection, NIGHT, SID, recording, "announced")
+            journal.keep_message(connection, NIGHT, SID, recording, "completed")
+        assert worker.tick(house, NIGHT) == 1  # not ready
+        assert worker.tick(house, NIGHT + timedelta(seconds=14)) == 0
+        assert worker.tick(house, NIGHT + timedelta(seconds=15)) == 1  # Twilio is unwell
+        assert worker.tick(house, NIGHT + timedelta(seconds=46)) == 1
+        assert worker.tick(house, NIGHT + timedelta(days=1)) == 0
+        with database.read() as connection:
+            (message,) = journal.messages_of(connection, SID)
+    assert message.file == f"{RECORDING}.mp3"
+    assert (tmp_path / "state" / "messages" / message.file).read_bytes() == SOUND
+    assert len(twilio.asked) == 3
