@@ -168,6 +168,22 @@ def test_a_change_that_never_comes_is_not_invented() -> None:
     assert hours().at(rome("2026-03-10 10:00")) == State(False, "open", None, None)
 
 
+def test_the_weekend_is_closed_if_nothing_is_said() -> None:
+    built = Hours(ROME, [])
+    days = ["2026-03-13", "2026-03-14", "2026-03-15", "2026-03-16"]
+    assert [built.at(rome(f"{day} 12:00")).pin for day in days] == [False, True, True, False]
+
+
+def test_a_window_swallowed_by_the_skipped_hour_takes_nothing_from_the_next() -> None:
+    built = hours("02:30-04:00", "02:10-02:30")
+    assert built.at(utc("2026-03-29 01:00")).pin
+
+
+def test_an_overlap_names_both_windows() -> None:
+    early, late = parse_window("08:00-10:00"), parse_window("09:00-11:00")
+    assert overlap([late, early]) == (early, late)
+
+
 def test_the_next_opening() -> None:
     built = shipped()
     assert built.next_opening(rome("2026-03-10 10:00")) == rome("2026-03-10 10:00")
