@@ -106,9 +106,9 @@ def take_turn(call: Call, heard: Heard) -> Turn:
         case Step.ARRIVAL, _:
             return welcome(begin_pin(call, heard))
         case Step.PIN, WantsLanguage() if not late(call, heard):
-            return welcome(next_language(call))
+            return welcome(next_language(unstray(call)))
         case Step.PIN, WantsMoreTime() if not call.more_time_given:
-            return give_time(call)
+            return give_time(unstray(call))
         case Step.PIN, PinAccepted():
             return greet(call, heard)
         case Step.PIN, PinWrong():
@@ -129,12 +129,12 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ask_same_case(call, heard)
         case Step.URGENCY, WantsDefinitions() if call.definitions_heard < DEFINITIONS:
             return define(call)
-        case Step.URGENCY | Step.VERIFYING, WantsToVerify() if call.codes_tried < CODES:
+        case Step.URGENCY, WantsToVerify() if call.codes_tried < CODES:
             return ask_code(call)
         case Step.VERIFYING, CodeChecked():
             return tell_of_code(call, heard)
         case Step.VERIFYING, _:
-            return ask_urgency(call)
+            return ask_urgency(replace(call, codes_tried=call.codes_tried + 1))
         case Step.URGENCY, NotUrgent():
             return refuse(replace(call, outcome=Outcome.NOT_COVERED), heard, "not-covered")
         case Step.URGENCY, StrayHash():
@@ -303,10 +303,10 @@ def define(call: Call) -> Turn:
     return ask_urgency(call, line("definitions", levels=Definitions()), line("verify-offer"))
 
 
-def ask_code(call: Call, *before: Line) -> Turn:
+def ask_code(call: Call) -> Turn:
     call = replace(call, step=Step.VERIFYING)
     # Five, so that the `#` after the four is taken here and does not cut the answer short.
-    return Turn(call, (), AskDigits((*before, line("code-ask")), most=5, timeout=5))
+    return Turn(call, (), AskDigits((line("code-ask"),), most=5, timeout=5))
 
 
 def tell_of_code(call: Call, heard: CodeChecked) -> Turn:
@@ -347,7 +347,7 @@ def join(call: Call, heard: SameProblem) -> Turn:
         told = line("joined", code=Digits(case.code), due=Clock(case.due_at))
     else:
         told = line("joined-taken", code=Digits(case.code), technician=known.technician_name)
-    turn = tell_of_case(call, heard.engaged, told)
+    turn = tell_of_case(call, told)
     return replace(turn, effects=(JoinCase(), *turn.effects))
 
 
@@ -363,7 +363,7 @@ def accept(call: Call, heard: UrgencyChosen) -> Turn:
     call = replace(call, urgency=heard.code, case=heard.case, known_case=None)
     call = begin_ringing(call, heard.at, heard.ladder)
     told = line("accepted", code=Digits(heard.case.code), due=Clock(heard.case.due_at))
-    turn = tell_of_case(call, heard.engaged, told)
+    turn = tell_of_case(call, told)
     return replace(turn, effects=(OpenCase(), *turn.effects))
 
 
@@ -397,7 +397,6 @@ def next_to_ring(call: Call, engaged: frozenset[str]) -> LadderPlace | None:
 def begin_ringing(call: Call, at: datetime, ladder: tuple[LadderPlace, ...]) -> Call:
     return replace(
         call,
-        step=Step.RINGING,
         ladder=ladder,
         ringing_since=at,
         ringing_pass=1,
@@ -406,9 +405,9 @@ def begin_ringing(call: Call, at: datetime, ladder: tuple[LadderPlace, ...]) -> 
     )
 
 
-def tell_of_case(call: Call, engaged: frozenset[str], told: Line) -> Turn:
+def tell_of_case(call: Call, told: Line) -> Turn:
     """The case stands, whatever happens from here on."""
-    if next_to_ring(call, engaged) is None:
+    if next_to_ring(call, frozenset()) is None:
         return nobody(call, told)
     return Turn(replace(call, step=Step.ACCEPTED), (), AskKey((told, line("ringing-first")), timeout=1))
 

@@ -241,7 +241,6 @@ class Gathering:
             # A deadline that has passed is no promise any more.
             due_at=min(known.due_at, sooner) if known.due_at > here.at else sooner,
             ladder=self._ladder(here, first=known.technician),
-            engaged=cases.engaged(here.connection, here.at, call.sid),
         )
 
     def _new_case(self, here: Moment, level: Level) -> UrgencyChosen:
@@ -257,7 +256,6 @@ class Gathering:
                 due_at=here.at + timedelta(minutes=level.within),
             ),
             ladder=self._ladder(here),
-            engaged=cases.engaged(here.connection, here.at, here.call.sid),
         )
 
     def _code_checked(self, here: Moment, keyed: str) -> CodeChecked:

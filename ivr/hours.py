@@ -118,10 +118,6 @@ class Hours:
     def _find(self, at: datetime) -> tuple[date, list[_Stretch], int]:
         day = at.astimezone(self._zone).date()
         stretches = self._day(day)
-        # A zone that skips its midnight starts the day later than the clock's date says.
-        if at < stretches[0].start:
-            day -= timedelta(days=1)
-            stretches = self._day(day)
         position = bisect_right(stretches, at, key=lambda s: s.start) - 1
         return day, stretches, position
 

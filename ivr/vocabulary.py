@@ -291,7 +291,6 @@ class UrgencyChosen(Heard):
     code: str
     case: NewCase
     ladder: tuple[LadderPlace, ...]
-    engaged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,7 +307,6 @@ class SameProblem(Heard):
 
     due_at: datetime
     ladder: tuple[LadderPlace, ...]
-    engaged: frozenset[str] = frozenset()
 
 
 class NotUrgent(Heard):
