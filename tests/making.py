@@ -113,6 +113,16 @@ def fresh_database(folder: Path) -> Iterator[Database]:
         database.close()
 
 
+@contextmanager
+def opened_at(url: str) -> Iterator[Database]:
+    """The database at `url`, of either kind, closed afterwards."""
+    database = open_database(url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
 def everything_written(folder: Path) -> bytes:
     """Every byte of every file in `folder`, the write-ahead log included."""
     return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())

@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise, product
-from pathlib import Path
 from typing import Literal
 
 import pytest
-from making import ACTOR, NIGHT, Opened, a_case, a_sid, case, fresh_database
+from making import ACTOR, NIGHT, Opened, a_case, a_sid, case, opened_at
 from sqlalchemy import Connection, select, update
 
 from oncall import cases
@@ -27,8 +26,8 @@ END = NIGHT + timedelta(minutes=20)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with fresh_database(tmp_path) as database:
+def database(database_url: str) -> Iterator[Database]:
+    with opened_at(database_url) as database:
         yield database
 
 

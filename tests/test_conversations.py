@@ -40,7 +40,7 @@ from oncall import cases
 from oncall.tables import attempts, rota_versions, technicians
 from oncall.tables import cases as case_rows
 from pins.tables import customer_phones
-from storage.tables import due_work
+from storage.tables import due_work, metadata
 
 FILES = sorted((Path(__file__).parent / "calls").glob("*.call"))
 
@@ -214,6 +214,9 @@ class Watched:
         for path in sorted(self.rehearsal.folder.rglob("*")):
             if path.is_file():
                 yield path.name, path.read_bytes()
+        with self.rehearsal.house.database.read() as connection:
+            for table in metadata.sorted_tables:
+                yield table.name, repr(connection.execute(select(table)).all()).encode()
         yield "the logs", self.logged.text.encode()
         yield "addresses and answers", "\n".join(self.left).encode()
         exchange = self.rehearsal.exchange
@@ -273,11 +276,17 @@ def assert_nobody_is_forgotten(rehearsal: Rehearsal) -> None:
         assert connection.execute(ringing).all() == []
 
 
-@pytest.mark.parametrize("behaviour", [DOCUMENTED, INCONVENIENT], ids=["documented", "inconvenient"])
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [(DOCUMENTED, "sqlite"), (INCONVENIENT, "sqlite"), (DOCUMENTED, "postgresql")],
+    ids=["documented", "inconvenient", "postgresql"],
+)
 @pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 def test_conversation(
     file: Path,
     behaviour: Behaviour,
+    kind: str,
+    request: pytest.FixtureRequest,
     stage: Callable[..., Rehearsal],
     shipped_configuration: Configuration,
     caplog: pytest.LogCaptureFixture,
@@ -287,7 +296,8 @@ def test_conversation(
     variants = comments(file, "with")
     for variant in variants:
         configuration = VARIANTS[variant](configuration)
-    rehearsal = stage(configuration, behaviour=assumed(file, behaviour))
+    where = {"url": request.getfixturevalue("postgresql_url")} if kind == "postgresql" else {}
+    rehearsal = stage(configuration, behaviour=assumed(file, behaviour), **where)
     for variant in variants:
         PREPARATIONS.get(variant, lambda _: None)(rehearsal)
     watched = Watched(rehearsal, caplog)

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import chain
-from pathlib import Path
 
 import pytest
-from making import NIGHT, fresh_database
+from making import NIGHT, opened_at
 from sqlalchemy import Connection, select
 
 from storage import due
@@ -21,8 +20,8 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with fresh_database(tmp_path) as database:
+def database(database_url: str) -> Iterator[Database]:
+    with opened_at(database_url) as database:
         yield database
 
 

@@ -7,7 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from making import ACTOR, NIGHT, PEPPER, SECOND_PEPPER, everything_written, fresh_database, pin_settings
+from making import (
+    ACTOR,
+    NIGHT,
+    PEPPER,
+    SECOND_PEPPER,
+    everything_written,
+    fresh_database,
+    opened_at,
+    pin_settings,
+)
 from sqlalchemy import Connection, select, update
 
 from ivr.vocabulary import LegReceived, Received
@@ -33,8 +42,8 @@ SECRET = "38205917"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with fresh_database(tmp_path) as database:
+def database(database_url: str) -> Iterator[Database]:
+    with opened_at(database_url) as database:
         yield database
 
 
@@ -333,9 +342,9 @@ def test_every_act_is_in_the_audit(acme: Connection) -> None:
 # -- what is never written -----------------------------------------------------------------------
 
 
-def test_no_row_and_no_file_holds_the_digits_of_a_pin(database: Database, tmp_path: Path) -> None:
+def test_no_row_and_no_file_holds_the_digits_of_a_pin(tmp_path: Path) -> None:
     drawn = registry.draw(INDEX, 8)
-    with database.write() as connection:
+    with fresh_database(tmp_path) as database, database.write() as connection:
         add(connection, "Acme", code="ACME")
         pin_id = registry.issue(connection, ACTOR, NIGHT, "ACME", drawn, label="reception")
         registry.used(connection, NIGHT, pin_id)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-from making import ACTOR, NIGHT, RINGING, ROTA, fresh_database, rome, staff
+from making import ACTOR, NIGHT, RINGING, ROTA, opened_at, rome, staff
 from sqlalchemy import Connection, func, select
 
 from oncall import roster, rota_file
@@ -22,8 +21,8 @@ APPLIED = rome("2025-12-20 10:00")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with fresh_database(tmp_path) as database:
+def database(database_url: str) -> Iterator[Database]:
+    with opened_at(database_url) as database:
         yield database
 
 
