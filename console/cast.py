@@ -9,8 +9,8 @@ from datetime import date, datetime
 
 from console.house import House
 from oncall import roster, rota_file
-from pins import registry
-from pins.registry import Contract
+from pins import customers
+from pins.customers import Contract
 
 ROTA = """\
 [[technician]]
@@ -61,6 +61,6 @@ def enter(house: House, actor: str, at: datetime) -> None:
     with house.database.write() as connection:
         roster.apply(connection, actor, at, house.configuration.ringing, rota_file.read(ROTA))
         for code, name, spoken, contract, phone in CUSTOMERS:
-            registry.add_customer(
+            customers.add_customer(
                 connection, actor, at, name, code=code, spoken_name=spoken, contract=contract, phones=[phone]
             )

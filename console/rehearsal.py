@@ -28,16 +28,23 @@ from ivr import journal
 from oncall import cases, roster
 from oncall.cases import PURSUE
 from oncall.tables import rota_overrides, rota_versions, technicians
-from pins import registry
+from pins import customers, registry
+from pins import tables as pin_tables
 from pins.settings import PinSettings
-from pins.tables import customer_phones, customers
 from storage import due, schema
 from storage.engine import Database
 
 PUBLIC_URL = "https://rehearsal.invalid"
 ACTOR = "rehearsal"
 # What of a real database is copied; PINs cannot be, calls and cases need not be.
-COPIED = (technicians, rota_versions, rota_overrides, customers, customer_phones)
+COPIED = (
+    technicians,
+    rota_versions,
+    rota_overrides,
+    pin_tables.customers,
+    pin_tables.customer_sites,
+    pin_tables.customer_phones,
+)
 
 
 class Rehearsal:
@@ -102,7 +109,7 @@ class Rehearsal:
                 if rows:
                     target.execute(insert(each), rows)
         with self.house.database.read() as connection:
-            found = registry.all_customers(connection)
+            found = customers.all_customers(connection)
         for customer in found:
             self.issue(customer.code)
 
@@ -121,7 +128,7 @@ class Rehearsal:
         """Everybody by name: technicians by key, customers' first phones by code, our numbers."""
         with self.house.database.read() as connection:
             people = {t.key: t.phone for t in roster.all_technicians(connection)}
-            for customer in registry.all_customers(connection):
+            for customer in customers.all_customers(connection):
                 if customer.phones:
                     people.setdefault(customer.code.lower(), customer.phones[0])
         offices = dict.fromkeys(phone for number in self.configuration.number for phone in number.office)
@@ -156,7 +163,7 @@ class Rehearsal:
                 case ["outcome", expected]:
                     return None if latest.outcome == expected else f"the outcome is {latest.outcome}"
                 case ["customer", code]:
-                    known = registry.codes(connection).get(latest.customer_id or 0)
+                    known = customers.codes(connection).get(latest.customer_id or 0)
                     return None if known == code.upper() else f"the customer is {known}"
                 case ["no", "case"]:
                     return None if case is None else f"there is case {case.number}"

@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -23,13 +23,15 @@ from pydantic import (
 from ivr.settings import LANGUAGES, HoursSettings, NumberSettings, PrivacySettings, UrgencySettings
 from oncall.phones import NumberRefused
 from oncall.settings import NoticeSettings, RingingSettings
-from pins.settings import HashCost, PinSettings
+from pins.settings import HashCost, LetterSettings, PinSettings, hex_of
 from storage.settings import DatabaseSettings
 from webhooks.settings import TwilioSettings
 
 # Keys that hold secrets, and whether each is a list. All may stand in a file or in the environment.
 SECRETS = {
     ("service", "keys"): True,
+    ("service", "signing_key"): False,
+    ("mail", "password"): False,
     ("twilio", "auth_tokens"): True,
     ("pins", "peppers"): True,
     ("pins", "salt"): False,
@@ -66,6 +68,7 @@ class ServiceSettings(BaseModel):
     time_zone: str = "Europe/Rome"
     languages: Annotated[list[str], Field(min_length=1)] = ["it", "en", "de"]
     keys: list[SecretStr] = []
+    signing_key: SecretStr = SecretStr("")
     workers: Annotated[int, Field(ge=1, le=32)] = 2
     threads: Annotated[int, Field(ge=1, le=64)] = 8
 
@@ -102,6 +105,13 @@ class ServiceSettings(BaseModel):
             raise ValueError(f"expected some of {', '.join(LANGUAGES)}; got {', '.join(unknown)}")
         return value
 
+    @field_validator("signing_key")
+    @classmethod
+    def long_key(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            hex_of(value, 32)
+        return value
+
     @field_validator("keys")
     @classmethod
     def sealing_keys(cls, value: list[SecretStr]) -> list[SecretStr]:
@@ -128,6 +138,32 @@ class ConsoleSettings(BaseModel):
         return _listen(value)
 
 
+class MailSettings(BaseModel):
+    """The mail server that takes our letters and alarms. Without `host` no mail is sent.
+
+    `security`: "starttls" or "tls", both with a verified certificate; "none" only on this machine.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    sender: str = ""
+
+    @model_validator(mode="after")
+    def whole(self) -> Self:
+        if self.host and "@" not in self.sender:
+            raise ValueError('sender: expected an address such as "ivr@example.net"')
+        if self.security == "none" and self.host not in ("", "localhost", "127.0.0.1", "::1"):
+            raise ValueError('security: "none" is for a server on this machine only')
+        if self.user and not self.password.get_secret_value():
+            raise ValueError("password: missing for this user")
+        return self
+
+
 class RehearsalSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -149,6 +185,8 @@ class Configuration(BaseModel):
     pins: PinSettings = PinSettings()
     ringing: RingingSettings = RingingSettings()
     notices: NoticeSettings = NoticeSettings()
+    mail: MailSettings = MailSettings()
+    letters: LetterSettings = LetterSettings()
     privacy: PrivacySettings = PrivacySettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     folder: Path = Field(default=Path(), exclude=True)

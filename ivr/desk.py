@@ -39,7 +39,7 @@ from ivr.vocabulary import (
 )
 from ivr.wording import Wording
 from oncall import cases
-from pins import registry
+from pins import customers, registry
 from pins.index import Digest, PinIndex
 from storage import due
 from storage.engine import Database
@@ -68,7 +68,7 @@ class Desk:
         with self._database.read() as connection:
             standing = journal.glance(connection, got.sid, got.turn)
             pin = self._complete_pin(connection, standing, got)
-            known_caller = pin is not None and bool(registry.customer_of_phone(connection, got.caller))
+            known_caller = pin is not None and bool(customers.customer_of_phone(connection, got.caller))
         if standing and standing.answer is not None:
             return answers.from_json(standing.answer)
         # The slow hash: no connection is held while it runs.

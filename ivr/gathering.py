@@ -61,7 +61,7 @@ from ivr.vocabulary import (
 from oncall import cases, phones, roster
 from oncall.phones import NumberRefused
 from oncall.roster import Contact
-from pins import registry
+from pins import customers, registry
 from pins.index import Digest
 
 log = logging.getLogger("ivr")
@@ -335,7 +335,7 @@ class Gathering:
     def _call_back_number(self, here: Moment) -> str | None:
         """Where he can be called back: the number he calls from, else one on his file."""
         assert here.call.customer is not None
-        on_file = registry.phones_of(here.connection, here.call.customer.id)
+        on_file = customers.phones_of(here.connection, here.call.customer.id)
         return next((p for p in (here.call.caller, *on_file) if self._dialable(p) == p), None)
 
     def _dialable(self, keyed: str) -> str | None:

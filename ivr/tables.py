@@ -74,8 +74,19 @@ messages = Table(
     Column("seconds", Integer, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("status", String(20), nullable=False),
+    # "message", or "name": what a caller who is to be screened said of himself.
+    Column("kind", String(8), nullable=False, default="message", server_default="message"),
     # Its name in the folder of messages, once it has been fetched.
     Column("file", String(60)),
     Column("fetched_at", Instant),
     Index("ix_messages_call_sid", "call_sid"),
+)
+
+# Technicians woken for callers without a verified PIN, a row for each such call.
+wake_ups = Table(
+    "wake_ups",
+    metadata,
+    Column("call_sid", ForeignKey("calls.sid"), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Index("ix_wake_ups_at", "at"),
 )

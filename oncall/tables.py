@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from storage.tables import metadata
@@ -74,15 +75,19 @@ cases = Table(
     Column("number", String(16), nullable=False, unique=True),
     Column("code", String(4), nullable=False),
     Column("call_sid", ForeignKey("calls.sid"), nullable=False),
-    Column("customer_id", ForeignKey("customers.id"), nullable=False),
+    # Empty for a caller without a verified PIN whom a technician is to hear, and after an erasure.
+    Column("customer_id", ForeignKey("customers.id")),
     Column("rota", String(32), nullable=False),
-    Column("urgency", String(8), nullable=False),
+    # Empty, as is its deadline, if the caller was never asked: he was screened by a person.
+    Column("urgency", String(8)),
     Column("final_urgency", String(8)),
     Column("billable", Boolean, nullable=False, default=False),
     # Where the caller asked to be called back; empty: the number he called from.
     Column("call_back_to", String(32)),
     Column("opened_at", Instant, nullable=False),
-    Column("due_at", Instant, nullable=False),
+    Column("due_at", Instant),
+    # The caller had no verified PIN.
+    Column("screened", Boolean, nullable=False, default=False, server_default=false()),
     # The clock of the SLA stops at the earlier of these two.
     Column("connected_at", Instant),
     Column("taken_at", Instant),

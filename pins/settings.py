@@ -18,6 +18,8 @@ class HashCost(BaseModel):
 
     memory_kib: Annotated[int, Field(ge=8, le=1_048_576)] = DEFAULT_MEMORY_KIB
     passes: Annotated[int, Field(ge=1, le=20)] = DEFAULT_PASSES
+    # Rows carry the version they were hashed under: a change of the figures needs a higher one.
+    version: Annotated[int, Field(ge=1, le=1000)] = 1
 
     def weaker_than_default(self) -> bool:
         """Whether this may be used in tests and rehearsals only."""
@@ -37,26 +39,53 @@ class PinSettings(BaseModel):
     peppers: Annotated[list[SecretStr], Field(max_length=16)] = []
     salt: SecretStr = SecretStr("")
     cost: HashCost = HashCost()
+    # Cost under which PINs that still live were issued: each check then costs these hashes too.
+    former_costs: Annotated[list[HashCost], Field(max_length=3)] = []
     # How many slow hashes run at once, and how many more are kept for callers known by number.
     slots: Annotated[int, Field(ge=1, le=64)] = 2
     slots_for_known: Annotated[int, Field(ge=1, le=64)] = 1
+    # Days in which a rotated PIN still works beside the new one.
+    overlap_days: Annotated[int, Field(ge=0, le=90)] = 7
+    # Months after which a PIN ends, counted from its issue; 0: it does not end by age.
+    max_age_months: Annotated[int, Field(ge=0, le=120)] = 0
+    # Whether callers without a PIN are heard by a technician, who decides. Off: they are told whom to call.
+    screen_without_pin: bool = False
 
     @field_validator("peppers")
     @classmethod
     def long_peppers(cls, value: list[SecretStr]) -> list[SecretStr]:
         for secret in value:
-            _hex_of(secret, 32)
+            hex_of(secret, 32)
         return value
 
     @field_validator("salt")
     @classmethod
     def long_salt(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value():
-            _hex_of(value, 16)
+            hex_of(value, 16)
         return value
 
 
-def _hex_of(secret: SecretStr, length: int) -> None:
+class LetterSettings(BaseModel):
+    """What a letter to a customer says of the company. Texts by language; empty ones are left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # A picture (SVG or PNG), its path taken from the configuration's folder.
+    logo: str = ""
+    # The sender's address, a line each.
+    address: list[str] = []
+    # Whom to call by day, as it is to be printed.
+    office_phone: str = ""
+    office_email: str = ""
+    # Said at the end, beside what the program itself says of privacy.
+    privacy: dict[str, str] = {}
+    closing: dict[str, str] = {}
+    signature: str = ""
+
+
+def hex_of(secret: SecretStr, length: int) -> None:
+    """Raises ValueError if `secret` is not `length` random bytes in hexadecimal."""
     try:
         raw = bytes.fromhex(secret.get_secret_value())
     except ValueError:

@@ -77,6 +77,28 @@ class Database:
     def write(self) -> AbstractContextManager[Connection]:
         return self._transaction(self._writer, WRITE_SECONDS)
 
+    @contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """A writing transaction for migrations.
+
+        SQLite changes a table by copying it and dropping the old one; with foreign keys enforced, the
+        rows that point to it would forbid that. So they are checked once, at the end, instead.
+        """
+        with self._writer.connect() as connection:
+            sqlite = connection.dialect.name == "sqlite"
+            driver = connection.connection.dbapi_connection
+            assert driver is not None
+            if sqlite:  # a pragma inside a transaction would have no effect, and none has begun
+                driver.cursor().execute("PRAGMA foreign_keys=OFF")
+            try:
+                with connection.begin():
+                    yield connection
+                    if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                        raise RuntimeError("a migration left rows that point nowhere")
+            finally:
+                if sqlite:
+                    driver.cursor().execute("PRAGMA foreign_keys=ON")
+
     def close(self) -> None:
         self.engine.dispose()
 

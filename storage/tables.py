@@ -6,7 +6,7 @@ cases → calls → customers, never back.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from storage.types import Instant
 
@@ -43,16 +43,29 @@ due_work = Table(
     sqlite_autoincrement=True,
 )
 
+# Ids are gapless and given by storage/audit.py, never by the database: a missing one has been removed.
 audit = Table(
     "audit",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("at", Instant, nullable=False),
     Column("actor", String(120), nullable=False),
     Column("act", String(60), nullable=False),
     Column("subject", String(120), nullable=False),
-    Column("reason", Text),
-    Column("details", JSON, nullable=False),
+    # SHA-256 of the salt and the details, which stand in a table of their own and can be erased.
+    Column("details_hash", LargeBinary(32), nullable=False),
+    # SHA-256 over the row before and this one.
+    Column("chain", LargeBinary(32), nullable=False),
     Index("ix_audit_subject", "subject"),
-    sqlite_autoincrement=True,
+)
+
+audit_details = Table(
+    "audit_details",
+    metadata,
+    Column("audit_id", ForeignKey("audit.id"), primary_key=True),
+    Column("salt", LargeBinary(16)),
+    # As JSON text: hashed byte for byte as it stands.
+    Column("details", Text),
+    # The act that erased them; salt and details are then empty.
+    Column("erased_by", Integer, ForeignKey("audit.id", name="fk_audit_details_erased_by")),
 )

@@ -23,7 +23,7 @@ from ivr.tables import calls
 from oncall import cases, roster, rota_file
 from oncall.cases import Case
 from oncall.settings import RingingSettings
-from pins import registry
+from pins import customers
 from pins.settings import HashCost, PinSettings
 from storage import schema
 from storage.engine import Database, open_database
@@ -195,8 +195,8 @@ def a_case(
     connection: Connection, at: datetime = NIGHT, *, sid: str = SID, source: random.Random | None = None
 ) -> Opened:
     """Customer ACME's open P1+ case of a call of its own, with its pursuit due after 270 s."""
-    known = {customer.code: customer.id for customer in registry.all_customers(connection)}
-    customer = known.get("ACME") or registry.add_customer(connection, ACTOR, at, "Acme", code="ACME").id
+    known = {customer.code: customer.id for customer in customers.all_customers(connection)}
+    customer = known.get("ACME") or customers.add_customer(connection, ACTOR, at, "Acme", code="ACME").id
     a_call(connection, sid, at)
     number = cases.next_number(connection, at.year)
     code = cases.free_code(connection, at, source or random.Random(number))

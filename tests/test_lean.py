@@ -19,7 +19,7 @@ from ivr.answer import Dial, Gather
 from ivr.desk import Desk
 from ivr.technician_desk import TechnicianDesk
 from ivr.vocabulary import LegReceived, Received
-from pins import registry
+from pins import customers, registry
 from pins.index import PinIndex
 from storage.engine import Database
 
@@ -135,7 +135,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
         new = registry.draw(index, 8)
         with database.write() as connection:
             staff(connection, NIGHT - timedelta(days=90))
-            registry.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME", phones=["+393471112201"])
+            customers.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME", phones=["+393471112201"])
             registry.issue(connection, ACTOR, NIGHT, "ACME", new)
         serving = desks(House(settings, database))
         yield Line(serving.caller, serving.technicians, database, new.pin)

@@ -36,7 +36,7 @@ from ivr import journal
 from ivr.tables import calls, leg_turns, legs, messages, turns
 from oncall import cases as verbs
 from oncall.tables import attempts, cases
-from pins import registry
+from pins import customers, registry
 from pins.index import PinIndex
 from storage import due, schema
 from storage import engine as engines
@@ -572,7 +572,7 @@ class Always(random.Random):
 def test_two_cases_draw_the_same_code_at_once(postgresql: Database, years: tuple[int, int]) -> None:
     """Also over New Year's midnight, when each counts in a year of its own."""
     with postgresql.write() as connection:
-        registry.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME")
+        customers.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME")
 
     def opening(place: int) -> Callable[[], tuple[str, str]]:
         def verb(connection: Connection) -> tuple[str, str]:
@@ -667,7 +667,7 @@ def test_work_that_is_cancelled_while_it_is_claimed_is_not_done_again(postgresql
 def test_a_pin_is_issued_once_and_revoked_once(postgresql: Database) -> None:
     new = registry.NewPin("90817263", tuple(PinIndex(pin_settings()).digests("90817263")))
     with postgresql.write() as connection:
-        registry.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME")
+        customers.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME")
 
     def issue(connection: Connection) -> int | None:
         try:

@@ -20,20 +20,10 @@ from making import (
 from sqlalchemy import Connection, select, update
 
 from ivr.vocabulary import LegReceived, Received
-from pins import registry
+from pins import customers, registry, tables
+from pins.customers import CodeTaken, Contract, PhoneTaken, RegistryRefusal, UnknownCustomer
 from pins.index import PinIndex
-from pins.registry import (
-    CodeTaken,
-    Contract,
-    NewPin,
-    PhoneTaken,
-    PinRevokedAlready,
-    PinUsedBefore,
-    RegistryRefusal,
-    UnknownCustomer,
-    UnknownPin,
-)
-from pins.tables import customer_phones, customers, pins
+from pins.registry import NewPin, PinRevokedAlready, PinUsedBefore, UnknownPin
 from storage.engine import Database
 from storage.tables import audit
 
@@ -59,8 +49,8 @@ def acme(connection: Connection) -> Connection:
     return connection
 
 
-def add(connection: Connection, name: str, **more: object) -> registry.Customer:
-    return registry.add_customer(connection, ACTOR, NIGHT, name, **more)  # type: ignore[arg-type]
+def add(connection: Connection, name: str, **more: object) -> customers.Customer:
+    return customers.add_customer(connection, ACTOR, NIGHT, name, **more)  # type: ignore[arg-type]
 
 
 def new(pin: str = SECRET, index: PinIndex = INDEX) -> NewPin:
@@ -86,15 +76,15 @@ def test_a_customer_as_it_was_given(connection: Connection) -> None:
         phones=["+393471112204", "+390461000009", "+393471112204"],
         notes="above the clouds",
     )
-    assert added == registry.customer(connection, "Baita")
+    assert added == customers.customer(connection, "Baita")
     assert added.code == "BAITA"
     assert added.spoken_name == "la baita"
     assert added.contract == contract
     assert added.phones == ("+390461000009", "+393471112204")
-    assert registry.all_customers(connection) == [added]
-    assert registry.codes(connection) == {added.id: "BAITA"}
-    assert registry.customer_of_phone(connection, "+390461000009") == "BAITA"
-    assert registry.customer_of_phone(connection, "") is None
+    assert customers.all_customers(connection) == [added]
+    assert customers.codes(connection) == {added.id: "BAITA"}
+    assert customers.customer_of_phone(connection, "+390461000009") == "BAITA"
+    assert customers.customer_of_phone(connection, "") is None
 
 
 @pytest.mark.parametrize(
@@ -139,8 +129,8 @@ def test_a_customer_that_cannot_be(
 ) -> None:
     with pytest.raises(error, match=why):
         add(acme, name, **more)
-    assert [row.code for row in acme.execute(select(customers.c.code))] == ["ACME"]
-    assert len(acme.execute(select(customer_phones)).all()) == 1
+    assert [row.code for row in acme.execute(select(tables.customers.c.code))] == ["ACME"]
+    assert len(acme.execute(select(tables.customer_phones)).all()) == 1
 
 
 @pytest.mark.parametrize("spoken", [None, "", " ", "\x00"])
@@ -208,7 +198,8 @@ def test_a_pin_issued_under_an_older_pepper_is_still_found(acme: Connection) -> 
     found = registry.find_pin(acme, newer.digests(SECRET))
     assert found is not None
     registry.issue(acme, ACTOR, NIGHT, "ACME", new("90385714", newer))
-    versions = [row.key_version for row in acme.execute(select(pins.c.key_version).order_by(pins.c.id))]
+    by_id = select(tables.pins.c.key_version).order_by(tables.pins.c.id)
+    versions = [row.key_version for row in acme.execute(by_id)]
     assert versions == [1, 2]
     assert registry.find_pin(acme, newer.digests("90385714"))
     # The old keys alone do not find what the new ones wrapped.
@@ -242,7 +233,7 @@ def test_a_revoked_pin_is_found_as_revoked(acme: Connection) -> None:
     found = registry.find_pin(acme, INDEX.digests(SECRET))
     assert found is not None
     assert found.revoked
-    row = acme.execute(select(pins)).one()
+    row = acme.execute(select(tables.pins)).one()
     assert (row.revoked_at, row.revoked_by, row.revoke_reason) == (NIGHT, ACTOR, "lost")
     with pytest.raises(PinRevokedAlready):
         registry.revoke(acme, ACTOR, NIGHT, pin_id)
@@ -268,7 +259,7 @@ def test_a_pin_expires_when_the_office_next_opens(
 ) -> None:
     pin_id = issue(acme)
     last = date.fromisoformat(expires) if expires else None
-    acme.execute(update(pins).where(pins.c.id == pin_id).values(expires_on=last))
+    acme.execute(update(tables.pins).where(tables.pins.c.id == pin_id).values(expires_on=last))
     found = registry.find_pin(acme, INDEX.digests(SECRET))
     assert found is not None
     assert found.expired(date.fromisoformat(opened)) is expired
@@ -309,7 +300,7 @@ def test_the_next_pin_is_as_long_as_the_longest_live_one(acme: Connection) -> No
 
 
 def test_the_thousand_and_first_live_pin_is_longer(acme: Connection) -> None:
-    owner = registry.customer(acme, "ACME").id
+    owner = customers.customer(acme, "ACME").id
     rows = [
         {
             "customer_id": owner,
@@ -322,7 +313,7 @@ def test_the_thousand_and_first_live_pin_is_longer(acme: Connection) -> None:
         }
         for number in range(999)
     ]
-    acme.execute(pins.insert(), rows)
+    acme.execute(tables.pins.insert(), rows)
     assert registry.length_of_next(acme) == 8
     issue(acme)
     assert registry.length_of_next(acme) == 9

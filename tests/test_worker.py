@@ -13,7 +13,9 @@ from sqlalchemy import select
 
 from console import worker
 from console.house import House
-from console.worker import HANDLERS, LEASE, NEXT_PASS, tick
+from console.work import HANDLERS, calls
+from console.work.calls import NEXT_PASS
+from console.worker import LEASE, tick
 from oncall import cases
 from oncall.cases import PURSUE
 from storage import due
@@ -142,5 +144,5 @@ def test_what_was_missed_is_caught_up_once(house: House) -> None:
 
 
 def test_the_shipped_handlers_pursue() -> None:
-    assert HANDLERS[PURSUE] is worker.pursue
+    assert HANDLERS[PURSUE] is calls.pursue
     assert timedelta(minutes=3) == NEXT_PASS

@@ -11,7 +11,7 @@ from console.commands.common import Context, Refused, json_option, local, print_
 from ivr import journal
 from ivr.journal import CallRecord, UnknownCall
 from oncall import cases
-from pins import registry
+from pins import customers
 
 
 @click.group()
@@ -28,7 +28,7 @@ def list_(context: Context, limit: int, as_json: bool) -> None:
     zone = context.configuration.zone
     with context.reading() as connection:
         found = journal.recent(connection, limit=limit)
-        codes = registry.codes(connection)
+        codes = customers.codes(connection)
     if as_json:
         print_json({"calls": [_document(context, each, codes) for each in found]})
         return
@@ -54,7 +54,7 @@ def show(context: Context, sid: str, as_json: bool) -> None:
     """One call, turn by turn: what was heard and said. Never a PIN."""
     try:
         with context.reading() as connection:
-            document = _document(context, journal.call(connection, sid), registry.codes(connection))
+            document = _document(context, journal.call(connection, sid), customers.codes(connection))
             document |= _detail(context, connection, sid)
     except UnknownCall as unknown:
         raise Refused(str(unknown)) from None

@@ -12,7 +12,7 @@ from console.commands.common import Context, Refused, json_option, local, print_
 from oncall import cases, roster
 from oncall.cases import Case, CaseRefusal
 from oncall.roster import RosterRefusal
-from pins import registry
+from pins import customers
 
 
 @click.group()
@@ -26,7 +26,7 @@ def case() -> None:
 def list_(context: Context, as_json: bool) -> None:
     """The latest cases, newest first."""
     with context.reading() as connection:
-        codes = registry.codes(connection)
+        codes = customers.codes(connection)
         found = [_document(context, connection, each, codes) for each in cases.recent(connection)]
     if as_json:
         print_json({"cases": found})
@@ -55,7 +55,7 @@ def show(context: Context, name: str, as_json: bool) -> None:
     try:
         with context.reading() as connection:
             found = cases.find(connection, name)
-            document = _document(context, connection, found, registry.codes(connection))
+            document = _document(context, connection, found, customers.codes(connection))
     except CaseRefusal as refused:
         raise Refused(str(refused)) from None
     if as_json:

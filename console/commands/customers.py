@@ -8,8 +8,8 @@ import click
 
 from console.commands.common import Context, Day, Refused, json_option, print_json, table
 from ivr.settings import LANGUAGES
-from pins import registry
-from pins.registry import Contract, Customer, RegistryRefusal
+from pins import customers, registry
+from pins.customers import Contract, Customer, RegistryRefusal
 
 
 @click.group()
@@ -29,7 +29,7 @@ class _DayOrNone(Day):
 @click.argument("name")
 @click.option("--code", help="A short code; made of the name if not given.")
 @click.option("--spoken-name", help="How the name is spoken, if not as it is written.")
-@click.option("--coverage", type=click.Choice(registry.COVERAGES), default="contract", show_default=True)
+@click.option("--coverage", type=click.Choice(customers.COVERAGES), default="contract", show_default=True)
 @click.option("--contract-from", type=Day())
 @click.option("--contract-until", type=_DayOrNone(), help="Last day of the contract, or none.")
 @click.option("--minutes", type=click.IntRange(min=0), help="Minutes left of a prepaid package.")
@@ -56,7 +56,7 @@ def add(
     until = None if contract_until == date.max else contract_until
     try:
         with context.writing() as connection:
-            added = registry.add_customer(
+            added = customers.add_customer(
                 connection,
                 context.actor,
                 context.at,
@@ -82,7 +82,7 @@ def add(
 def list_(context: Context, as_json: bool) -> None:
     """All customers, by code."""
     with context.reading() as connection:
-        found = registry.all_customers(connection)
+        found = customers.all_customers(connection)
     if as_json:
         print_json({"customers": [_document(each) for each in found]})
     else:
@@ -101,7 +101,7 @@ def show(context: Context, code: str, as_json: bool) -> None:
     """One customer."""
     try:
         with context.reading() as connection:
-            found = registry.customer(connection, code)
+            found = customers.customer(connection, code)
             pins = registry.all_pins(connection, code)
     except RegistryRefusal as refused:
         raise Refused(str(refused)) from None

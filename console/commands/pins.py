@@ -8,8 +8,9 @@ import click
 
 from console.commands.common import Context, Day, Refused, json_option, print_json, table
 from console.house import numbers, pin_index
-from pins import registry
-from pins.registry import PinUsedBefore, RegistryRefusal
+from pins import customers, registry
+from pins.customers import RegistryRefusal
+from pins.registry import PinUsedBefore
 
 
 @click.group()
@@ -31,7 +32,7 @@ def issue(context: Context, code: str, label: str, expires: date | None, as_json
         raise Refused(str(missing)) from None
     try:
         with context.reading() as connection:
-            owner = registry.customer(connection, code)
+            owner = customers.customer(connection, code)
             length = registry.length_of_next(connection)
         while True:
             new = registry.draw(index, length)

@@ -29,6 +29,7 @@ def write_configuration(path: Path, **lines: str) -> None:
     text = example_path().read_text(encoding="utf-8")
     lines = {
         "keys": f'["{Fernet.generate_key().decode()}"]',
+        "signing_key": f'"{secrets.token_hex(32)}"',
         "peppers": f'["{secrets.token_hex(32)}"]',
         "salt": f'"{secrets.token_hex(16)}"',
         **lines,

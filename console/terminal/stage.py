@@ -17,7 +17,7 @@ from console.settings import Configuration
 from console.terminal.phones import Person
 from console.terminal.session import Session
 from oncall import roster
-from pins import registry
+from pins import customers
 from storage.engine import Database
 
 REASONS = {
@@ -138,7 +138,7 @@ def live(configuration: Configuration, database: Database) -> Stage:
     )
     with database.read() as connection:
         people = {person.key: person.phone for person in _technicians(connection)}
-        for customer in registry.all_customers(connection):
+        for customer in customers.all_customers(connection):
             if customer.phones:
                 people.setdefault(customer.code.lower(), customer.phones[0])
     people |= {office.key: office.phone for office in _offices(configuration)}
@@ -152,11 +152,11 @@ def _furnished(
 ) -> Stage:
     cast = session.cast
     with database.read() as connection:
-        customers = registry.all_customers(connection)
+        found = customers.all_customers(connection)
         technicians = _technicians(connection)
     known = [
         Choice(customer.code.lower(), customer.name, customer.phones[0])
-        for customer in customers
+        for customer in found
         if customer.phones
     ]
     strangers = [Choice(UNKNOWN, UNKNOWN, cast.unknown), Choice(WITHHELD, WITHHELD)]
@@ -172,7 +172,7 @@ def _furnished(
         ),
         tuple(
             Choice(customer.code.lower(), customer.name)
-            for customer in customers
+            for customer in found
             if customer.code.lower() in cast.pins
         ),
         service,

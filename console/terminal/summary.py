@@ -16,7 +16,7 @@ from ivr import journal
 from ivr.journal import UnknownCall
 from oncall import cases
 from oncall.cases import PURSUE, Case
-from pins import registry
+from pins import customers
 from storage import due
 from storage.engine import Database
 
@@ -93,7 +93,7 @@ def _recorded(connection: Connection, sid: str) -> Summary:
     return Summary(
         sid,
         record.outcome,
-        registry.codes(connection).get(record.customer_id or 0),
+        customers.codes(connection).get(record.customer_id or 0),
         record.urgency,
         len(journal.turns_of(connection, sid)),
         tuple(message.seconds for message in journal.messages_of(connection, sid)),

@@ -1,0 +1,47 @@
+"""Work that calls leave behind: cases to pursue, recordings to fetch."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from console.house import House, state_folder
+from ivr import journal
+from storage.due import Work
+from webhooks.outbound import RecordingGone, RecordingNotReady, fetch_recording
+
+log = logging.getLogger("ivr.worker")
+
+# The next pass of a pursuit, counted from the end of the one before.
+NEXT_PASS = timedelta(minutes=3)
+# A recording that is not ready is asked for again, later each time, for about a day.
+FETCH_AGAIN = timedelta(seconds=15)
+FETCH_AGAIN_AT_MOST = timedelta(hours=1)
+FETCH_TRIES = 36
+
+
+def pursue(house: House, work: Work, at: datetime) -> datetime | None:
+    """An accepted emergency that nobody has taken: say so, aloud, until a person does.
+
+    Only 'connected', or taking or closing the case by hand, cancels this row.
+    """
+    log.error("case %s is still waiting for a technician (reminder %d)", work.payload["case"], work.tries)
+    return at + NEXT_PASS
+
+
+def fetch_message(house: House, work: Work, at: datetime) -> datetime | None:
+    """Fetch a message's recording and keep it, so that it can be listened to here."""
+    folder = state_folder(house.configuration) / "messages"
+    try:
+        file = fetch_recording(house.configuration.twilio, work.key, folder)
+    except RecordingNotReady as why:
+        if work.tries >= FETCH_TRIES:
+            log.error("message %s could not be fetched within a day: %s", work.key, why)
+            return None
+        return at + min(FETCH_AGAIN * (1 << min(work.tries - 1, 12)), FETCH_AGAIN_AT_MOST)
+    except RecordingGone as why:
+        log.error("message %s cannot be fetched: %s", work.key, why)
+        return None
+    with house.database.write() as connection:
+        journal.message_fetched(connection, at, work.key, file.name)
+    return None
