@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check mutants format phone lock clean
+.PHONY: run test check bench mutants format phone lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, arrows between packages"
+	@echo "make bench   what a PIN check costs, and against what (ten minutes); bench/results.json"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
@@ -40,6 +41,11 @@ check: $(VENV)/made-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_arrows.py
+
+# Every figure is a ratio of two things measured in the same run.
+bench: $(VENV)/made-test
+	$(BIN)/python bench/pin_checks.py
+	$(BIN)/python bench/letters.py
 
 # Never part of `make test`; docs/mutations.md tells what its last run found.
 ONLY ?=

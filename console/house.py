@@ -75,6 +75,7 @@ def rules(configuration: Configuration) -> Rules:
         tuple(configuration.service.languages),
         configuration.urgency,
         configuration.ringing,
+        configuration.pins.screen_without_pin,
     )
 
 
@@ -126,7 +127,11 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
         serving.seal,
         clock,
     )
-    return create_app(believed, ready=lambda: not_ready(house))
+    return create_app(
+        believed,
+        ready=lambda: not_ready(house),
+        recordings=configuration.folder / configuration.service.state / "messages",
+    )
 
 
 def not_ready(house: House) -> dict[str, str]:

@@ -149,8 +149,8 @@ class Rehearsal:
         """Whether something holds of the latest call, as a `.call` file asks it; None: it does.
 
         `outcome connected` · `no case` · `case P1+ is open and pursued` ("closed", "connected";
-        "not pursued") · `anna's result is declined` (of the latest attempt) · `a message of 12 s` ·
-        `customer acme`.
+        "not pursued"; "unverified" for the urgency of a caller without a verified PIN) ·
+        `anna's result is declined` (of the latest attempt) · `a message of 12 s` · `customer acme`.
         """
         with self.house.database.read() as connection:
             calls = journal.recent(connection, limit=1)
@@ -172,7 +172,7 @@ class Rehearsal:
                         return "there is no case"
                     pursued = due.pending(connection, PURSUE, case.number)
                     is_ = "closed" if case.closed_at else "connected" if case.connected_at else "open"
-                    happened = [case.urgency, is_, "pursued" if pursued else "not pursued"]
+                    happened = [case.urgency or "unverified", is_, "pursued" if pursued else "not pursued"]
                     wanted = [urgency, state, " ".join(pursuit)]
                     return None if happened == wanted else f"the case is {', '.join(happened)}"
                 case [whose, "result", "is", expected] if whose.endswith("'s") and case:
@@ -211,6 +211,7 @@ def _throwaway(
                 peppers=[SecretStr(secrets.token_hex(32))],
                 salt=SecretStr(secrets.token_hex(16)),
                 cost=configuration.rehearsal.cost,
+                screen_without_pin=configuration.pins.screen_without_pin,
             ),
             "folder": folder,
         }

@@ -25,6 +25,7 @@ from gunicorn.app.base import BaseApplication
 from console import app as console_app
 from console import worker
 from console.house import open_house, system_clock, webhook_app
+from console.keyholder import note_keys
 from console.settings import Configuration
 
 log = logging.getLogger("ivr.service")
@@ -75,6 +76,7 @@ def run_part(part: str, configuration: Configuration) -> None:
         return
     service = configuration.service
     if part == "webhooks":
+        note_keys(configuration, system_clock())
         server = Gunicorn(
             lambda: webhook_app(open_house(configuration, hurried=True)),
             service.listen,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -151,11 +153,17 @@ class MailSettings(BaseModel):
     security: Literal["starttls", "tls", "none"] = "starttls"
     user: str = ""
     password: SecretStr = SecretStr("")
+    # "ivr@example.net", or "Example after hours <ivr@example.net>".
     sender: str = ""
+    # Certificates to believe instead of the system's authorities: a company's own, in PEM form.
+    ca_file: str = ""
 
     @model_validator(mode="after")
     def whole(self) -> Self:
-        if self.host and "@" not in self.sender:
+        address = parseaddr(self.sender)[1]
+        if self.sender and not (re.fullmatch(r"[^@\s]+@[^@\s]+", address) and self.sender.isprintable()):
+            raise ValueError('sender: expected an address such as "ivr@example.net"')
+        if self.host and not self.sender:
             raise ValueError('sender: expected an address such as "ivr@example.net"')
         if self.security == "none" and self.host not in ("", "localhost", "127.0.0.1", "::1"):
             raise ValueError('security: "none" is for a server on this machine only')

@@ -11,7 +11,8 @@ from functools import partial
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from console.house import Clock, House
-from console.work import HANDLERS, Handler
+from console.outside import keep_anchor
+from console.work import BY_MAIL, HANDLERS, Handler, mail
 from storage import due
 
 log = logging.getLogger("ivr.worker")
@@ -19,15 +20,25 @@ log = logging.getLogger("ivr.worker")
 TICK_SECONDS = 2
 # Longer than the slowest piece of work: a recording that trickles in.
 LEASE = timedelta(minutes=2)
+CLAIMED_AT_ONCE = 20
+# Each may take half a minute: together they end before their lease does, so that none is sent twice.
+MAILS_AT_ONCE = 3
+SWEEP_HOURS = 1
 
 
-def tick(house: House, at: datetime, handlers: Mapping[str, Handler] = HANDLERS) -> int:
-    """Do what is due at `at`; returns how much. Work whose kind nobody handles yet stays pending.
+def tick(
+    house: House,
+    at: datetime,
+    handlers: Mapping[str, Handler] = HANDLERS,
+    limit: int = CLAIMED_AT_ONCE,
+) -> int:
+    """Do what is due at `at`, at most `limit` pieces; returns how many. Work whose kind nobody handles
+    yet stays pending.
 
     One piece that fails is left to its lease and tried again; it does not hold up the others.
     """
     with house.database.write() as connection:
-        claimed = due.claim(connection, at, tuple(handlers), lease=LEASE)
+        claimed = due.claim(connection, at, tuple(handlers), limit=limit, lease=LEASE)
     for work in claimed:
         try:
             again = handlers[work.kind](house, work, at)
@@ -45,15 +56,11 @@ def tick(house: House, at: datetime, handlers: Mapping[str, Handler] = HANDLERS)
 def run(house: House, clock: Clock) -> None:
     """Tick until TERM or INT."""
     scheduler = BlockingScheduler(timezone="UTC")
-    scheduler.add_job(
-        partial(_tick_once, house, clock),
-        "interval",
-        seconds=TICK_SECONDS,
-        # By default a tick more than a second late is dropped.
-        misfire_grace_time=None,
-        coalesce=True,
-        max_instances=1,
-    )
+    # By default a tick more than a second late is dropped.
+    add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
+    add(partial(_tick_once, house, clock), "interval", seconds=TICK_SECONDS)
+    add(partial(_tick_mail, house, clock), "interval", seconds=TICK_SECONDS)
+    add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: scheduler.shutdown(wait=False))
     log.info("worker started")
@@ -61,4 +68,14 @@ def run(house: House, clock: Clock) -> None:
 
 
 def _tick_once(house: House, clock: Clock) -> None:
-    tick(house, clock())
+    at = clock()
+    tick(house, at, {kind: do for kind, do in HANDLERS.items() if kind not in BY_MAIL})
+    keep_anchor(house, at)
+
+
+def _tick_mail(house: House, clock: Clock) -> None:
+    tick(house, clock(), {kind: HANDLERS[kind] for kind in BY_MAIL}, MAILS_AT_ONCE)
+
+
+def _sweep(house: House, clock: Clock) -> None:
+    mail.sweep(house, clock())

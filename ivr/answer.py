@@ -21,6 +21,13 @@ class Say:
 
 
 @dataclass(frozen=True)
+class Sound:
+    """A recording of ours to be played, by its address."""
+
+    address: str
+
+
+@dataclass(frozen=True)
 class Gather:
     """Ask for keys; `prompts` may be keyed over. `timeout` in seconds of silence.
 
@@ -28,7 +35,7 @@ class Gather:
     """
 
     action: str
-    prompts: tuple[Speech, ...]
+    prompts: tuple[Speech | Sound, ...]
     timeout: int
     digits: int
     finish: str
@@ -56,11 +63,12 @@ class Dial:
 
 @dataclass(frozen=True)
 class Record:
-    """Record after a tone, `limit` seconds at most; `#` ends it."""
+    """Record after a tone, `limit` seconds at most; `#` ends it, and `silence` seconds without a word."""
 
     action: str
     callback: str
     limit: int
+    silence: int = 10
     do: Literal["record"] = "record"
 
 
@@ -86,7 +94,7 @@ class Answer:
                 case Say(speech):
                     found.append(speech.text)
                 case Gather(prompts=prompts):
-                    found += [prompt.text for prompt in prompts]
+                    found += [prompt.text for prompt in prompts if isinstance(prompt, Speech)]
                 case _:
                     pass
         return found

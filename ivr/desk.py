@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,7 +16,7 @@ from sqlalchemy import Connection
 from ivr import answer as answers
 from ivr import flow, journal
 from ivr.answer import HANG_UP, Answer
-from ivr.gathering import Gathering
+from ivr.gathering import Gathering, Keyed
 from ivr.retelling import retell
 from ivr.rules import Rules
 from ivr.vocabulary import (
@@ -28,7 +27,9 @@ from ivr.vocabulary import (
     OpenCase,
     Outcome,
     PinAccepted,
+    PinMissed,
     PinUsed,
+    PinWrong,
     PursueAgain,
     PursueNow,
     Received,
@@ -36,11 +37,13 @@ from ivr.vocabulary import (
     RingTechnician,
     Step,
     Turn,
+    WakeUp,
 )
 from ivr.wording import Wording
 from oncall import cases
-from pins import customers, registry
-from pins.index import Digest, PinIndex
+from pins import customers, registry, throttle
+from pins.index import Busy, PinIndex
+from pins.throttle import Lane
 from storage import due
 from storage.engine import Database
 
@@ -49,6 +52,9 @@ security = logging.getLogger("ivr.security")
 # ASCII digits alone: str.isdigit() would take other scripts for digits, and `$` a trailing newline.
 _DIGITS = re.compile(r"[0-9]+")
 SHORTEST_PIN = 8
+# Seconds a PIN waits for others to be hashed. With both transactions at their limits, and the hash
+# itself, a turn is still answered within 3.5 s.
+HASH_PATIENCE = 0.4
 
 
 class Desk:
@@ -68,13 +74,13 @@ class Desk:
         with self._database.read() as connection:
             standing = journal.glance(connection, got.sid, got.turn)
             pin = self._complete_pin(connection, standing, got)
-            known_caller = pin is not None and bool(customers.customer_of_phone(connection, got.caller))
+            known = customers.customer_of_phone(connection, got.caller) if pin is not None else None
         if standing and standing.answer is not None:
             return answers.from_json(standing.answer)
         # The slow hash: no connection is held while it runs.
-        digests = self._index.digests(pin, known_caller=known_caller) if pin is not None else []
+        keyed = self._hashed(pin, known) if pin is not None else Keyed()
         with self._database.write() as connection:
-            return self._serve(connection, got, at, digests)
+            return self._serve(connection, got, at, keyed)
 
     def repeat(self, got: Received, at: datetime) -> Answer:
         """The network asks what to do after a failure: the last answer again; an unknown call is new."""
@@ -110,9 +116,15 @@ class Desk:
         fits = SHORTEST_PIN <= len(got.digits) <= registry.longest_live(connection)
         return got.digits if fits else None
 
-    def _serve(
-        self, connection: Connection, got: Received, at: datetime, digests: Sequence[Digest]
-    ) -> Answer:
+    def _hashed(self, pin: str, known: str | None) -> Keyed:
+        try:
+            digests = self._index.digests(pin, known_caller=known is not None, patience=HASH_PATIENCE)
+        except Busy:
+            # He is asked again, and no guess is counted: soon a slot is free.
+            return Keyed(unchecked=True)
+        return Keyed(digests, known)
+
+    def _serve(self, connection: Connection, got: Received, at: datetime, keyed: Keyed) -> Answer:
         journal.lock(connection, got.sid)
         standing = journal.glance(connection, got.sid, got.turn) or self._begin(connection, got, at)
         if standing is None:
@@ -123,7 +135,7 @@ class Desk:
             security.warning("call %s: turn %d asked, %d expected", got.sid, got.turn, standing.turn)
             return HANG_UP
         got = replace(got, gone=got.gone or standing.ended)
-        heard = self._gathering.heard(connection, standing.call, got, at, digests)
+        heard = self._gathering.heard(connection, standing.call, got, at, keyed)
         turn = flow.take_turn(standing.call, heard)
         return self._save(connection, at, got.turn, standing.call.step, heard, turn)
 
@@ -134,7 +146,14 @@ class Desk:
         if got.turn > 0:
             security.warning("call %s is unknown at turn %d: served as a new one", got.sid, got.turn)
         languages = self._rules.languages_of(got.number)
-        call = Call(got.sid, got.caller, got.number, languages[0], languages)
+        call = Call(
+            got.sid,
+            got.caller,
+            got.number,
+            languages[0],
+            languages,
+            screen=self._rules.screen_without_pin,
+        )
         if journal.begin(connection, at, call, got.turn):
             return journal.Standing(call, got.turn, ended=False, answer=None)
         journal.lock(connection, got.sid)  # another request was quicker
@@ -161,6 +180,13 @@ class Desk:
                 case PinUsed():
                     assert isinstance(heard, PinAccepted)
                     registry.used(connection, at, heard.pin_id)
+                    throttle.succeeded(connection, at, call.caller)
+                case PinMissed():
+                    assert isinstance(heard, PinWrong)
+                    throttle.missed(connection, at, call.caller, Lane(heard.lane))
+                case WakeUp():
+                    journal.wake_up(connection, at, call.sid)
+                    call = replace(call, case_id=self._open_unverified(connection, call, at))
                 case HandOn(kind):
                     due.add(connection, at, kind, call.sid, at, {"call": call.sid})
         if isinstance(turn.then, RingTechnician):
@@ -197,8 +223,26 @@ class Desk:
             billable=call.billable,
         )
 
+    def _open_unverified(self, connection: Connection, call: Call, at: datetime) -> int:
+        """A case that remembers who was rung for him. Nothing was accepted, so nothing is pursued."""
+        assert call.case is not None
+        return cases.open_case(
+            connection,
+            at,
+            number=call.case.number,
+            code=call.case.code,
+            call_sid=call.sid,
+            customer_id=None,
+            rota=self._rules.numbers[call.number].settings.rota,
+            urgency=None,
+            due_at=None,
+            pursue_at=None,
+            billable=False,
+        )
+
     def _join_case(self, connection: Connection, call: Call, at: datetime) -> None:
         assert call.case is not None
+        assert call.case.due_at is not None
         assert call.case_id is not None
         assert call.urgency is not None
         cases.join(

@@ -19,6 +19,7 @@ from ivr.vocabulary import (
     Call,
     Clock,
     CodeChecked,
+    Day,
     Definitions,
     Digits,
     Effect,
@@ -31,6 +32,7 @@ from ivr.vocabulary import (
     Line,
     MessageLeft,
     NewCase,
+    NoMoreWakeUps,
     NoPin,
     NotUrgent,
     NumberGiven,
@@ -40,10 +42,13 @@ from ivr.vocabulary import (
     Outcome,
     PinAccepted,
     PinMalformed,
+    PinMissed,
+    PinUnchecked,
     PinUsed,
     PinWrong,
     PursueAgain,
     PursueNow,
+    ReadyToScreen,
     RingOffice,
     RingTechnician,
     SameProblem,
@@ -51,10 +56,12 @@ from ivr.vocabulary import (
     Step,
     StrayHash,
     TakeMessage,
+    TakeName,
     Turn,
     UrgencyAgain,
     UrgencyChosen,
     UrgencyMenu,
+    WakeUp,
     WantsCallBack,
     WantsDefinitions,
     WantsLanguage,
@@ -113,6 +120,10 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return greet(call, heard)
         case Step.PIN, PinWrong():
             return pin_wrong(call, heard)
+        case Step.PIN, PinUnchecked() if not late(call, heard):
+            return ask_pin(replace(call, screen=True), line("pin-unchecked"), line("pin-again"))
+        case Step.PIN, PinUnchecked():
+            return without_pin(replace(call, screen=True), heard)
         case Step.PIN, StrayHash():
             return ask_pin(unstray(call), line("pin-wrong"), line("pin-again"))
         case Step.PIN, NoPin():
@@ -121,6 +132,16 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return pin_missed(unstray(miss(call)), heard, "pin-malformed")
         case Step.PIN, _:
             return pin_missed(unstray(miss(call)), heard, "pin-silence")
+
+        # A person decides: he says who he is, the technician on duty hears it.
+        case Step.SCREENING_NAME, MessageLeft():
+            return await_name(replace(call, name_recording=heard.recording, screening_since=heard.at))
+        case Step.SCREENING_WAIT, ReadyToScreen():
+            return screen(call, heard)
+        case Step.SCREENING_WAIT, NoMoreWakeUps():
+            return screened_in_vain(call, line("screening-full"))
+        case Step.SCREENING_NAME | Step.SCREENING_WAIT, _:
+            return keep_waiting(call)
 
         # The customer is known.
         case Step.URGENCY, UrgencyChosen():
@@ -170,6 +191,8 @@ def take_turn(call: Call, heard: Heard) -> Turn:
         case Step.RINGING, AttemptEnded(result="connected"):
             return talk_over(replace(call, outcome=Outcome.CONNECTED), heard)
         case Step.RINGING, AttemptEnded(result="declined" | "accepted") | AttemptEnded(hung_up=True):
+            return ring_next(call, heard, line("ringing-next"))
+        case Step.RINGING, AttemptEnded() if unverified(call):
             return ring_next(call, heard, line("ringing-next"))
         case Step.RINGING, AttemptEnded():
             return tell_of_miss(call, heard)
@@ -245,8 +268,14 @@ def ask_pin(call: Call, *lines: Line) -> Turn:
 
 
 def pin_wrong(call: Call, heard: PinWrong) -> Turn:
-    call = replace(call, wrong_pins=call.wrong_pins + 1, hash_may_follow=heard.full_length)
-    return pin_missed(call, heard, "pin-wrong")
+    call = replace(
+        call,
+        wrong_pins=call.wrong_pins + 1,
+        hash_may_follow=heard.full_length,
+        screen=call.screen or heard.may_be_right,
+    )
+    turn = pin_missed(call, heard, "pin-wrong")
+    return replace(turn, effects=(PinMissed(), *turn.effects))
 
 
 def pin_missed(call: Call, heard: Heard, why: str) -> Turn:
@@ -258,7 +287,12 @@ def pin_missed(call: Call, heard: Heard, why: str) -> Turn:
 
 
 def without_pin(call: Call, heard: Heard) -> Turn:
-    """Whoever has no PIN is told whom to call and when, and may leave a message. Nobody is rung."""
+    """Whoever has no PIN is told whom to call and when, and may leave a message. Nobody is rung.
+
+    Unless he may hold a right one all the same: then a person decides.
+    """
+    if call.screen:
+        return ask_name(call)
     return refuse(replace(call, outcome=Outcome.NO_PIN), heard, "no-pin")
 
 
@@ -271,6 +305,7 @@ def greet(call: Call, heard: PinAccepted) -> Turn:
         billable=not heard.covered,
         hash_may_follow=heard.full_length,
         missed=0,
+        pin_last_day=heard.last_day,
     )
     if heard.covered or heard.connect_without_contract:
         turn = ask_urgency(call, *greeting(call))
@@ -284,9 +319,51 @@ def greeting(call: Call) -> tuple[Line, ...]:
     """Name the customer, so that a mistyped PIN that is somebody else's is noticed."""
     if call.customer is None:
         return ()
-    hello = line("greeting", customer=call.customer.spoken_name)
-    billed = call.billable and call.outcome is not Outcome.NO_CONTRACT
-    return (hello, line("subject-to-billing")) if billed else (hello,)
+    said = [line("greeting", customer=call.customer.spoken_name)]
+    if call.pin_last_day is not None:
+        said.append(line("pin-ends", until=Day(call.pin_last_day)))
+    if call.billable and call.outcome is not Outcome.NO_CONTRACT:
+        said.append(line("subject-to-billing"))
+    return tuple(said)
+
+
+# -- screening by a person -------------------------------------------------------------------------
+
+
+def ask_name(call: Call) -> Turn:
+    call = replace(call, step=Step.SCREENING_NAME, outcome=Outcome.NO_PIN)
+    return Turn(call, (line("screening-name"),), TakeName())
+
+
+def await_name(call: Call) -> Turn:
+    """What he said takes a moment to reach us; the sentence, then short waits, keep him company."""
+    call = replace(call, step=Step.SCREENING_WAIT)
+    return Turn(call, (), AskKey((line("screening-wait"),), timeout=1))
+
+
+def keep_waiting(call: Call) -> Turn:
+    return Turn(replace(call, step=Step.SCREENING_WAIT), (), AskKey((), timeout=1))
+
+
+def screen(call: Call, heard: ReadyToScreen) -> Turn:
+    """Ring the technician on duty, who hears that the caller is not verified, and decides."""
+    call = begin_ringing(replace(call, case=heard.case), heard.at, heard.ladder)
+    call, found = next_attempt(replace(call, outcome=Outcome.SCREENED), heard)
+    if found is None:
+        return screened_in_vain(call, line("screening-nobody"))
+    turn = ring(call, found, line("ringing-first"))
+    return replace(turn, effects=(WakeUp(), *turn.effects))
+
+
+def unverified(call: Call) -> bool:
+    """Whether technicians are rung for a caller without a verified PIN: nothing was promised to him."""
+    return call.case is not None and call.customer is None
+
+
+def screened_in_vain(call: Call, why: Line) -> Turn:
+    """No technician will hear him now: a message, and the one on duty is told of it."""
+    turn = take_message(call, why, line("message-technician"))
+    return replace(turn, effects=(HandOn("notice.screened-in-vain"),))
 
 
 # -- the urgency ---------------------------------------------------------------------------------
@@ -344,7 +421,7 @@ def join(call: Call, heard: SameProblem) -> Turn:
     case = NewCase(known.number, known.code, heard.due_at)
     call = begin_ringing(replace(call, case=case, case_id=known.id), heard.at, heard.ladder)
     if known.technician_name is None:
-        told = line("joined", code=Digits(case.code), due=Clock(case.due_at))
+        told = line("joined", code=Digits(case.code), due=Clock(heard.due_at))
     else:
         told = line("joined-taken", code=Digits(case.code), technician=known.technician_name)
     turn = tell_of_case(call, told)
@@ -362,6 +439,7 @@ def accept(call: Call, heard: UrgencyChosen) -> Turn:
     """Open the case and tell its code and deadline; whoever knows keys over it, and the first phone rings."""
     call = replace(call, urgency=heard.code, case=heard.case, known_case=None)
     call = begin_ringing(call, heard.at, heard.ladder)
+    assert heard.case.due_at is not None
     told = line("accepted", code=Digits(heard.case.code), due=Clock(heard.case.due_at))
     turn = tell_of_case(call, told)
     return replace(turn, effects=(OpenCase(), *turn.effects))
@@ -469,12 +547,15 @@ def reconnect(call: Call, heard: WantsReconnect) -> Turn:
     ladder = tuple(sorted(call.ladder, key=lambda place: place.phone != last))
     call = replace(begin_ringing(call, heard.at, ladder), reconnects=call.reconnects + 1)
     turn = ring_next(replace(call, outcome=Outcome.CONNECTED), heard, line("ringing-again"))
-    return replace(turn, effects=(PursueAgain(), *turn.effects))
+    effects = turn.effects if unverified(call) else (PursueAgain(), *turn.effects)
+    return replace(turn, effects=effects)
 
 
 def nobody(call: Call, *says: Line) -> Turn:
     """The truth, the deadline, and a message. The case stays open and is pursued from now on."""
     assert call.case is not None
+    if call.case.due_at is None:
+        return screened_in_vain(replace(call, outcome=Outcome.NOBODY_ANSWERED), line("screening-nobody"))
     truth = line("nobody-answered", due=Clock(call.case.due_at))
     call = replace(call, outcome=Outcome.NOBODY_ANSWERED)
     turn = take_message(call, *says, truth, line("message-technician"))
@@ -490,7 +571,7 @@ def take_message(call: Call, *says: Line) -> Turn:
 
 def message_left(call: Call) -> Turn:
     """An accepted emergency stays what it was; a message is then one thing more."""
-    outcome = call.outcome if call.case else Outcome.MESSAGE
+    outcome = call.outcome if call.case and not unverified(call) else Outcome.MESSAGE
     turn = goodbye(replace(call, outcome=outcome), line("message-taken"))
     return replace(turn, effects=(HandOn("message.deliver"),))
 
@@ -506,12 +587,14 @@ def caller_left(call: Call, heard: Heard) -> Turn:
     match call.step, heard:
         case Step.RINGING, AttemptEnded(result="connected"):
             outcome = Outcome.CONNECTED
+        case Step.RINGING, _ if unverified(call):
+            effects = (HandOn("notice.screened-in-vain"),)
         case Step.ACCEPTED | Step.RINGING | Step.BETWEEN_RINGS | Step.CALL_BACK_NUMBER, _:
             effects = (PursueNow(),)
         case Step.OFFICE, OfficeAnswered():
             outcome = Outcome.OFFICE
-        case Step.MESSAGE, MessageLeft(seconds=seconds) if seconds > 0:
-            outcome = call.outcome if call.case else Outcome.MESSAGE
+        case Step.MESSAGE | Step.SCREENING_NAME, MessageLeft(seconds=seconds) if seconds > 0:
+            outcome = call.outcome if call.case and not unverified(call) else Outcome.MESSAGE
             effects = (HandOn("message.deliver"),)
         case _:
             outcome = outcome or Outcome.HUNG_UP

@@ -32,6 +32,7 @@ from ivr.vocabulary import (
     Left,
     MessageLeft,
     NewCase,
+    NoMoreWakeUps,
     NoPin,
     NotUrgent,
     NumberGiven,
@@ -39,11 +40,15 @@ from ivr.vocabulary import (
     OfficeMissed,
     PinAccepted,
     PinMalformed,
+    PinUnchecked,
     PinWrong,
+    ReadyToScreen,
     Received,
+    Recording,
     SameProblem,
     Silence,
     Step,
+    StillWaiting,
     StrayHash,
     UrgencyAgain,
     UrgencyChosen,
@@ -61,14 +66,19 @@ from ivr.vocabulary import (
 from oncall import cases, phones, roster
 from oncall.phones import NumberRefused
 from oncall.roster import Contact
-from pins import customers, registry
+from pins import customers, registry, throttle
 from pins.index import Digest
+from pins.registry import PinFound
+from pins.throttle import Lane
+from storage.alarms import raise_alarm
 
 log = logging.getLogger("ivr")
 security = logging.getLogger("ivr.security")
 
 # Keys of the urgency menu beside those of the levels.
 ANYTHING_ELSE, VERIFY, DEFINE = "4", "8", "9"
+# How long a caller who is to be screened waits for his own recording to reach us.
+NAME_WAIT = timedelta(seconds=8)
 
 
 class RingingFacts(TypedDict):
@@ -88,6 +98,18 @@ class Moment:
     reopens: datetime | None
 
 
+@dataclass(frozen=True)
+class Keyed:
+    """What was worked out of a complete PIN before the transaction: its digests, none if no such PIN
+    came, and the customer on whose file the caller's number stands. `unchecked`: one came, and there
+    was no time to hash it.
+    """
+
+    digests: Sequence[Digest] = ()
+    known: str | None = None
+    unchecked: bool = False
+
+
 class Gathering:
     """Gathers for the desk. `source` draws case codes."""
 
@@ -96,9 +118,9 @@ class Gathering:
         self._source = source
 
     def heard(
-        self, connection: Connection, call: Call, got: Received, at: datetime, digests: Sequence[Digest]
+        self, connection: Connection, call: Call, got: Received, at: datetime, pin: Keyed = Keyed()
     ) -> Heard:
-        """What `got` means at the step of the call; `digests` are of a complete PIN, if one came."""
+        """What `got` means at the step of the call."""
         number = self._rules.numbers[call.number]
         state = number.hours.at(at)
         reopens = state.until if state.pin else None
@@ -107,21 +129,24 @@ class Gathering:
         match call.step:
             case Step.RINGING:
                 return self._attempt_ended(here, got)
-            case Step.MESSAGE if got.recording:
-                journal.keep_message(connection, at, call.sid, got.recording, "announced")
-                return MessageLeft(at=at, gone=got.gone, seconds=got.recording.seconds)
+            case Step.MESSAGE | Step.SCREENING_NAME if got.recording:
+                return self._recorded(here, got, got.recording)
             case Step.OFFICE:
                 kind = OfficeAnswered if got.dial_status in ("completed", "answered") else OfficeMissed
                 return kind(at=at, gone=got.gone)
             case _ if got.gone:
                 return Left(at=at, gone=True)
+            case Step.SCREENING_NAME:
+                return MessageLeft(at=at, seconds=0)
+            case Step.SCREENING_WAIT:
+                return self._to_be_screened(here)
             case Step.ARRIVAL if state.pin:
                 return ArrivedByNight(at=at, reopens=reopens)
             case Step.ARRIVAL:
                 offered = number.settings.pin_by_day
                 return ArrivedByDay(at=at, office=self._office(here), pin_offered=offered)
             case Step.PIN:
-                return self._at_pin(here, keyed, digests)
+                return self._at_pin(here, keyed, pin)
             case Step.VERIFYING if len(keyed) == 4:
                 return self._code_checked(here, keyed)
             case Step.SAME_CASE:
@@ -175,7 +200,7 @@ class Gathering:
 
     # -- the PIN --------------------------------------------------------------------------------
 
-    def _at_pin(self, here: Moment, keyed: str, digests: Sequence[Digest]) -> Heard:
+    def _at_pin(self, here: Moment, keyed: str, pin: Keyed) -> Heard:
         at, reopens, call = here.at, here.reopens, here.call
         match keyed:
             case "" if call.hash_may_follow:
@@ -188,16 +213,31 @@ class Gathering:
                 return WantsMoreTime(at=at, reopens=reopens)
             case "*" if len(call.languages) > 1:
                 return WantsLanguage(at=at, reopens=reopens)
-            case _ if not digests:
+            case _ if pin.unchecked:
+                return PinUnchecked(at=at, reopens=reopens)
+            case _ if not pin.digests:
                 return PinMalformed(at=at, reopens=reopens)
-        full_length = len(keyed) == registry.longest_live(here.connection)
-        found = registry.find_pin(here.connection, digests)
-        if found is None:
-            return self._pin_wrong(here, "unknown", full_length)
-        if found.revoked:
-            return self._pin_wrong(here, "revoked", full_length)
-        if found.expired(here.number.hours.last_opening(at)):
-            return self._pin_wrong(here, "expired", full_length)
+        return self._checked(here, pin, len(keyed) == registry.longest_live(here.connection))
+
+    def _checked(self, here: Moment, pin: Keyed, full_length: bool) -> PinAccepted | PinWrong:
+        """A complete PIN, checked against what the throttle allows. Whatever that is, it is looked up:
+        the time it takes tells nothing.
+        """
+        at, reopens, call = here.at, here.reopens, here.call
+        standing = throttle.standing(here.connection, at, call.caller)
+        lane = throttle.lane(standing, known=pin.known is not None, first_try=call.wrong_pins == 0)
+        found = registry.find_pin(here.connection, pin.digests)
+        why = self._why_wrong(here, found, lane, pin.known)
+        if found is None or why is not None:
+            security.warning("call %s: a PIN was refused (%s)", call.sid, why)
+            return PinWrong(
+                at=at,
+                reopens=reopens,
+                why=why or "unknown",
+                full_length=full_length,
+                lane=lane.value,
+                may_be_right=throttle.may_be_right(standing),
+            )
         urgency = self._rules.urgency
         today = at.astimezone(self._rules.zone).date()
         language = found.language if found.language in self._rules.languages else None
@@ -209,11 +249,50 @@ class Gathering:
             covered=found.contract.covers(today, prepaid_counts=urgency.prepaid_counts),
             full_length=full_length,
             connect_without_contract=urgency.connect_without_contract,
+            last_day=found.expires_on if found.replaced else None,
         )
 
-    def _pin_wrong(self, here: Moment, why: WhyWrong, full_length: bool) -> PinWrong:
-        security.warning("call %s: a PIN was refused (%s)", here.call.sid, why)
-        return PinWrong(at=here.at, reopens=here.reopens, why=why, full_length=full_length)
+    def _why_wrong(
+        self, here: Moment, found: PinFound | None, lane: Lane, known: str | None
+    ) -> WhyWrong | None:
+        """Why the PIN opens nothing, None if it does. A revoked one that somebody still keys is told of."""
+        if lane is Lane.UNREAD:
+            return "not evaluated"
+        if found is None or (lane is Lane.KNOWN and found.code != known):
+            return "unknown"
+        if found.revoked:
+            raise_alarm(here.connection, here.at, "pin-revoked-used", f"pin:{found.pin_id}")
+            return "revoked"
+        return "expired" if found.expired(here.number.hours.last_opening(here.at)) else None
+
+    # -- screening by a person ------------------------------------------------------------------
+
+    def _recorded(self, here: Moment, got: Received, recording: Recording) -> MessageLeft:
+        # Whoever hangs up as he says who he is wants no technician any more: it is a message then.
+        name = here.call.step is Step.SCREENING_NAME and not got.gone
+        kind: journal.MessageKind = "name" if name else "message"
+        journal.keep_message(here.connection, here.at, here.call.sid, recording, "announced", kind)
+        return MessageLeft(at=here.at, gone=got.gone, seconds=recording.seconds, recording=recording.sid)
+
+    def _to_be_screened(self, here: Moment) -> Heard:
+        """Wait for what he said of himself, but not for long: a technician hears him either way."""
+        call, at, connection = here.call, here.at, here.connection
+        assert call.screening_since is not None
+        name = call.name_recording
+        patient = name is not None and at - call.screening_since < NAME_WAIT
+        if name is not None and patient and journal.message_file(connection, name) is None:
+            return StillWaiting(at=at, reopens=here.reopens)
+        ringing = self._ringing(here)
+        if not journal.may_wake(connection, at):
+            raise_alarm(connection, at, "screening-used-up")
+            return NoMoreWakeUps(at=at, reopens=here.reopens)
+        year = at.astimezone(self._rules.zone).year
+        case = NewCase(
+            number=cases.next_number(connection, year),
+            code=cases.free_code(connection, at, self._source),
+            due_at=None,
+        )
+        return ReadyToScreen(at=at, reopens=here.reopens, case=case, ladder=self._ladder(here), **ringing)
 
     # -- urgency and case -----------------------------------------------------------------------
 
@@ -269,7 +348,9 @@ class Gathering:
             return None
         technician = found.taken_by or cases.connected_technician(here.connection, found.id)
         name = roster.technician(here.connection, technician).spoken_name if technician else None
-        return KnownCase(found.id, found.number, found.code, found.opened_at, found.due_at, technician, name)
+        # One whose caller was screened was promised nothing: it counts as late.
+        due_at = found.due_at or found.opened_at
+        return KnownCase(found.id, found.number, found.code, found.opened_at, due_at, technician, name)
 
     # -- ringing --------------------------------------------------------------------------------
 
@@ -307,8 +388,9 @@ class Gathering:
 
     def _ringing(self, here: Moment) -> RingingFacts:
         cases.lock(here.connection)
+        # A stranger wakes each of them once.
         return RingingFacts(
-            passes=self._rules.ringing.passes,
+            passes=1 if here.call.customer is None else self._rules.ringing.passes,
             no_new_attempt_after=self._rules.ringing.no_new_attempt_after,
             engaged=cases.engaged(here.connection, here.at, here.call.sid),
         )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ivr import answer as answers
-from ivr.tables import calls, leg_turns, legs, messages, turns
+from ivr.tables import calls, leg_turns, legs, messages, turns, wake_ups
 from ivr.technician_flow import Leg
 from ivr.vocabulary import Call, Recording
 from storage import due
+from storage.types import Instant
 
 _CALL = TypeAdapter(Call)
 _LEG = TypeAdapter(Leg)
@@ -230,6 +231,8 @@ def end_leg(connection: Connection, at: datetime, sid: str) -> None:
 # -- messages ------------------------------------------------------------------------------------
 
 
+# What a caller left for others, or what one who is to be screened said of himself.
+MessageKind = Literal["message", "name"]
 # Fetch a message's recording and keep it here; the key is the recording's sid.
 FETCH = "message.fetch"
 
@@ -245,11 +248,17 @@ class Message:
 
 
 def keep_message(
-    connection: Connection, at: datetime, call_sid: str, recording: Recording, status: str
+    connection: Connection,
+    at: datetime,
+    call_sid: str,
+    recording: Recording,
+    status: str,
+    kind: MessageKind = "message",
 ) -> None:
     """Remember a recording once, however often and in whatever order it is announced, and have it fetched.
 
-    "announced" comes with the caller's turn; what the network says of the recording itself is newer.
+    "announced" comes with the caller's turn and says what `kind` it is; what the network says of the
+    recording itself is newer, and makes the fetching due at once.
     """
     values = {
         "recording_sid": recording.sid,
@@ -258,6 +267,7 @@ def keep_message(
         "seconds": recording.seconds,
         "recorded_at": at,
         "status": status,
+        "kind": kind,
     }
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     new = dialect.insert(messages).on_conflict_do_nothing(index_elements=["recording_sid"])
@@ -269,13 +279,47 @@ def keep_message(
             .where(messages.c.recording_sid == recording.sid, messages.c.call_sid == call_sid)
             .values(status=status, seconds=recording.seconds)
         )
+        due.move(connection, FETCH, recording.sid, at)
+    else:
+        # The network was quicker than the caller's turn.
+        connection.execute(
+            update(messages)
+            .where(messages.c.recording_sid == recording.sid, messages.c.call_sid == call_sid)
+            .values(kind=kind)
+        )
 
 
-def message_fetched(connection: Connection, at: datetime, recording_sid: str, file: str) -> None:
-    """The recording is kept as `file` in the folder of messages."""
-    connection.execute(
-        update(messages).where(messages.c.recording_sid == recording_sid).values(file=file, fetched_at=at)
-    )
+_MESSAGE_FILE = select(messages.c.file).where(messages.c.recording_sid == bindparam("recording"))
+
+
+def message_file(connection: Connection, recording_sid: str) -> str | None:
+    """The recording's name in the folder of messages, once it was fetched."""
+    return connection.execute(_MESSAGE_FILE, {"recording": recording_sid}).scalar()
+
+
+def message_fetched(connection: Connection, at: datetime, recording_sid: str, file: str) -> bool:
+    """The recording is kept as `file` in the folder of messages. False if it was erased meanwhile: then
+    nothing may be kept.
+    """
+    kept = update(messages).where(messages.c.recording_sid == recording_sid)
+    return connection.execute(kept.values(file=file, fetched_at=at)).rowcount == 1
+
+
+# -- technicians woken for callers without a verified PIN ------------------------------------------
+
+WAKE_UPS_AN_HOUR = 4
+_WOKEN = select(func.count()).where(wake_ups.c.at > bindparam("since", type_=Instant))
+
+
+def may_wake(connection: Connection, at: datetime) -> bool:
+    """Whether one more may be woken. Holds if our transaction has taken `cases.lock`."""
+    woken = connection.execute(_WOKEN, {"since": at - timedelta(hours=1)}).scalar_one()
+    return woken < WAKE_UPS_AN_HOUR
+
+
+def wake_up(connection: Connection, at: datetime, sid: str) -> None:
+    """Count one."""
+    connection.execute(insert(wake_ups), {"call_sid": sid, "at": at})
 
 
 # -- reading afterwards --------------------------------------------------------------------------
@@ -345,7 +389,9 @@ def turns_of(connection: Connection, sid: str) -> list[TurnRecord]:
 def messages_of(connection: Connection, sid: str) -> list[Message]:
     """The messages left in a call, in the order in which they were recorded."""
     rows = connection.execute(
-        select(messages).where(messages.c.call_sid == sid).order_by(messages.c.recorded_at)
+        select(messages)
+        .where(messages.c.call_sid == sid, messages.c.kind == "message")
+        .order_by(messages.c.recorded_at)
     )
     return [Message(row.recording_sid, row.seconds, row.recorded_at, row.file) for row in rows]
 

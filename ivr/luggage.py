@@ -7,7 +7,7 @@ it in an access log. It never holds a PIN.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -30,11 +30,17 @@ class Seal:
         raw = json.dumps(contents, separators=(",", ":"), sort_keys=True).encode()
         return self._current.encrypt_at_time(raw, int(at.timestamp())).decode().rstrip("=")
 
-    def open(self, sealed: str) -> dict[str, Any]:
-        """The contents. Raises LuggageRefused."""
+    def open(
+        self, sealed: str, *, at: datetime | None = None, within: timedelta | None = None
+    ) -> dict[str, Any]:
+        """The contents. Raises LuggageRefused; also if at `at` they were sealed longer ago than `within`."""
         try:
-            padded = sealed + "=" * (-len(sealed) % 4)
-            contents: dict[str, Any] = json.loads(self._any.decrypt(padded.encode("ascii")))
+            padded = (sealed + "=" * (-len(sealed) % 4)).encode("ascii")
+            if at is None or within is None:
+                raw = self._any.decrypt(padded)
+            else:
+                raw = self._any.decrypt_at_time(padded, int(within.total_seconds()), int(at.timestamp()))
+            contents: dict[str, Any] = json.loads(raw)
         except (InvalidToken, ValueError, TypeError):
             raise LuggageRefused from None
         return contents
@@ -54,6 +60,11 @@ def of_call(call: Call) -> dict[str, Any]:
 def of_recording(call_sid: str) -> dict[str, Any]:
     """A recording's luggage: the call it belongs to."""
     return {"call": call_sid}
+
+
+def of_sound(recording_sid: str) -> dict[str, Any]:
+    """A recording that is played to a technician."""
+    return {"sound": recording_sid}
 
 
 def of_leg(call_sid: str, attempt_id: int) -> dict[str, Any]:

@@ -7,14 +7,14 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ivr.settings import UrgencySettings
-from ivr.vocabulary import Clock, Definitions, Digits, Line, UrgencyMenu, UrgencyName, Value
+from ivr.vocabulary import Clock, Day, Definitions, Digits, Line, UrgencyMenu, UrgencyName, Value
 
 # Between the pieces of a list; no text we are given keeps such a character.
 _NEXT = "\x1e"
@@ -40,6 +40,7 @@ class Catalogue:
         self.sentences: Mapping[str, str] = document["say"]
         self.calendar: Mapping[str, Any] = document["calendar"]
         self.clock: Mapping[str, Mapping[str, str]] = document["clock"]
+        self.day: Mapping[str, str] = document["day"]
         self.menu: Mapping[str, str] = document["menu"]
 
 
@@ -92,6 +93,8 @@ class Speaker:
                 return " ".join(text)
             case Clock(instant):
                 return self._clock(instant, form, words, at)
+            case Day(day):
+                return self._day(day, form, words)
             case UrgencyName(code):
                 level = self._urgency.by_code(code)
                 return level.spoken.get(words.language, code)
@@ -105,6 +108,16 @@ class Speaker:
                     )
                     for level in self._urgency.offered()
                 )
+
+    @staticmethod
+    def _day(day: date, form: str, words: Catalogue) -> str:
+        # Italian says "fino al 7" but "fino all'8" and "all'11".
+        forms = words.day
+        text = forms.get(f"{form}-eight", forms[form]) if day.day in (8, 11) else forms[form]
+        return text.format(
+            date=words.calendar.get("first", "1") if day.day == 1 else str(day.day),
+            month=words.calendar["months"][day.month - 1],
+        )
 
     def _clock(self, instant: datetime, form: str, words: Catalogue, at: datetime) -> str:
         then, now = instant.astimezone(self._zone), at.astimezone(self._zone)
@@ -122,6 +135,8 @@ class Speaker:
             kind = kind if kind in forms else "tomorrow"
         # Italian says "alle 2:00" but "all'1:00".
         text = forms.get(f"{kind}-one", forms[kind]) if then.hour == 1 else forms[kind]
+        if kind == "earlier" and then.day in (8, 11):
+            text = forms.get("earlier-eight", text)
         return text.format(
             # Written 8:00, not 08:00: the voice then reads "otto", not "zero otto".
             time=f"{then.hour}:{then.minute:02d}",

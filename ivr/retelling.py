@@ -12,6 +12,7 @@ from ivr.vocabulary import (
     KnownCase,
     Left,
     MessageLeft,
+    NoMoreWakeUps,
     NoPin,
     NotUrgent,
     NumberGiven,
@@ -19,9 +20,12 @@ from ivr.vocabulary import (
     OfficeMissed,
     PinAccepted,
     PinMalformed,
+    PinUnchecked,
     PinWrong,
+    ReadyToScreen,
     SameProblem,
     Silence,
+    StillWaiting,
     StrayHash,
     UrgencyAgain,
     UrgencyChosen,
@@ -54,6 +58,14 @@ def retell(heard: Heard) -> str:
             said = "wants to leave a message"
         case PinAccepted(customer=customer):
             said = f"the PIN of {customer.code}"
+        case PinUnchecked():
+            said = "a PIN that could not be checked in time"
+        case StillWaiting():
+            said = "waits"
+        case NoMoreWakeUps():
+            said = "waits, but too many technicians were woken"
+        case ReadyToScreen():
+            said = "waits, and a technician may hear him"
         case PinWrong(why=why):
             said = f"a wrong PIN ({why})"
         case PinMalformed():

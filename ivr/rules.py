@@ -28,6 +28,8 @@ class Rules:
     languages: tuple[str, ...]
     urgency: UrgencySettings
     ringing: RingingSettings
+    # Whether callers without a PIN are heard by a technician, who decides.
+    screen_without_pin: bool = False
 
     def languages_of(self, number: str) -> tuple[str, ...]:
         """The number's own language first, then the others."""

@@ -18,6 +18,7 @@ from ivr.technician_flow import Leg, LegHeard, LegTurn
 from ivr.vocabulary import LegReceived, Step
 from ivr.wording import Wording
 from oncall import cases
+from pins import throttle
 from storage.engine import Database
 
 security = logging.getLogger("ivr.security")
@@ -70,17 +71,18 @@ class TechnicianDesk:
         if not cases.picked_up(connection, at, got.attempt):
             return None
         assert call.case is not None
-        assert call.customer is not None
-        assert call.urgency is not None
+        ready = call.name_recording and journal.message_file(connection, call.name_recording)
         return Leg(
             sid=got.sid,
             parent_sid=call.sid,
             attempt_id=got.attempt,
             language=self._rules.numbers[call.number].settings.language,
             urgency=call.urgency,
-            customer=call.customer.spoken_name,
+            customer=call.customer.spoken_name if call.customer else None,
             code=call.case.code,
             due_at=call.case.due_at,
+            caller=throttle.identity(call.caller),
+            name_recording=call.name_recording if ready else None,
         )
 
     def _heard(self, connection: Connection, leg: Leg, got: LegReceived, at: datetime) -> LegHeard:

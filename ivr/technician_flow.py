@@ -1,7 +1,9 @@
 """The conversation with a technician whose phone was picked up: his own small flow, pure.
 
 Keys are live from the first word: 1 accepts, 2 passes, 9 repeats. A voicemail presses nothing and
-costs at most 20 s: what he hears, 6 s of silence, one short repeat, 4 s, and we hang up.
+costs at most 20 s: what he hears, 6 s of silence, one short repeat, 4 s, and we hang up. A caller
+without a verified PIN is announced as such, with what he said of himself; that takes the time of the
+repeat.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from ivr.vocabulary import AskKey, Clock, Digits, HangUp, Line, UrgencyName, line
+from ivr.vocabulary import Clock, Digits, HangUp, Line, Recorded, UrgencyName, line
 
 FIRST_WAIT = 6
 SECOND_WAIT = 4
@@ -26,16 +28,27 @@ class Leg:
     parent_sid: str
     attempt_id: int
     language: str
-    urgency: str
-    customer: str
+    urgency: str | None
+    customer: str | None
     code: str
-    due_at: datetime
+    due_at: datetime | None
+    # Of a caller without a verified PIN: the number he calls from, "" if withheld; the recording of his name.
+    caller: str = ""
+    name_recording: str | None = None
     silences: int = 0
     repeats: int = 0
     ended: bool = False
 
 
 LegHeard = Literal["picked-up", "accepted", "passed", "repeat", "wrong-key", "silence", "too-late"]
+
+
+@dataclass(frozen=True)
+class AskTechnician:
+    """Ask for one key; what is said may be keyed over."""
+
+    lines: tuple[Line | Recorded, ...]
+    timeout: int
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ class Bridge:
 class LegTurn:
     leg: Leg
     says: tuple[Line, ...]
-    then: AskKey | Bridge | HangUp
+    then: AskTechnician | Bridge | HangUp
 
 
 def take_turn(leg: Leg, heard: LegHeard) -> LegTurn:
@@ -63,19 +76,21 @@ def take_turn(leg: Leg, heard: LegHeard) -> LegTurn:
             return LegTurn(replace(leg, ended=True), (line("technician-passed"),), HangUp())
         case "too-late":
             return LegTurn(replace(leg, ended=True), (line("technician-too-late"),), HangUp())
-        case "silence" if leg.silences == 0:
-            return ask(replace(leg, silences=1), (line("technician-short", **short(leg)),), SECOND_WAIT)
+        case "silence" if leg.silences == 0 and leg.customer is not None:
+            return ask(replace(leg, silences=1), (line("technician-short"),), SECOND_WAIT)
         case "repeat" | "wrong-key" if leg.repeats < REPEATS:
             return ask(replace(leg, repeats=leg.repeats + 1), announce(leg), FIRST_WAIT)
         case _:
             return LegTurn(replace(leg, ended=True), (), HangUp())
 
 
-def ask(leg: Leg, lines: tuple[Line, ...], wait: int) -> LegTurn:
-    return LegTurn(leg, (), AskKey(lines, timeout=wait))
+def ask(leg: Leg, lines: tuple[Line | Recorded, ...], wait: int) -> LegTurn:
+    return LegTurn(leg, (), AskTechnician(lines, timeout=wait))
 
 
-def announce(leg: Leg) -> tuple[Line, ...]:
+def announce(leg: Leg) -> tuple[Line | Recorded, ...]:
+    if leg.customer is None or leg.urgency is None or leg.due_at is None:
+        return announce_unverified(leg)
     return (
         line(
             "technician-announce",
@@ -87,5 +102,11 @@ def announce(leg: Leg) -> tuple[Line, ...]:
     )
 
 
-def short(leg: Leg) -> dict[str, UrgencyName]:
-    return {"urgency": UrgencyName(leg.urgency)}
+def announce_unverified(leg: Leg) -> tuple[Line | Recorded, ...]:
+    """What he said of himself; if that is missing, the number he calls from."""
+    keys = line("technician-keys")
+    if leg.name_recording is not None:
+        return line("technician-screened"), Recorded(leg.name_recording), keys
+    if leg.caller:
+        return line("technician-screened-number", number=Digits(leg.caller)), keys
+    return line("technician-screened-withheld"), keys

@@ -6,7 +6,7 @@ Standard library only. Everything here is a value: nothing acts, nothing asks th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -78,6 +78,8 @@ class Step(StrEnum):
     BETWEEN_RINGS = "between-rings"
     CALL_BACK_NUMBER = "call-back-number"
     TALK_WAS_SHORT = "talk-was-short"
+    SCREENING_NAME = "screening-name"
+    SCREENING_WAIT = "screening-wait"
     MESSAGE = "message"
     ENDED = "ended"
 
@@ -89,6 +91,7 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     CALL_BACK = "call-back"
     NOBODY_ANSWERED = "nobody-answered"
+    SCREENED = "screened"
     OFFICE = "office"
     OFFICE_MISSED = "office-missed"
     NO_PIN = "no-pin"
@@ -121,11 +124,14 @@ class LadderPlace:
 
 @dataclass(frozen=True)
 class NewCase:
-    """A case as the caller will hear of it. `due_at`: to be taken in charge by then."""
+    """A case as the caller will hear of it. `due_at`: to be taken in charge by then.
+
+    A caller without a verified PIN is promised nothing: his has no deadline.
+    """
 
     number: str
     code: str
-    due_at: datetime
+    due_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,13 @@ class Call:
     # Phones tried in this pass.
     tried: tuple[str, ...] = ()
     reconnects: int = 0
+    # A person decides about him, should his PIN be refused: he may hold a right one all the same.
+    screen: bool = False
+    # What he said of himself, and since when we wait for it; set once a person is to decide.
+    name_recording: str | None = None
+    screening_since: datetime | None = None
+    # The last day of the PIN he keyed, while another takes its place.
+    pin_last_day: date | None = None
     # Identities given when the turn was saved.
     case_id: int | None = None
     attempt_id: int | None = None
@@ -259,29 +272,42 @@ class WantsLanguage(Heard):
     """Wants to be spoken to in the next of our languages."""
 
 
-WhyWrong = Literal["unknown", "revoked", "expired"]
+WhyWrong = Literal["unknown", "revoked", "expired", "not evaluated"]
+# What a complete PIN was checked against: see pins/throttle.py.
+LaneName = Literal["shared", "known", "unread"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PinWrong(Heard):
     """A complete PIN that opens nothing. `why` is for the journal alone: he hears no difference.
 
-    `full_length`: it had as many digits as we take, so a `#` may still be on its way.
+    `full_length`: it had as many digits as we take, so a `#` may still be on its way. `may_be_right`:
+    so many wrong ones were keyed lately that a right one cannot be told from a lucky one.
     """
 
     why: WhyWrong
     full_length: bool
+    lane: LaneName = "shared"
+    may_be_right: bool = False
+
+
+class PinUnchecked(Heard):
+    """A complete PIN that could not be checked in time: too many at once. Not a guess."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PinAccepted(Heard):
-    """A right PIN; `covered`: the contract covers an urgency today. `full_length` as in PinWrong."""
+    """A right PIN; `covered`: the contract covers an urgency today. `full_length` as in PinWrong.
+
+    `last_day` is given when another PIN takes its place and it still works until then.
+    """
 
     customer: CustomerFacts
     pin_id: int
     covered: bool
     full_length: bool
     connect_without_contract: bool = False
+    last_day: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -378,9 +404,26 @@ class WantsReconnect(WhileRinging):
 
 @dataclass(frozen=True, kw_only=True)
 class MessageLeft(Heard):
-    """The recording is over; `seconds` may be 0."""
+    """The recording is over; `seconds` may be 0. `recording` is its sid, if there is one."""
 
     seconds: int
+    recording: str | None = None
+
+
+class StillWaiting(Heard):
+    """What he said of himself is not here yet."""
+
+
+class NoMoreWakeUps(Heard):
+    """As many technicians as may be were woken lately for callers without a verified PIN."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyToScreen(WhileRinging):
+    """A technician may be rung for him: with what he said of himself, if it came in time."""
+
+    case: NewCase
+    ladder: tuple[LadderPlace, ...]
 
 
 class Left(Heard):
@@ -405,6 +448,13 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Day:
+    """A day of the calendar."""
+
+    date: date
+
+
+@dataclass(frozen=True)
 class UrgencyName:
     """A level's code, spoken as its owners speak it."""
 
@@ -421,7 +471,7 @@ class Definitions:
     """What each level offered means."""
 
 
-Value = str | Digits | Clock | UrgencyName | UrgencyMenu | Definitions
+Value = str | Digits | Clock | Day | UrgencyName | UrgencyMenu | Definitions
 
 
 @dataclass(frozen=True)
@@ -438,6 +488,13 @@ class Line:
 
 def line(name: str, **values: Value) -> Line:
     return Line(name, tuple(values.items()))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recording is played, by its sid."""
+
+    sid: str
 
 
 @dataclass(frozen=True)
@@ -483,11 +540,16 @@ class TakeMessage:
 
 
 @dataclass(frozen=True)
+class TakeName:
+    """Record what he says of himself: short, and over as soon as he is silent."""
+
+
+@dataclass(frozen=True)
 class HangUp:
     pass
 
 
-Next = AskPin | AskKey | AskDigits | RingOffice | RingTechnician | TakeMessage | HangUp
+Next = AskPin | AskKey | AskDigits | RingOffice | RingTechnician | TakeMessage | TakeName | HangUp
 
 
 @dataclass(frozen=True)
@@ -521,13 +583,25 @@ class PinUsed:
 
 
 @dataclass(frozen=True)
+class PinMissed:
+    """A complete PIN opened nothing: it counts against the throttle."""
+
+
+@dataclass(frozen=True)
+class WakeUp:
+    """A technician is woken for a caller without a verified PIN: counted, with a case of its own that
+    nobody pursues.
+    """
+
+
+@dataclass(frozen=True)
 class HandOn:
     """Work for later that this turn causes: `kind` of due work, about this call."""
 
     kind: str
 
 
-Effect = OpenCase | JoinCase | PursueAgain | PursueNow | PinUsed | HandOn
+Effect = OpenCase | JoinCase | PursueAgain | PursueNow | PinUsed | PinMissed | WakeUp | HandOn
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from ivr import answer as answers
 from ivr import luggage
-from ivr.answer import Answer, Dial, Gather, Part, Record, Say, Target
+from ivr.answer import Answer, Dial, Gather, Part, Record, Say, Sound, Target
 from ivr.luggage import Seal
 from ivr.prompts import Speaker, Speech
 from ivr.rules import Rules
-from ivr.technician_flow import Bridge, LegTurn
+from ivr.technician_flow import AskTechnician, Bridge, LegTurn
 from ivr.vocabulary import (
     AskDigits,
     AskKey,
@@ -20,11 +20,18 @@ from ivr.vocabulary import (
     Call,
     HangUp,
     Line,
+    Recorded,
     RingOffice,
     RingTechnician,
     TakeMessage,
+    TakeName,
     Turn,
 )
+
+# What a caller says of himself: his name and his company, and not the whole story. It is played to a
+# technician, whose voicemail may be what listens.
+NAME_LIMIT = 8
+NAME_SILENCE = 3
 
 
 class Addresses(Protocol):
@@ -33,6 +40,7 @@ class Addresses(Protocol):
     def turn(self, number: int, sealed: str) -> str: ...
     def technician(self, number: int, sealed: str) -> str: ...
     def recording(self, sealed: str) -> str: ...
+    def sound(self, sealed: str) -> str: ...
 
 
 class Wording:
@@ -72,6 +80,11 @@ class Wording:
                 sealed = self._seal.close(luggage.of_recording(call.sid), at)
                 limit = self._rules.ringing.message_limit
                 parts.append(Record(action, self._addresses.recording(sealed), limit))
+            case TakeName():
+                sealed = self._seal.close(luggage.of_recording(call.sid), at)
+                parts.append(
+                    Record(action, self._addresses.recording(sealed), NAME_LIMIT, silence=NAME_SILENCE)
+                )
             case HangUp():
                 parts.append(answers.HangUp())
         return Answer(tuple(parts))
@@ -81,11 +94,11 @@ class Wording:
         leg = turn.leg
         parts: list[Part] = [Say(speech) for speech in self._say(turn.says, leg.language, at)]
         match turn.then:
-            case AskKey(lines, timeout):
+            case AskTechnician(lines, timeout):
                 sealed = self._seal.close(luggage.of_leg(leg.parent_sid, leg.attempt_id), at)
                 action = self._addresses.technician(next_turn, sealed)
-                prompts = self._say(lines, leg.language, at)
-                parts.append(Gather(action, prompts, timeout, digits=1, finish=""))
+                heard = tuple(each for line in lines for each in self._sound(line, leg.language, at))
+                parts.append(Gather(action, heard, timeout, digits=1, finish=""))
             case HangUp():
                 parts.append(answers.HangUp())
             case Bridge():
@@ -96,6 +109,11 @@ class Wording:
         """Always a number of ours: operators drop calls from abroad that show somebody else's."""
         chosen = self._rules.ringing.caller_id
         return call.number if chosen == "called" else chosen
+
+    def _sound(self, line: Line | Recorded, language: str, at: datetime) -> tuple[Speech | Sound, ...]:
+        if isinstance(line, Recorded):
+            return (Sound(self._addresses.sound(self._seal.close(luggage.of_sound(line.sid), at))),)
+        return self._say((line,), language, at)
 
     def _say(self, lines: Sequence[Line], language: str, at: datetime) -> tuple[Speech, ...]:
         said = (self._speaker.say(line, line.language or language, at) for line in lines)

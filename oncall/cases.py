@@ -75,16 +75,18 @@ class Case:
     number: str
     code: str
     call_sid: str
-    customer_id: int
+    customer_id: int | None
     rota: str
-    urgency: str
+    urgency: str | None
     final_urgency: str | None
     opened_at: datetime
-    due_at: datetime
+    due_at: datetime | None
     connected_at: datetime | None
     taken_at: datetime | None
     taken_by: str | None
     closed_at: datetime | None
+    # The caller had no verified PIN; a technician heard him and decided.
+    screened: bool = False
 
 
 # PostgreSQL's advisory lock behind `lock`: any number that nobody else in the database uses.
@@ -147,14 +149,18 @@ def open_case(
     number: str,
     code: str,
     call_sid: str,
-    customer_id: int,
+    customer_id: int | None,
     rota: str,
-    urgency: str,
-    due_at: datetime,
-    pursue_at: datetime,
+    urgency: str | None,
+    due_at: datetime | None,
+    pursue_at: datetime | None,
     billable: bool,
 ) -> int:
-    """Open a case and, in the same transaction, write the work that pursues it. Returns its id."""
+    """Open a case and, in the same transaction, write the work that pursues it. Returns its id.
+
+    Without customer, urgency, deadline and pursuit it is one of a caller without a verified PIN, whom
+    a technician hears: nothing was accepted, so nothing is pursued.
+    """
     identity = connection.execute(
         _OPEN,
         {
@@ -167,10 +173,12 @@ def open_case(
             "opened_at": at,
             "due_at": due_at,
             "billable": billable,
+            "screened": customer_id is None,
         },
     ).inserted_primary_key
     assert identity is not None
-    due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
+    if pursue_at is not None:
+        due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
     case_id = int(identity[0])
     connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
     return case_id
@@ -517,4 +525,5 @@ def _case(row: Row[Any]) -> Case:
         taken_at=row.taken_at,
         taken_by=row.taken_by,
         closed_at=row.closed_at,
+        screened=row.screened,
     )

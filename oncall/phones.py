@@ -40,6 +40,17 @@ def from_keys(keyed: str, countries: Collection[str]) -> str:
     return check(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), countries)
 
 
+def printed(number: str, country: str) -> str:
+    """A number of ours as it is printed for people: as within `country` ("0461 825060"), else from abroad."""
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return number
+    home = phonenumbers.region_code_for_number(parsed) == country
+    form = phonenumbers.PhoneNumberFormat.NATIONAL if home else phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    return phonenumbers.format_number(parsed, form)
+
+
 def check(target: str, countries: Collection[str], sip_domains: Collection[str] = ()) -> str:
     """Return `target` if it may be dialled. Raises NumberRefused.
 

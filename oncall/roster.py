@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from oncall import rota, rota_file
 from oncall.settings import RingingSettings
@@ -65,6 +67,8 @@ def put_technician(
     at: datetime,
     settings: RingingSettings,
     entry: rota_file.TechnicianEntry,
+    *,
+    reason: str | None = None,
 ) -> str:
     """Add the technician, or change the one with this key; returns "added", "changed" or "unchanged".
 
@@ -80,22 +84,31 @@ def put_technician(
     known = connection.execute(select(technicians).where(technicians.c.key == entry.key)).first()
     if known is None:
         connection.execute(insert(technicians).values(key=entry.key, created_at=at, **values))
-        done = "added"
+        done, told = "added", values
     elif all(getattr(known, name) == value for name, value in values.items()) and known.retired_at is None:
         return "unchanged"
     else:
         connection.execute(
             update(technicians).where(technicians.c.key == entry.key).values(retired_at=None, **values)
         )
-        done = "changed"
+        done, told = "changed", _changes(known, values)
     audit.record(
         connection,
         actor,
         at,
         "technician.add" if done == "added" else "technician.change",
         f"technician:{entry.key}",
+        reason=reason,
+        details=told,
     )
     return done
+
+
+def _changes(known: Row[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is changed, each as it was and as it is; `back` for one who was retired."""
+    changed = {name: [getattr(known, name), new] for name, new in values.items()}
+    told: dict[str, Any] = {name: both for name, both in changed.items() if both[0] != both[1]}
+    return told | ({"back": True} if known.retired_at is not None else {})
 
 
 def technician(connection: Connection, key: str) -> Technician:
@@ -111,7 +124,7 @@ def all_technicians(connection: Connection) -> list[Technician]:
     return [Technician(r.key, r.name, r.spoken_name, r.phone, r.email, r.retired_at) for r in rows]
 
 
-def retire(connection: Connection, actor: str, at: datetime, key: str) -> None:
+def retire(connection: Connection, actor: str, at: datetime, key: str, *, reason: str | None = None) -> None:
     """Take a technician out of service. Raises UnknownTechnician, or RosterRefusal while any rules
     in force (or a coming override) still name him: that would tear a hole into the rota by silence.
     """
@@ -125,7 +138,7 @@ def retire(connection: Connection, actor: str, at: datetime, key: str) -> None:
     if coming:
         raise RosterRefusal(f"{key} has an override of rota {coming.rota} that has not ended")
     connection.execute(update(technicians).where(technicians.c.key == key).values(retired_at=at))
-    audit.record(connection, actor, at, "technician.retire", f"technician:{key}")
+    audit.record(connection, actor, at, "technician.retire", f"technician:{key}", reason=reason)
 
 
 def _still_to_hold(connection: Connection, rota_key: str, at: datetime) -> list[rota.Rules]:
@@ -149,6 +162,7 @@ def apply(
     plan: rota_file.RotaFile,
     *,
     start: datetime | None = None,
+    reason: str | None = None,
 ) -> list[str]:
     """Apply a rota file whole; returns a line for each thing that changed.
 
@@ -161,7 +175,7 @@ def apply(
     done: list[str] = []
     for entry in plan.technician:
         try:
-            change = put_technician(connection, actor, at, settings, entry)
+            change = put_technician(connection, actor, at, settings, entry, reason=reason)
         except ValueError as error:
             raise RosterRefusal(f"technician {entry.key}: {error}") from None
         if change != "unchanged":
@@ -183,7 +197,8 @@ def apply(
                 rota=wanted.key, valid_from=holds, document=document, applied_at=at, applied_by=actor
             )
         )
-        audit.record(connection, actor, at, "rota.apply", f"rota:{wanted.key}", details={"rules": document})
+        told = {"from": holds, "rules": document}
+        audit.record(connection, actor, at, "rota.apply", f"rota:{wanted.key}", reason=reason, details=told)
         done.append(f"rota {wanted.key} applied")
     return done
 
@@ -197,6 +212,8 @@ def override(
     start: datetime,
     end: datetime,
     technician_key: str,
+    *,
+    reason: str | None = None,
 ) -> int:
     """Let a technician replace whoever has the turn on `rung` from `start` up to, not including, `end`.
 
@@ -233,7 +250,9 @@ def override(
         at,
         "rota.override",
         f"rota:{rota_key}",
+        reason=reason,
         details={
+            "override": int(identity[0]),
             "rung": rung,
             "from": start.isoformat(),
             "to": end.isoformat(),

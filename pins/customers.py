@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any, Unpack
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from pins.tables import customer_phones, customers
+from pins.customer_card import (
+    COVERAGES,
+    LANGUAGES,
+    Card,
+    Changes,
+    Contract,
+    Site,
+    card_of,
+    changed,
+    clean,
+    code_for,
+    differences,
+    faults,
+)
+from pins.tables import customer_phones, customer_sites, customers
 from storage import audit
 
-LONGEST_NAME = 200
-COVERAGES = ("contract", "prepaid", "none")
-_CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+__all__ = ["COVERAGES", "LANGUAGES", "Contract", "Site", "clean"]
 
 
 class RegistryRefusal(Exception):
@@ -38,37 +48,20 @@ class PhoneTaken(RegistryRefusal):
         super().__init__(f"{phone} stands on the file of customer {code} already")
 
 
-@dataclass(frozen=True)
-class Contract:
-    """What a customer has bought. Dates are inclusive, in the configured zone; None is open-ended.
+@dataclass(frozen=True, kw_only=True)
+class Customer(Card):
+    """A customer: what stands on his file, and the id that nothing changes."""
 
-    `minutes_left` counts for a prepaid package only.
-    """
-
-    coverage: str = "contract"
-    starts: date | None = None
-    until: date | None = None
-    minutes_left: int | None = None
-
-    def covers(self, day: date, *, prepaid_counts: bool) -> bool:
-        """Whether an urgency that needs a contract is covered on `day`."""
-        if (self.starts and day < self.starts) or (self.until and day > self.until):
-            return False
-        if self.coverage == "prepaid":
-            return prepaid_counts and (self.minutes_left or 0) > 0
-        return self.coverage == "contract"
-
-
-@dataclass(frozen=True)
-class Customer:
     id: int
-    code: str
-    name: str
-    spoken_name: str
-    language: str | None
-    contract: Contract
-    phones: tuple[str, ...]
-    notes: str
+
+
+# What a new customer has, if nothing else is said.
+AT_FIRST = Contract()
+
+
+def subject(customer_id: int) -> str:
+    """How the audit names a customer: by his id, which says nothing of him once he is erased."""
+    return f"customer:{customer_id}"
 
 
 def add_customer(
@@ -80,57 +73,184 @@ def add_customer(
     code: str | None = None,
     spoken_name: str | None = None,
     language: str | None = None,
-    contract: Contract = Contract(),
+    contract: Contract = AT_FIRST,
     phones: Sequence[str] = (),
+    sites: Sequence[Site] = (),
+    address: str = "",
+    email: str = "",
+    letters_by_email: bool = False,
     notes: str = "",
 ) -> Customer:
     """Add a customer; without `code` one is made of the name.
 
     Raises CodeTaken, PhoneTaken, or RegistryRefusal for a malformed value; then nothing is written.
     """
-    name = clean(name)
-    if not name:
-        raise RegistryRefusal("a customer needs a name")
-    spoken = clean(spoken_name or "") or name
-    if max(len(name), len(spoken)) > LONGEST_NAME:
-        raise RegistryRefusal(f"a name has at most {LONGEST_NAME} characters")
-    if contract.coverage not in COVERAGES:
-        raise RegistryRefusal(f"coverage is one of {', '.join(COVERAGES)}")
-    if contract.starts and contract.until and contract.until < contract.starts:
-        raise RegistryRefusal("the contract ends before it starts")
-    if contract.minutes_left is not None and contract.minutes_left < 0:
-        raise RegistryRefusal("minutes are counted from 0 up")
-    code = _free_code(connection, name) if code is None else code.upper()
-    if not _CODE.fullmatch(code):
-        raise RegistryRefusal(
-            "a customer's code is 1 to 32 of A–Z, 0–9, - and _, starting with a letter or digit"
-        )
-    if connection.execute(select(customers.c.id).where(customers.c.code == code)).first():
-        raise CodeTaken(code)
-    unique_phones = tuple(dict.fromkeys(_e164(phone) for phone in phones))
-    for phone in unique_phones:
-        if taken := customer_of_phone(connection, phone):
+    if code is None:
+        taken = connection.execute(select(customers.c.code)).scalars()
+        code = code_for(clean(name), set(taken))
+    card = card_of(
+        {
+            "code": code,
+            "name": name,
+            "spoken_name": spoken_name,
+            "language": language,
+            "coverage": contract.coverage,
+            "contract_from": contract.starts,
+            "contract_until": contract.until,
+            "minutes": contract.minutes_left,
+            "phones": phones,
+            "sites": sites,
+            "address": address,
+            "email": email,
+            "letters_by_email": letters_by_email,
+            "notes": notes,
+        }
+    )
+    _check(connection, card)
+    write(connection, actor, at, added=[card])
+    return customer(connection, card.code)
+
+
+def change(
+    connection: Connection, actor: str, at: datetime, code: str, /, **fields: Unpack[Changes]
+) -> Customer:
+    """Change these fields of a customer; a list is replaced whole. To change nothing is no act.
+
+    Raises UnknownCustomer, CodeTaken, PhoneTaken, or RegistryRefusal for a malformed value; then nothing
+    is written.
+    """
+    return _change(connection, actor, at, code, fields)
+
+
+def end(
+    connection: Connection, actor: str, at: datetime, code: str, on: date, reason: str | None = None
+) -> Customer:
+    """End the contract: `on` is its last day. PINs stay; a call after it is refused, and told why.
+
+    Raises UnknownCustomer, or RegistryRefusal if it would end before it starts.
+    """
+    return _change(connection, actor, at, code, {"contract_until": on}, "customer.end", reason)
+
+
+def _change(
+    connection: Connection,
+    actor: str,
+    at: datetime,
+    code: str,
+    fields: Mapping[str, Any],
+    act: str = "customer.change",
+    reason: str | None = None,
+) -> Customer:
+    connection.execute(_LOCKED, {"wanted": code.upper()})
+    before = customer(connection, code)
+    after = changed(before, fields)
+    if not differences(before, after):
+        return before
+    _check(connection, after, before)
+    write(connection, actor, at, changed=[(before, after)], act=act, reason=reason)
+    return customer(connection, after.code)
+
+
+# Whoever changes a customer reads him first. key_share: calls that point to him are not held up.
+_LOCKED = (
+    select(customers.c.id).where(customers.c.code == bindparam("wanted")).with_for_update(key_share=True)
+)
+
+
+def _check(connection: Connection, card: Card, before: Customer | None = None) -> None:
+    """Raises for what is wrong with the card, by itself or beside those of others."""
+    for fault in faults(card):
+        raise RegistryRefusal(fault.why)
+    own = before.id if before else None
+    same_code = connection.execute(select(customers.c.id).where(customers.c.code == card.code)).scalar()
+    if same_code not in (None, own):
+        raise CodeTaken(card.code)
+    for phone in card.phones:
+        taken = customer_of_phone(connection, phone)
+        if taken and not (before and phone in before.phones):
             raise PhoneTaken(phone, taken)
-    identity = connection.execute(
-        insert(customers).values(
-            code=code,
-            name=name,
-            spoken_name=spoken,
-            language=language,
-            coverage=contract.coverage,
-            contract_from=contract.starts,
-            contract_until=contract.until,
-            minutes_left=contract.minutes_left,
-            notes=notes,
-            created_at=at,
-        )
-    ).inserted_primary_key
-    assert identity is not None
-    customer_id = int(identity[0])
-    for phone in unique_phones:
-        connection.execute(insert(customer_phones).values(customer_id=customer_id, phone=phone))
-    audit.record(connection, actor, at, "customer.add", f"customer:{code}")
-    return customer(connection, code)
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+_CHANGED = [column.name for column in customers.c if column.name not in ("id", "created_at")]
+_CHANGE = (
+    update(customers)
+    .where(customers.c.id == bindparam("customer"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+)
+_NO_PHONES = delete(customer_phones).where(customer_phones.c.customer_id == bindparam("customer"))
+_NO_SITES = delete(customer_sites).where(customer_sites.c.customer_id == bindparam("customer"))
+
+
+def write(
+    connection: Connection,
+    actor: str,
+    at: datetime,
+    *,
+    added: Sequence[Card] = (),
+    changed: Sequence[tuple[Customer, Card]] = (),
+    act: str = "customer.change",
+    reason: str | None = None,
+) -> None:
+    """Write cards that were checked, with an act of the audit for each. Few statements, however many."""
+    if added:
+        connection.execute(insert(customers), [{**_columns(card), "created_at": at} for card in added])
+    if changed:
+        rows = [
+            {"customer": before.id} | {f"new_{name}": value for name, value in _columns(after).items()}
+            for before, after in changed
+        ]
+        connection.execute(_CHANGE, rows)
+        # All first: what leaves one file may come onto another.
+        connection.execute(_NO_PHONES, [{"customer": before.id} for before, _ in changed])
+        connection.execute(_NO_SITES, [{"customer": before.id} for before, _ in changed])
+    ids = _ids(connection, [card.code for card in added])
+    written: list[tuple[int, Customer | None, Card]] = [(ids[card.code], None, card) for card in added]
+    written += [(before.id, before, after) for before, after in changed]
+    phones = [{"customer_id": id_, "phone": phone} for id_, _, card in written for phone in card.phones]
+    sites = [
+        {"customer_id": id_, "name": site.name, "address": site.address}
+        for id_, _, card in written
+        for site in card.sites
+    ]
+    for table, rows in ((customer_phones, phones), (customer_sites, sites)):
+        if rows:
+            connection.execute(insert(table), rows)
+    why = {"reason": reason} if reason else {}
+    acts = [
+        (act if before else "customer.add", subject(id_), {**differences(before, card), **why})
+        for id_, before, card in written
+    ]
+    audit.record_many(connection, actor, at, acts)
+
+
+def _columns(card: Card) -> dict[str, Any]:
+    return {
+        "code": card.code,
+        "name": card.name,
+        "spoken_name": card.spoken_name,
+        "language": card.language,
+        "coverage": card.contract.coverage,
+        "contract_from": card.contract.starts,
+        "contract_until": card.contract.until,
+        "minutes_left": card.contract.minutes_left,
+        "address": card.address,
+        "email": card.email,
+        "letters_by_email": card.letters_by_email,
+        "notes": card.notes,
+    }
+
+
+def _ids(connection: Connection, added: Sequence[str]) -> dict[str, int]:
+    """The ids of those just added, by code."""
+    if len(added) == 1:
+        one = connection.execute(select(customers.c.id).where(customers.c.code == added[0])).scalar_one()
+        return {added[0]: one}
+    return {code: customer_id for customer_id, code in codes(connection).items()} if added else {}
+
+
+# -- reading -----------------------------------------------------------------------------------
 
 
 def customer(connection: Connection, code: str) -> Customer:
@@ -144,10 +264,13 @@ def customer(connection: Connection, code: str) -> Customer:
 def all_customers(connection: Connection) -> list[Customer]:
     """Every customer, by code."""
     phones: dict[int, list[str]] = {}
-    for customer_id, phone in connection.execute(select(customer_phones).order_by(customer_phones.c.phone)):
+    for customer_id, phone in connection.execute(select(customer_phones)):
         phones.setdefault(customer_id, []).append(phone)
+    sites: dict[int, list[Site]] = {}
+    for customer_id, name, address in connection.execute(select(customer_sites)):
+        sites.setdefault(customer_id, []).append(Site(name, address))
     rows = connection.execute(select(customers).order_by(customers.c.code))
-    return [_of_row(row, tuple(phones.get(row.id, ()))) for row in rows]
+    return [_of_row(row, phones.get(row.id, ()), sites.get(row.id, ())) for row in rows]
 
 
 def codes(connection: Connection) -> dict[int, str]:
@@ -183,15 +306,13 @@ def phones_of(connection: Connection, customer_id: int) -> list[str]:
 
 
 def _customer(connection: Connection, row: Row[tuple[object, ...]]) -> Customer:
-    phones = connection.execute(
-        select(customer_phones.c.phone)
-        .where(customer_phones.c.customer_id == row.id)
-        .order_by(customer_phones.c.phone)
-    ).scalars()
-    return _of_row(row, tuple(phones))
+    places = select(customer_sites.c.name, customer_sites.c.address)
+    found = connection.execute(places.where(customer_sites.c.customer_id == row.id))
+    sites = [Site(name, address) for name, address in found]
+    return _of_row(row, phones_of(connection, row.id), sites)
 
 
-def _of_row(row: Row[tuple[object, ...]], phones: tuple[str, ...]) -> Customer:
+def _of_row(row: Row[tuple[object, ...]], phones: Iterable[str], sites: Iterable[Site]) -> Customer:
     return Customer(
         id=row.id,
         code=row.code,
@@ -199,31 +320,11 @@ def _of_row(row: Row[tuple[object, ...]], phones: tuple[str, ...]) -> Customer:
         spoken_name=row.spoken_name,
         language=row.language,
         contract=Contract(row.coverage, row.contract_from, row.contract_until, row.minutes_left),
-        phones=phones,
+        # By their characters, whatever order the database prefers.
+        phones=tuple(sorted(phones)),
+        sites=tuple(sorted(sites, key=lambda site: site.name)),
+        address=row.address,
+        email=row.email,
+        letters_by_email=row.letters_by_email,
         notes=row.notes,
     )
-
-
-def clean(text: str) -> str:
-    """Without control characters and lone surrogates, which no XML and no log may hold."""
-    kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") else c for c in text)
-    return " ".join(kept.split())
-
-
-def _free_code(connection: Connection, name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
-    base = "".join(c for c in plain if c.isalnum())[:12] or "CUSTOMER"
-    taken = set(
-        connection.execute(select(customers.c.code).where(customers.c.code.startswith(base))).scalars()
-    )
-    code, count = base, 1
-    while code in taken:
-        count += 1
-        code = f"{base}-{count}"
-    return code
-
-
-def _e164(phone: str) -> str:
-    if not _E164.fullmatch(phone):
-        raise RegistryRefusal(f"{phone!r} is not a telephone number in the form +390461123456")
-    return phone

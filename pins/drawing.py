@@ -1,10 +1,17 @@
-"""Drawing a new PIN: how long, and which are too easy to guess. Pure."""
+"""Drawing a new PIN: how long, which are too easy to guess, and the odds of a guesser. Pure."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import date
+from fractions import Fraction
 from itertools import pairwise
+
+# Wrong PINs that are looked up among all in a day, over all lines: the throttle's shared budget.
+MISSES_A_DAY = 100
+# What a guesser who uses up that budget for a day may hope for, at most.
+LIMIT = Fraction(1, 1000)
 
 
 def length_for(live: int) -> int:
@@ -14,6 +21,33 @@ def length_for(live: int) -> int:
     """
     # ceil(log10 n), without floating point, is the number of digits of n - 1.
     return max(8, 5 + len(str(live - 1))) if live > 1 else 8
+
+
+def next_length(live: Mapping[int, int], more: int = 1) -> int:
+    """Digits of the next `more` PINs, `live` being how many live PINs there are of each length.
+
+    By the rule for all of them together, and never shorter than the longest live one: a caller need not
+    say where his PIN ends unless it is an old one.
+    """
+    return max(length_for(sum(live.values()) + more), *(digits for digits, count in live.items() if count), 0)
+
+
+def chance(live: Mapping[int, int]) -> Fraction:
+    """The chance that an attacker who guesses for a day finds any PIN.
+
+    He chooses how long his guesses are, so each length stands for itself and the weakest counts.
+    """
+    return max((chance_of(digits, count) for digits, count in live.items()), default=Fraction(0))
+
+
+def chance_of(digits: int, count: int) -> Fraction:
+    """The same among `count` live PINs of `digits` digits."""
+    return min(Fraction(MISSES_A_DAY * count, 10**digits), Fraction(1))
+
+
+def most_of(digits: int) -> int:
+    """How many live PINs of this length there may be before a guesser's chance passes LIMIT."""
+    return int(LIMIT * 10**digits / MISSES_A_DAY)
 
 
 def draw(digits: int, source: random.Random) -> str:

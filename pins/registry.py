@@ -1,20 +1,46 @@
-"""Verbs on PINs: issued, found, revoked. Each takes a Connection, the actor and `at`, and never commits."""
+"""Verbs on PINs, from issue to end. Each takes a Connection, the actor and `at`, and never commits.
+
+Several take `opened`, the day on which the office last opened: a PIN that has ended is gone only when
+the office has opened after its last day (`PinFound.expired`). Without it every PIN that is not revoked
+counts as live.
+"""
 
 from __future__ import annotations
 
 import random
+from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pins import drawing
+from pins import drawing, outbox
 from pins.customers import Contract, RegistryRefusal, clean, customer
 from pins.index import Digest, PinIndex
-from pins.tables import customers, pins
-from storage import audit
+from pins.tables import customers, pins, spent_pins
+from storage import audit, due, ledger
+
+# The kind of the work that reminds the admins of a PIN's end, and how many days ahead it is due.
+ENDS = "pin.ends"
+REMINDERS = (30, 7)
+# So long after the last day of a PIN the office has opened again, whatever the holidays.
+SURELY_OVER = timedelta(days=31)
+LONGEST_LABEL = 120
 
 
 class UnknownPin(RegistryRefusal):
@@ -34,6 +60,33 @@ class PinUsedBefore(RegistryRefusal):
         super().__init__("this PIN was issued before")
 
 
+class PinReplacedAlready(RegistryRefusal):
+    def __init__(self, pin_id: int, replaced_by: int | None) -> None:
+        by = f" by PIN {replaced_by}" if replaced_by else ""
+        super().__init__(f"PIN {pin_id} was replaced before{by}")
+
+
+class PinHasEnded(RegistryRefusal):
+    def __init__(self, pin_id: int, expires: date) -> None:
+        super().__init__(f"PIN {pin_id} ended on {expires}: issue a new one")
+
+
+class PinStillLives(RegistryRefusal):
+    def __init__(self, pin_id: int) -> None:
+        super().__init__(f"PIN {pin_id} may still be in use: only a record of a dead PIN is purged")
+
+
+class TooManyOfThisLength(RegistryRefusal):
+    """One more live PIN of `digits` digits would be too easy to guess; `switch_to` is long enough."""
+
+    def __init__(self, digits: int, switch_to: int) -> None:
+        super().__init__(
+            f"there would be more than {drawing.most_of(digits)} live PINs of {digits} digits, and a"
+            f" guesser's chance in a day above {float(drawing.LIMIT):.1%}: switch to {switch_to} digits"
+        )
+        self.switch_to = switch_to
+
+
 @dataclass(frozen=True)
 class NewPin:
     """A drawn PIN that is not issued yet. Its repr shows no digit."""
@@ -50,19 +103,29 @@ class PinRecord:
     """A PIN as the registry knows it: without its digits."""
 
     id: int
+    customer_id: int
     customer: str
     label: str
+    digits: int
     expires: date | None
     issued_at: datetime
     issued_by: str
+    reason: str
+    replaced_by: int | None
     revoked_at: datetime | None
+    revoked_by: str | None
+    revoke_reason: str | None
     last_used: datetime | None
 
     def status(self, last_opening: date) -> str:
-        """`active`, `revoked` or `expired`, on the rule of `PinFound.expired`."""
+        """`active`; `overlap` while another has taken its place; `expired`, on the rule of
+        `PinFound.expired`; or `revoked`.
+        """
         if self.revoked_at:
             return "revoked"
-        return "expired" if self.expires and self.expires < last_opening else "active"
+        if self.expires and self.expires < last_opening:
+            return "expired"
+        return "overlap" if self.replaced_by else "active"
 
 
 @dataclass(frozen=True)
@@ -89,15 +152,39 @@ class PinFound:
         return self.expires_on is not None and self.expires_on < last_opening
 
 
-def length_of_next(connection: Connection) -> int:
-    """Digits of the next PIN to be issued: by the rule for the live PINs, that one included, and
-    never shorter than the longest live one.
-    """
-    return max(drawing.length_for(live_pins(connection) + 1), longest_live(connection))
+# -- how many live, how long --------------------------------------------------------------------
 
 
-def live_pins(connection: Connection) -> int:
-    return connection.execute(select(func.count()).where(pins.c.revoked_at.is_(None))).scalar_one()
+def live(opened: date | None = None) -> ColumnElement[bool]:
+    """Whether a row of `pins` is of a PIN that opens calls."""
+    standing = pins.c.revoked_at.is_(None)
+    if opened is None:
+        return standing
+    return and_(standing, or_(pins.c.expires_on.is_(None), pins.c.expires_on >= opened))
+
+
+def live_by_length(connection: Connection, opened: date | None = None) -> dict[int, int]:
+    """How many live PINs there are of each length, the shortest first."""
+    query = select(pins.c.length, func.count().label("many")).where(live(opened)).group_by(pins.c.length)
+    return {row.length: row.many for row in connection.execute(query.order_by(pins.c.length))}
+
+
+def live_pins(connection: Connection, opened: date | None = None) -> int:
+    return sum(live_by_length(connection, opened).values())
+
+
+def length_of_next(connection: Connection, opened: date | None = None, *, more: int = 1) -> int:
+    """Digits of the next `more` PINs to be issued: see `drawing.next_length`."""
+    return drawing.next_length(live_by_length(connection, opened), more)
+
+
+def check_length(connection: Connection, digits: int, opened: date | None = None, *, more: int = 1) -> None:
+    """Raises TooManyOfThisLength if `more` live PINs of this length would be too easy to guess."""
+    most = drawing.most_of(digits)
+    of_it = select(pins.c.id).where(live(opened), pins.c.length == digits).limit(most + 1)
+    count: int = connection.execute(select(func.count()).select_from(of_it.subquery())).scalar_one()
+    if count + more > most:
+        raise TooManyOfThisLength(digits, max(length_of_next(connection, opened, more=more), digits + 1))
 
 
 _LONGEST = select(func.max(pins.c.length)).where(pins.c.revoked_at.is_(None))
@@ -108,10 +195,50 @@ def longest_live(connection: Connection) -> int:
     return connection.execute(_LONGEST).scalar() or 8
 
 
+# -- issue, rotate, revoke ------------------------------------------------------------------------
+
+
+def last_day(issued_on: date, months: int) -> date | None:
+    """The last day of a PIN that ends by its age: so many months on, or the last day of that month if
+    it has no such day. None for 0 months.
+    """
+    if not months:
+        return None
+    years, month = divmod(issued_on.month - 1 + months, 12)
+    year, month = issued_on.year + years, month + 1
+    return date(year, month, min(issued_on.day, monthrange(year, month)[1]))
+
+
+def last_day_of_old(expires: date | None, today: date, overlap_days: int) -> date | None:
+    """The last day of a PIN that is rotated: the overlap's, never a later one than it had. None without
+    an overlap: it ends at once.
+    """
+    if not overlap_days:
+        return None
+    until = today + timedelta(days=overlap_days)
+    return until if expires is None else min(until, expires)
+
+
 def draw(index: PinIndex, length: int, source: random.Random | None = None) -> NewPin:
     """Draw a PIN and hash it. Costs one slow hash: call it outside any transaction."""
     pin = drawing.draw(length, source or random.SystemRandom())
     return NewPin(pin, tuple(index.digests(pin)))
+
+
+def reserve(connection: Connection, count: int) -> list[int]:
+    """Ids for PINs whose letters are written before they are issued. Nobody else is given them; those
+    that stay unused are missing from then on.
+    """
+    if connection.dialect.name == "postgresql":
+        ids = text("SELECT nextval(pg_get_serial_sequence('pins', 'id')) FROM generate_series(1, :count)")
+        return list(connection.execute(ids, {"count": count}).scalars())
+    newest = connection.execute(text("SELECT seq FROM sqlite_sequence WHERE name = 'pins'")).scalar()
+    if newest is None:
+        newest = 0
+        connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES ('pins', 0)"))
+    taken = text("UPDATE sqlite_sequence SET seq = seq + :count WHERE name = 'pins'")
+    connection.execute(taken, {"count": count})
+    return list(range(newest + 1, newest + count + 1))
 
 
 def issue(
@@ -123,38 +250,116 @@ def issue(
     *,
     label: str = "",
     expires: date | None = None,
+    reason: str = "",
+    pin_id: int | None = None,
+    opened: date | None = None,
+    counted: bool = False,
 ) -> int:
-    """Issue a drawn PIN to the customer and return its id.
+    """Issue a drawn PIN to the customer and return its id, `pin_id` if one was reserved; with `expires`
+    the admins are reminded.
 
-    Raises UnknownCustomer, or PinUsedBefore if anybody ever had it: draw again. A customer whose
-    contract has ended may be issued one; it is the call that refuses him.
+    Raises UnknownCustomer; TooManyOfThisLength, unless `counted` says that the caller has seen to it in
+    this transaction; or PinUsedBefore if anybody ever had it: draw again. A customer whose contract has
+    ended may be issued one; it is the call that refuses him.
     """
     owner = customer(connection, code)
+    label = clean(label)
+    if len(label) > LONGEST_LABEL:
+        raise RegistryRefusal(f"a label has at most {LONGEST_LABEL} characters")
+    if not counted:
+        check_length(connection, len(new.pin), opened)
     values = [digest.value for digest in new.digests]
-    if connection.execute(select(pins.c.id).where(pins.c.digest.in_(values))).first():
-        raise PinUsedBefore
+    for known in (pins, spent_pins):
+        if connection.execute(select(known.c.digest).where(known.c.digest.in_(values))).first():
+            raise PinUsedBefore
     current = new.digests[0]
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    pin_id: int | None = connection.execute(
+    reserved = {} if pin_id is None else {"id": pin_id}
+    issued: int | None = connection.execute(
         dialect.insert(pins)
         .values(
+            **reserved,
             customer_id=owner.id,
-            label=clean(label),
+            label=label,
             digest=current.value,
             key_version=current.key_version,
             params_version=current.params_version,
             length=len(new.pin),
             issued_at=at,
             issued_by=actor,
+            reason=clean(reason),
             expires_on=expires,
         )
         .on_conflict_do_nothing(index_elements=["digest"])
         .returning(pins.c.id)
     ).scalar()
-    if pin_id is None:  # at this very instant, to somebody else
+    if issued is None:  # at this very instant, to somebody else
         raise PinUsedBefore
-    audit.record(connection, actor, at, "pin.issue", f"pin:{pin_id}", details={"customer": owner.code})
-    return pin_id
+    if expires:
+        _remind(connection, at, issued, expires)
+    told = {"customer": owner.id, "label": label, "reason": clean(reason)}
+    audit.record(connection, actor, at, "pin.issue", f"pin:{issued}", details=told)
+    return issued
+
+
+def rotatable(connection: Connection, pin_id: int, today: date) -> PinRecord:
+    """A PIN that can be rotated. Raises UnknownPin, PinRevokedAlready, PinReplacedAlready, PinHasEnded."""
+    found = pin(connection, pin_id)
+    if found.revoked_at is not None:
+        raise PinRevokedAlready(pin_id)
+    if found.replaced_by is not None:
+        raise PinReplacedAlready(pin_id, found.replaced_by)
+    if found.expires is not None and found.expires < today:
+        raise PinHasEnded(pin_id, found.expires)
+    return found
+
+
+def rotate(
+    connection: Connection,
+    actor: str,
+    at: datetime,
+    pin_id: int,
+    new: NewPin,
+    overlap_days: int,
+    today: date,
+    reason: str = "",
+    *,
+    expires: date | None = None,
+    pin_id_of_new: int | None = None,
+    opened: date | None = None,
+    counted: bool = False,
+) -> int:
+    """Issue a drawn PIN in the place of a live one and return its id: same customer, same label.
+
+    The old one still works for `overlap_days`, never longer than it would have; with 0 it is revoked at
+    once. Raises what `rotatable` and `issue` raise.
+    """
+    old = rotatable(connection, pin_id, today)
+    new_id = issue(
+        connection,
+        actor,
+        at,
+        old.customer,
+        new,
+        label=old.label,
+        expires=expires,
+        reason=reason,
+        pin_id=pin_id_of_new,
+        opened=opened,
+        counted=counted,
+    )
+    until = last_day_of_old(old.expires, today, overlap_days) or today
+    standing = update(pins).where(
+        pins.c.id == pin_id, pins.c.revoked_at.is_(None), pins.c.replaced_by.is_(None)
+    )
+    if connection.execute(standing.values(replaced_by=new_id, expires_on=until)).rowcount != 1:
+        raise PinReplacedAlready(pin_id, None)  # since we looked
+    _forget_reminders(connection, at, pin_id, actor)
+    told = {"customer": old.customer_id, "new": new_id, "until": until, "reason": clean(reason)}
+    audit.record(connection, actor, at, "pin.rotate", f"pin:{pin_id}", details=told)
+    if overlap_days == 0:
+        revoke(connection, actor, at, pin_id, "rotated")
+    return new_id
 
 
 def revoke(connection: Connection, actor: str, at: datetime, pin_id: int, reason: str | None = None) -> None:
@@ -168,7 +373,49 @@ def revoke(connection: Connection, actor: str, at: datetime, pin_id: int, reason
     changed = connection.execute(standing.values(revoked_at=at, revoked_by=actor, revoke_reason=reason))
     if changed.rowcount != 1:  # revoked since we looked
         raise PinRevokedAlready(pin_id)
+    _forget_reminders(connection, at, pin_id, actor)
+    outbox.cancel(connection, at, pin_id, actor)
     audit.record(connection, actor, at, "pin.revoke", f"pin:{pin_id}", reason=reason)
+    ledger.note(connection, at, "pin.revoke", pin_id)
+
+
+def purge_record(connection: Connection, actor: str, at: datetime, pin_id: int) -> None:
+    """Remove a dead PIN's row; only its digest is kept, so that it is never issued again.
+
+    Raises UnknownPin, or PinStillLives for one that is neither revoked nor surely over.
+    """
+    row = connection.execute(select(pins).where(pins.c.id == pin_id)).first()
+    if row is None:
+        raise UnknownPin(pin_id)
+    over = row.expires_on is not None and row.expires_on + SURELY_OVER < at.date()
+    if row.revoked_at is None and not over:
+        raise PinStillLives(pin_id)
+    spent = {
+        "digest": row.digest,
+        "key_version": row.key_version,
+        "params_version": row.params_version,
+    }
+    connection.execute(insert(spent_pins), spent)
+    connection.execute(delete(pins).where(pins.c.id == pin_id))
+    _forget_reminders(connection, at, pin_id, actor)
+    audit.record(connection, actor, at, "pin.purge", f"pin:{pin_id}")
+
+
+def _remind(connection: Connection, at: datetime, pin_id: int, expires: date) -> None:
+    """Have the admins told before it ends. Due as the day begins in UTC; the door picks the hour."""
+    for days in REMINDERS:
+        due_at = datetime.combine(expires - timedelta(days=days), time(), UTC)
+        if due_at > at:
+            key = f"pin:{pin_id}:{days}"
+            due.add(connection, at, ENDS, key, due_at, {"pin": pin_id, "days": days})
+
+
+def _forget_reminders(connection: Connection, at: datetime, pin_id: int, by: str) -> None:
+    for days in REMINDERS:
+        due.cancel(connection, at, ENDS, f"pin:{pin_id}:{days}", by)
+
+
+# -- found and listed -----------------------------------------------------------------------------
 
 
 def all_pins(connection: Connection, code: str | None = None) -> list[PinRecord]:
@@ -176,19 +423,48 @@ def all_pins(connection: Connection, code: str | None = None) -> list[PinRecord]
     query = select(pins, customers.c.code).join(customers, customers.c.id == pins.c.customer_id)
     if code is not None:
         query = query.where(pins.c.customer_id == customer(connection, code).id)
-    return [
-        PinRecord(
-            id=row.id,
-            customer=row.code,
-            label=row.label,
-            expires=row.expires_on,
-            issued_at=row.issued_at,
-            issued_by=row.issued_by,
-            revoked_at=row.revoked_at,
-            last_used=row.last_used_at,
-        )
-        for row in connection.execute(query.order_by(pins.c.id))
-    ]
+    return [_record(row) for row in connection.execute(query.order_by(pins.c.id))]
+
+
+def pin(connection: Connection, pin_id: int) -> PinRecord:
+    """One PIN's record. Raises UnknownPin."""
+    query = select(pins, customers.c.code).join(customers, customers.c.id == pins.c.customer_id)
+    row = connection.execute(query.where(pins.c.id == pin_id)).first()
+    if row is None:
+        raise UnknownPin(pin_id)
+    return _record(row)
+
+
+def replaced_by(connection: Connection, pin_id: int, today: date) -> PinRecord | None:
+    """The live PIN in whose place this one was issued; None if there is none, or it has ended."""
+    query = select(pins.c.id).where(pins.c.replaced_by == pin_id, live(today))
+    old = connection.execute(query).scalar()
+    return None if old is None else pin(connection, old)
+
+
+def _record(row: Row[tuple[object, ...]]) -> PinRecord:
+    return PinRecord(
+        id=row.id,
+        customer_id=row.customer_id,
+        customer=row.code,
+        label=row.label,
+        digits=row.length,
+        expires=row.expires_on,
+        issued_at=row.issued_at,
+        issued_by=row.issued_by,
+        reason=row.reason,
+        replaced_by=row.replaced_by,
+        revoked_at=row.revoked_at,
+        revoked_by=row.revoked_by,
+        revoke_reason=row.revoke_reason,
+        last_used=row.last_used_at,
+    )
+
+
+def ending_on(connection: Connection, day: date) -> int:
+    """How many PINs have this as their last day and no other in their place."""
+    ending = and_(pins.c.expires_on == day, pins.c.revoked_at.is_(None), pins.c.replaced_by.is_(None))
+    return connection.execute(select(func.count()).select_from(pins).where(ending)).scalar_one()
 
 
 _FIND = (

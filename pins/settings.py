@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 # OWASP's first choice for argon2id without special hardware: 19 MiB, two passes, one lane.
 DEFAULT_MEMORY_KIB = 19456
@@ -18,7 +18,7 @@ class HashCost(BaseModel):
 
     memory_kib: Annotated[int, Field(ge=8, le=1_048_576)] = DEFAULT_MEMORY_KIB
     passes: Annotated[int, Field(ge=1, le=20)] = DEFAULT_PASSES
-    # Rows carry the version they were hashed under: a change of the figures needs a higher one.
+    # Rows carry the version they were hashed under: other figures need a version of their own.
     version: Annotated[int, Field(ge=1, le=1000)] = 1
 
     def weaker_than_default(self) -> bool:
@@ -65,6 +65,16 @@ class PinSettings(BaseModel):
             hex_of(value, 16)
         return value
 
+    @field_validator("former_costs")
+    @classmethod
+    def told_apart(cls, value: list[HashCost], info: ValidationInfo) -> list[HashCost]:
+        costs = [*value, info.data.get("cost", HashCost())]
+        if len({cost.version for cost in costs}) < len(costs):
+            raise ValueError("each cost, pins.cost included, needs a version of its own")
+        if len({(cost.memory_kib, cost.passes) for cost in costs}) < len(costs):
+            raise ValueError("the same figures stand twice: every check would cost that hash twice")
+        return value
+
 
 class LetterSettings(BaseModel):
     """What a letter to a customer says of the company. Texts by language; empty ones are left out."""
@@ -82,6 +92,15 @@ class LetterSettings(BaseModel):
     privacy: dict[str, str] = {}
     closing: dict[str, str] = {}
     signature: str = ""
+    # For a printer that turns sheets over: each letter begins on a sheet of its own.
+    two_sided: bool = False
+
+    @field_validator("privacy", "closing")
+    @classmethod
+    def by_language(cls, value: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(set(value) - {"it", "en", "de"}):
+            raise ValueError(f"expected texts by language (it, en, de); got {', '.join(unknown)}")
+        return value
 
 
 def hex_of(secret: SecretStr, length: int) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
 )
 
 from storage.tables import metadata
@@ -83,7 +84,13 @@ pins = Table(
     Column("revoke_reason", Text),
     Column("last_used_at", Instant),
     Index("ix_pins_customer_id", "customer_id"),
-    Index("ix_pins_revoked_at_length", "revoked_at", "length"),
+    # Of live PINs alone: PostgreSQL finds the longest of a million by its end, not by counting them.
+    Index(
+        "ix_pins_live_length",
+        "length",
+        sqlite_where=text("revoked_at IS NULL"),
+        postgresql_where=text("revoked_at IS NULL"),
+    ),
     # For the change of keys and of hash parameters.
     Index("ix_pins_key_version", "key_version"),
     sqlite_autoincrement=True,
@@ -112,7 +119,7 @@ pin_tries = Table(
     Column("cleared", Boolean, nullable=False, default=False),
     CheckConstraint("lane IN ('shared', 'known', 'unread')", name="lane"),
     Index("ix_pin_tries_lane_at", "lane", "at"),
-    Index("ix_pin_tries_number_at", "number", "at"),
+    Index("ix_pin_tries_number_lane_at", "number", "lane", "at"),
     sqlite_autoincrement=True,
 )
 
@@ -122,6 +129,18 @@ key_holders = Table(
     metadata,
     Column("node", String(200), primary_key=True),
     Column("peppers", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
+)
+
+# What the keys and costs were when first used: a short keyed mark of each pepper with the salt, the figures
+# of each cost. A configuration that has changed them finds none of the PINs issued before.
+key_marks = Table(
+    "key_marks",
+    metadata,
+    # pepper, cost
+    Column("kind", String(8), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("mark", String(40), nullable=False),
     Column("since", Instant, nullable=False),
 )
 

@@ -42,6 +42,7 @@ class Work:
     due_at: datetime
     tries: int
     lease: str
+    created_at: datetime
 
 
 def add(
@@ -102,7 +103,10 @@ def claim(
     rows = connection.execute(
         select(due_work).where(due_work.c.id.in_(ids)).order_by(due_work.c.due_at, due_work.c.id)
     )
-    return [Work(row.id, row.kind, row.key, dict(row.payload), row.due_at, row.tries, token) for row in rows]
+    return [
+        Work(row.id, row.kind, row.key, dict(row.payload), row.due_at, row.tries, token, row.created_at)
+        for row in rows
+    ]
 
 
 def finish(connection: Connection, at: datetime, work: Work) -> bool:
@@ -115,6 +119,24 @@ def finish(connection: Connection, at: datetime, work: Work) -> bool:
         ).rowcount
         == 1
     )
+
+
+def finish_claim(connection: Connection, at: datetime, lease: str) -> int:
+    """Mark all that was claimed under this lease as done, in one statement; returns how much it was."""
+    return connection.execute(
+        update(due_work)
+        .where(due_work.c.lease == lease, due_work.c.state == PENDING)
+        .values(state=DONE, ended_at=at, ended_by="worker", leased_until=None, lease=None)
+    ).rowcount
+
+
+def give_back(connection: Connection, lease: str) -> int:
+    """Let go of all that was claimed under this lease: it is due as before. Returns how much it was."""
+    return connection.execute(
+        update(due_work)
+        .where(due_work.c.lease == lease, due_work.c.state == PENDING)
+        .values(leased_until=None, lease=None)
+    ).rowcount
 
 
 def postpone(connection: Connection, work: Work, due_at: datetime) -> bool:

@@ -17,6 +17,7 @@ from pins import registry
 
 # Before every conversation and after the rota's beginning: a `.call` file moves the clock from here.
 STAGE_IS_SET = datetime(2026, 1, 6, 12, 0, tzinfo=UTC)
+OVERLAP_DAYS = 70
 
 
 def on_stage(
@@ -27,9 +28,10 @@ def on_stage(
     behaviour: Behaviour | None = None,
     url: str = "sqlite:///rehearsal.db",
 ) -> Rehearsal:
-    """A rehearsal with the cast, a PIN for each customer, and two more of ACME's that open nothing.
+    """A rehearsal with the cast, a PIN for each customer, and four more of ACME's.
 
-    `acme-revoked` is revoked, `acme-expired` was good until 1 March 2026. Close it, or use `with`.
+    `acme-revoked` is revoked, `acme-expired` was good until 1 March 2026; `acme-new` took the place of
+    `acme-old`, which is good for 70 days more: until 17 March 2026. Close it, or use `with`.
     """
     rehearsal = Rehearsal(
         configuration or shipped(),
@@ -45,6 +47,13 @@ def on_stage(
     revoked = issue(rehearsal, "acme-revoked", "ACME")
     with rehearsal.house.database.write() as connection:
         registry.revoke(connection, ACTOR, at, revoked, "lost")
+    old = issue(rehearsal, "acme-old", "ACME")
+    new = registry.draw(pin_index(rehearsal.configuration), 8)
+    with rehearsal.house.database.write() as connection:
+        today = at.astimezone(rehearsal.configuration.zone).date()
+        new_id = registry.rotate(connection, ACTOR, at, old, new, OVERLAP_DAYS, today)
+    rehearsal.pins["acme-new"] = new.pin
+    rehearsal.pin_ids["acme-new"] = new_id
     return rehearsal
 
 

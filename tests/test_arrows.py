@@ -37,7 +37,9 @@ KEPT_APART = {
     "alembic": ("storage/",),
     "phonenumbers": ("oncall/phones.py",),
     "holidays": ("ivr/settings.py",),
-    "cryptography": ("ivr/luggage.py", "console/"),
+    "cryptography": ("ivr/luggage.py", "pins/outbox.py", "console/"),
+    "typst": ("pins/letters.py",),
+    "smtplib": ("console/mail.py",),
 }
 # Packages that are told what time it is.
 TOLD_THE_TIME = ("ivr", "pins", "oncall", "storage")

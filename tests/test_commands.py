@@ -58,9 +58,9 @@ class Ivr:
         assert (result.exit_code, result.stderr) == (0, ""), result.output
         return result.stdout
 
-    def json(self, *arguments: str) -> Any:
+    def json(self, *arguments: str, typed: str | None = None) -> Any:
         """Its one JSON document; nothing else may stand on standard output."""
-        return json.loads(self.done(*arguments, "--json"))
+        return json.loads(self.done(*arguments, "--json", typed=typed))
 
     def refused(self, *arguments: str, code: int = 1) -> str:
         result = self(*arguments)
@@ -110,6 +110,113 @@ def test_customer_add(command: Ivr) -> None:
     assert command.json("customer", "show", forever["code"])["contract_until"] is None
 
 
+def test_customer_change_and_end(command: Ivr) -> None:
+    command.done(
+        *("customer", "add", "Acme", "--code", "ACME", "--phone", "+393471112201", "--notes", "old"),
+        *("--site", "Sede: Via Roma 1", "--site", "Deposito", "--contract-until", "2027-12-31"),
+        *("--email", "acme@example.net", "--letters-by-email", "--address", "Via Roma 1"),
+    )
+    shown = command.json("customer", "show", "ACME")
+    assert shown["sites"] == [{"name": "Deposito", "address": ""}, {"name": "Sede", "address": "Via Roma 1"}]
+    assert (shown["email"], shown["letters_by_email"], shown["address"]) == (
+        "acme@example.net",
+        True,
+        "Via Roma 1",
+    )
+    changed = command.json(
+        *("customer", "change", "acme", "--name", "Acme S.r.l.", "--contract-until", "none", "--phone", ""),
+        *("--site", "Sede: Via Trento 2", "--no-letters-by-email", "--email", "", "--minutes", "30"),
+    )
+    assert changed == {"id": 1, "code": "ACME", "name": "Acme S.r.l."}
+    shown = command.json("customer", "show", "ACME")
+    assert (shown["phones"], shown["email"], shown["contract_until"]) == ([], "", None)
+    assert (shown["sites"], shown["notes"]) == ([{"name": "Sede", "address": "Via Trento 2"}], "old")
+    command.done("customer", "change", "ACME")
+    command.done("customer", "end", "ACME", "--reason", "left us")
+    shown = command.json("customer", "show", "ACME")
+    assert shown["contract_until"] == "2026-03-10"
+    assert [act["act"] for act in shown["history"]] == ["customer.end", "customer.change", "customer.add"]
+    assert shown["history"][1]["details"]["minutes"] == [None, 30]
+    text = command.done("customer", "show", "ACME")
+    assert "customer.end  contract_until: – → 2026-03-10, reason: left us" in text
+    command.done("customer", "end", "ACME", "--on", "2026-12-31")
+    assert command.json("customer", "show", "ACME")["contract_until"] == "2026-12-31"
+
+
+def test_customer_import_and_export(command: Ivr) -> None:
+    file = command.folder / "clienti.csv"
+    text = "codice;nome;telefoni;note\r\nacme;Acme S.r.l.;0461 825060;'=1\r\nmalga;Malga Fosca;;\r\n"
+    file.write_text(text, encoding="utf-8-sig", newline="")
+    dry = command.done("customer", "import", str(file), "--dry-run")
+    assert dry.splitlines() == [
+        "add     ACME  Acme S.r.l.",
+        "add     MALGA  Malga Fosca",
+        "would be: 2 added, 0 changed, 0 unchanged",
+    ]
+    assert command.json("customer", "list") == {"customers": []}
+    assert command.done("customer", "import", str(file)) == "2 added, 0 changed, 0 unchanged\n"
+    assert command.json("customer", "show", "ACME")["phones"] == ["+390461825060"]
+
+    exported = command.done("customer", "export")
+    assert exported.startswith("code,name,")
+    assert "ACME,Acme S.r.l.," in exported
+    assert command.json("customer", "import", "-", typed=exported) == {
+        "written": True,
+        "added": [],
+        "changed": [],
+        "unchanged": 2,
+        "errors": [],
+    }
+    assert command.done("customer", "export", "--spreadsheet").startswith("\ufeffcode;name;")
+    file.write_text(exported.replace("Malga Fosca", "Malga Rossa"), encoding="utf-8", newline="")
+    dry = command.done("customer", "import", str(file), "--dry-run")
+    assert "change  MALGA  name: Malga Fosca → Malga Rossa" in dry
+    one = json.loads(command.done("customer", "export", "acme"))
+    assert (one["customer"]["code"], one["pins"], one["calls"]) == ("ACME", [], [])
+    assert "NOBODY" in command.refused("customer", "export", "NOBODY")
+
+
+def test_customer_import_refuses_every_mistake_with_its_row(command: Ivr) -> None:
+    file = command.folder / "clienti.csv"
+    file.write_text("code,name,minutes\nA,Good,1\nB,Bad,x\n", encoding="utf-8")
+    said = command.refused("customer", "import", str(file))
+    assert "clienti.csv: nothing was written: row 3, minutes: 'x': expected whole minutes" in said
+    file.write_text("code,name,minutes\nA,=Bad,1\nB,Bad,x\n", encoding="utf-8")
+    result = command("customer", "import", str(file))
+    assert result.exit_code == 1
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["row 2, name", "row 3, minutes"]
+    assert len(result.stderr.splitlines()) == 1
+    assert "2 mistakes, the first in row 2, name" in result.stderr
+    result = command("customer", "import", str(file), "--dry-run", "--json")
+    assert result.exit_code == 1
+    errors = json.loads(result.stdout)["errors"]
+    assert [(error["row"], error["column"]) for error in errors] == [(2, "name"), (3, "minutes")]
+    assert command.json("customer", "list") == {"customers": []}
+    assert "no-such-file" in command.refused("customer", "import", "no-such-file.csv", code=2)
+
+
+def test_customer_erase(command: Ivr) -> None:
+    command.done("customer", "add", "Zanzibar Pellicce", "--code", "ZNZ", "--phone", "+393479990001")
+    command.done("customer", "add", "Acme", "--code", "ACME")
+    command.done("pin", "issue", "ZNZ", "--label", "portineria")
+    assert "--yes" in command.refused("customer", "erase", "znz")
+    assert command.json("customer", "show", "ZNZ")["pins"]
+    assert "NOBODY" in command.refused("customer", "erase", "NOBODY", "--yes")
+    assert command.json("customer", "erase", "znz", "--yes") == {
+        "id": 1,
+        "pins": 1,
+        "cases": 0,
+        "calls": 0,
+        "files": 0,
+        "log_truncated": True,
+    }
+    written = everything_written(command.folder)
+    for gone in (b"Zanzibar", b"ZNZ", b"3479990001", b"portineria"):
+        assert gone not in written
+    assert [each["code"] for each in command.json("customer", "list")["customers"]] == ["ACME"]
+    assert "ZNZ" in command.refused("customer", "erase", "ZNZ", "--yes")
+
+
 @pytest.mark.parametrize(
     ("arguments", "why", "code"),
     [
@@ -117,6 +224,12 @@ def test_customer_add(command: Ivr) -> None:
         (["customer", "add", "Other", "--phone", "0461"], "telephone number", 1),
         (["customer", "add", ""], "name", 1),
         (["customer", "show", "NOBODY"], "NOBODY", 1),
+        (["customer", "change", "NOBODY", "--notes", "x"], "NOBODY", 1),
+        (["customer", "change", "ACME", "--email", "nowhere"], "e-mail", 1),
+        (["customer", "change", "ACME", "--site", ": Via Roma"], "site", 1),
+        (["customer", "change", "ACME", "--letters-by-email"], "e-mail", 1),
+        (["customer", "end", "NOBODY"], "NOBODY", 1),
+        (["customer", "end", "ACME", "--on", "tomorrow"], "tomorrow", 2),
         (["customer", "add"], "Missing argument", 2),
         (["customer", "add", "Other", "--coverage", "gold"], "gold", 2),
         (["customer", "add", "Other", "--contract-until", "31.12.2026"], "31.12.2026", 2),
@@ -159,26 +272,11 @@ def test_pins(command: Ivr) -> None:
     assert re.fullmatch("[0-9]{8}", issued["pin"])
     command.done("pin", "issue", "ACME", "--expires", "2026-03-06")
     command.done("pin", "revoke", "1", "--reason", "lost")
-    assert command.json("pin", "list") == {
-        "pins": [
-            {
-                "id": 1,
-                "customer": "ACME",
-                "label": "reception",
-                "status": "revoked",
-                "expires": "2026-12-31",
-                "last_used": None,
-            },
-            {
-                "id": 2,
-                "customer": "ACME",
-                "label": "",
-                "status": "expired",
-                "expires": "2026-03-06",
-                "last_used": None,
-            },
-        ]
-    }
+    fields = ("id", "customer", "label", "status", "expires", "last_used")
+    assert [tuple(each[field] for field in fields) for each in command.json("pin", "list")["pins"]] == [
+        (1, "ACME", "reception", "revoked", "2026-12-31", None),
+        (2, "ACME", "", "expired", "2026-03-06", None),
+    ]
     assert "revoked before" in command.refused("pin", "revoke", "1")
     assert command.json("pin", "list", "ACME") == command.json("pin", "list")
     assert issued["pin"].encode() not in everything_written(command.folder)

@@ -34,11 +34,12 @@ from console.settings import Configuration
 from ivr import journal
 from ivr.prompts import Speaker, catalogue
 from ivr.settings import SpecialDay
-from ivr.tables import calls
-from ivr.vocabulary import Clock, Definitions, Digits, UrgencyMenu, UrgencyName, Value, line
+from ivr.tables import calls, messages
+from ivr.vocabulary import Clock, Day, Definitions, Digits, UrgencyMenu, UrgencyName, Value, line
 from oncall import cases
 from oncall.tables import attempts, rota_versions, technicians
 from oncall.tables import cases as case_rows
+from pins import throttle
 from pins.tables import customer_phones
 from storage.tables import due_work, metadata
 
@@ -99,6 +100,7 @@ VARIANTS: dict[str, Callable[[Configuration], Configuration]] = {
     "no PIN is offered by day": numbers(pin_by_day=False),
     "customers without a contract are connected": changed("urgency", connect_without_contract=True),
     "a prepaid package counts": changed("urgency", prepaid_counts=True),
+    "callers without a PIN are screened": changed("pins", screen_without_pin=True),
     "there is an address to write to": changed("urgency", write_to="assistenza@example.net"),
     "no new attempt after a minute": changed("ringing", no_new_attempt_after=60),
     "one pass": changed("ringing", passes=1),
@@ -158,6 +160,8 @@ class Watched:
         rehearsal.fact = self.fact  # type: ignore[method-assign]
         self.logged = caplog
         self.errors_expected = 0
+        # What waits for reasons of its own: PINs that end, lines for the ledger.
+        self.waited = set(self._waiting())
         self.left: list[str] = []
         app = rehearsal.app
         serve = app.wsgi_app
@@ -171,8 +175,21 @@ class Watched:
         app.wsgi_app = watching  # type: ignore[method-assign]
 
     def fact(self, asked: str) -> str | None:
-        """What a file asks: of the logs, of due work, of the latest call's turns, or of the rehearsal."""
+        """What a file asks: of the logs, of due work, of the latest call's turns, or of the rehearsal.
+
+        Some lines are no questions: what they say happens then. `the PIN budget is spent` ·
+        `acme missed 6 PINs` · `what he said has arrived`.
+        """
         match asked.split():
+            case ["the", "PIN", "budget", "is", "spent"]:
+                self.miss("", throttle.BUDGET_HOUR)
+                return None
+            case [who, "missed", count, "PINs"]:
+                self.miss(self.rehearsal.cast().phone(who), int(count))
+                return None
+            case ["what", "he", "said", "has", "arrived"]:
+                self.fetch()
+                return None
             case ["an", "error", "is", "logged"]:
                 self.errors_expected += 1
                 logged = len(self.errors())
@@ -183,9 +200,9 @@ class Watched:
             case ["no", "work", "waits"]:
                 kinds = self.waiting()
                 return f"what waits is {kinds}" if kinds else None
-            case ["a", "PIN", "was", "wrong:", why]:
+            case ["a", "PIN", "was", "wrong:", *why]:
                 heard = self.heard()
-                return None if f"a wrong PIN ({why})" in heard else f"what was heard is {heard}"
+                return None if f"a wrong PIN ({' '.join(why)})" in heard else f"what was heard is {heard}"
             case ["the", "case", "is", "billable" | "covered" as expected]:
                 with self.rehearsal.house.database.read() as connection:
                     billable = connection.execute(
@@ -199,10 +216,27 @@ class Watched:
     def errors(self) -> list[logging.LogRecord]:
         return [record for record in self.logged.records if record.levelno >= logging.ERROR]
 
+    def miss(self, number: str, count: int) -> None:
+        """So many wrong PINs were keyed just now, from `number`."""
+        with self.rehearsal.house.database.write() as connection:
+            for _ in range(count):
+                throttle.missed(connection, self.rehearsal.clock.now(), number, throttle.Lane.SHARED)
+
+    def fetch(self) -> None:
+        """The latest recording has been fetched, as the worker would have."""
+        with self.rehearsal.house.database.write() as connection:
+            newest = select(messages.c.recording_sid).order_by(messages.c.recorded_at.desc()).limit(1)
+            sid = connection.execute(newest).scalar_one()
+            journal.message_fetched(connection, self.rehearsal.clock.now(), sid, f"{sid}.mp3")
+
     def waiting(self) -> list[str]:
+        """The kinds of work that calls have caused and that is still to be done."""
+        return sorted(kind for row, kind in self._waiting().items() if row not in self.waited)
+
+    def _waiting(self) -> dict[int, str]:
         with self.rehearsal.house.database.read() as connection:
-            rows = connection.execute(select(due_work.c.kind).where(due_work.c.state == "pending"))
-            return sorted(rows.scalars())
+            pending = select(due_work.c.id, due_work.c.kind).where(due_work.c.state == "pending")
+            return {row.id: row.kind for row in connection.execute(pending)}
 
     def heard(self) -> list[str]:
         with self.rehearsal.house.database.read() as connection:
@@ -251,7 +285,7 @@ def assert_no_pin_is_left(watched: Watched) -> None:
 
 
 def assert_nobody_is_forgotten(rehearsal: Rehearsal) -> None:
-    """An open case that nobody took is pursued; any other is not; an ended call rings nobody."""
+    """An accepted emergency that nobody took is pursued; no other case is; an ended call rings nobody."""
     with rehearsal.house.database.read() as connection:
         for case in cases.recent(connection):
             waits = connection.execute(
@@ -263,6 +297,8 @@ def assert_nobody_is_forgotten(rehearsal: Rehearsal) -> None:
             ).all()
             results = [attempt.result for attempt in cases.attempts_of(connection, case.id)]
             untaken = not (case.taken_at or case.closed_at) and "connected" not in results[-1:]
+            # Nothing was promised to a caller without a verified PIN.
+            untaken = untaken and not case.screened
             assert len(waits) == (1 if untaken else 0), f"case {case.number}"
             if untaken:
                 # Nobody is on the line any more: it is due now, not when the clock would have had it.
@@ -415,6 +451,7 @@ def test_no_prompt_is_long(name: str, language: str, shipped_configuration: Conf
         "since": Clock(at - timedelta(hours=20)),
         "technician": "Anna Rossi",
         "address": "assistenza@example.net",
+        "until": Day(date(2026, 9, 28)),
     }
     limit = LONGEST_MENU if name == "urgency-menu" else LONGEST_PROMPT
     for speech in speaker.say(line(name, **values), language, at):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from pins.drawing import draw, is_weak, length_for
+from pins.drawing import LIMIT, chance, draw, is_weak, length_for, most_of, next_length
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,84 @@ def test_leading_zeros_are_digits_like_any_other() -> None:
     source = random.Random(1)
     firsts = [draw(8, source)[0] for _ in range(2000)]
     assert 130 < firsts.count("0") < 270
+
+
+# -- what a guesser may hope for -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        ({}, 0),
+        ({8: 1}, Fraction(1, 10**6)),
+        ({8: 1000}, Fraction(1, 1000)),
+        # The weakest length counts, not the sum: whoever guesses chooses how long his guesses are.
+        ({8: 400, 9: 8000, 12: 1}, Fraction(8, 10_000)),
+        ({8: 10**7}, 1),
+    ],
+)
+def test_a_hundred_guesses_at_the_weakest_length(live: dict[int, int], expected: Fraction) -> None:
+    assert chance(live) == expected
+
+
+@pytest.mark.parametrize(
+    ("live", "more", "digits"),
+    [
+        ({}, 1, 8),
+        ({8: 999}, 1, 8),
+        ({8: 1000}, 1, 9),
+        ({8: 600}, 400, 8),
+        ({8: 600}, 401, 9),
+        ({8: 10, 10: 1}, 1, 10),
+        ({8: 10, 10: 0}, 1, 8),
+    ],
+)
+def test_the_length_of_the_next_ones(live: dict[int, int], more: int, digits: int) -> None:
+    assert next_length(live, more) == digits
+
+
+@given(digits=some.integers(8, 14))
+def test_the_most_of_a_length_is_the_most(digits: int) -> None:
+    assert chance({digits: most_of(digits)}) <= LIMIT < chance({digits: most_of(digits) + 1})
+
+
+STEPS = some.lists(
+    some.one_of(
+        some.tuples(some.just("issue"), some.integers(1, 1500)),
+        some.tuples(some.just("asked"), some.integers(8, 11)),
+        some.tuples(some.just("revoke"), some.integers(1, 3000)),
+        some.tuples(some.just("rotate all"), some.integers(0, 1)),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(steps=STEPS)
+def test_by_the_rule_no_sequence_of_acts_takes_the_chance_above_the_limit(
+    steps: list[tuple[str, int]],
+) -> None:
+    standing: Counter[int] = Counter()  # PINs that nothing has replaced, by length
+    overlap: Counter[int] = Counter()  # and those in their overlap
+    for act, number in steps:
+        if act == "issue":
+            live = standing + overlap
+            for _ in range(number):
+                digits = next_length(live)
+                live[digits] += 1
+                standing[digits] += 1
+        elif act == "asked":  # as `pin issue --digits`: refused where there are too many
+            if (standing + overlap)[number] < most_of(number):
+                standing[number] += 1
+        elif act == "revoke":
+            for kind in (standing, overlap):
+                for digits in sorted(kind):
+                    kind[digits] = max(kind[digits] - number, 0)
+        elif (base := standing.total()) and not overlap.total():
+            digits = max(length_for(2 * base), next_length(standing, base))
+            overlap, standing = standing, Counter({digits: base})
+            assert chance(standing + overlap) <= LIMIT
+            if number:
+                overlap = Counter()
+        assert chance(standing + overlap) <= LIMIT
+        assert standing.total() == 0 or max(standing) >= 8

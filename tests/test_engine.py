@@ -13,8 +13,9 @@ from sqlalchemy import Connection, event, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from ivr.tables import calls, turns
+from storage import due
 from storage.engine import Database, open_database, sqlite_file
-from storage.tables import audit
+from storage.tables import due_work
 
 
 @pytest.fixture
@@ -23,12 +24,12 @@ def database(tmp_path: Path) -> Iterator[Database]:
         yield database
 
 
-def note(connection: Connection, act: str = "test", at: datetime = NIGHT) -> None:
-    connection.execute(insert(audit).values(at=at, actor="a", act=act, subject="s", details={}))
+def note(connection: Connection, key: str = "k", at: datetime = NIGHT) -> None:
+    due.add(connection, at, "test", key, at, {})
 
 
 def count(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(audit)).scalar_one()
+    return connection.execute(select(func.count()).select_from(due_work)).scalar_one()
 
 
 @pytest.mark.parametrize("kind", ["read", "write"])
@@ -88,7 +89,7 @@ def test_a_reader_is_not_blocked_by_a_writer_and_sees_nothing_unfinished(databas
 
 def fail_after_writing(connection: Connection) -> None:
     note(connection)
-    connection.execute(insert(audit).values(at=NIGHT, actor=None, act="test", subject="s", details={}))
+    due.add(connection, NIGHT, "test", None, NIGHT, {})  # type: ignore[arg-type]
 
 
 def test_an_error_leaves_nothing(database: Database) -> None:
@@ -133,7 +134,7 @@ def test_deleted_content_leaves_the_file(database: Database, tmp_path: Path) -> 
     with database.write() as connection:
         note(connection, "a-word-to-be-forgotten")
     with database.write() as connection:
-        connection.execute(audit.delete())
+        connection.execute(due_work.delete())
     with database.engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -145,7 +146,7 @@ def test_an_instant_comes_back_aware_and_in_utc(database: Database) -> None:
     elsewhere = NIGHT.astimezone(timezone(timedelta(hours=5, minutes=30)))
     with database.write() as connection:
         note(connection, at=elsewhere)
-        found = connection.execute(select(audit.c.at)).scalar_one()
+        found = connection.execute(select(due_work.c.due_at)).scalar_one()
     assert found == NIGHT
     assert found.utcoffset() == timedelta(0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from making import NIGHT, SID
 
 from ivr import technician_flow
 from ivr.flow import take_turn
-from ivr.technician_flow import FIRST_WAIT, REPEATS, SECOND_WAIT, Bridge, Leg
+from ivr.technician_flow import FIRST_WAIT, REPEATS, SECOND_WAIT, AskTechnician, Bridge, Leg, LegTurn
 from ivr.vocabulary import (
     ArrivedByDay,
     ArrivedByNight,
@@ -28,6 +28,7 @@ from ivr.vocabulary import (
     Clock,
     CodeChecked,
     CustomerFacts,
+    Day,
     Definitions,
     Digits,
     Effect,
@@ -42,6 +43,7 @@ from ivr.vocabulary import (
     Line,
     MessageLeft,
     NewCase,
+    NoMoreWakeUps,
     NoPin,
     NotUrgent,
     NumberGiven,
@@ -51,22 +53,29 @@ from ivr.vocabulary import (
     Outcome,
     PinAccepted,
     PinMalformed,
+    PinMissed,
+    PinUnchecked,
     PinUsed,
     PinWrong,
     PursueAgain,
     PursueNow,
+    ReadyToScreen,
+    Recorded,
     RingOffice,
     RingTechnician,
     SameProblem,
     Silence,
     Step,
+    StillWaiting,
     StrayHash,
     TakeMessage,
+    TakeName,
     Turn,
     UrgencyAgain,
     UrgencyChosen,
     UrgencyMenu,
     Value,
+    WakeUp,
     WantsCallBack,
     WantsDefinitions,
     WantsLanguage,
@@ -82,7 +91,8 @@ from ivr.vocabulary import (
 OPENS = NIGHT + timedelta(hours=10)
 PIN_ENDS = NIGHT + timedelta(seconds=180)
 ACME = CustomerFacts(1, "ACME", "Acme", None)
-CASE = NewCase("2026-00001", "4712", NIGHT + timedelta(hours=1))
+DUE = NIGHT + timedelta(hours=1)
+CASE = NewCase("2026-00001", "4712", DUE)
 OPEN_CASE = KnownCase(
     7, "2026-00007", "8341", NIGHT - timedelta(hours=2), NIGHT + timedelta(hours=3), None, None
 )
@@ -93,6 +103,10 @@ ANNA = LadderPlace(1, "anna", "Anna Rossi", "Anna Rossi", "+393331234501", 25)
 DARIO = LadderPlace(2, "dario", "Dario Neri", "Dario Neri", "+393331234504", 25)
 BOTH = (ANNA.phone, DARIO.phone)
 HIS_NUMBER = "+393471112201"
+LAST_DAY = date(2026, 3, 17)
+HIS_NAME = "RE" + "0" * 31 + "1"
+# A caller without a verified PIN is promised nothing: no deadline.
+NO_PROMISE = NewCase("2026-00001", "4712", None)
 
 # -- the realistic states of a call, by the step it stands at ------------------------------------------
 
@@ -125,6 +139,22 @@ BETWEEN = replace(RINGING, step=Step.BETWEEN_RINGS)
 NUMBER = replace(RINGING, step=Step.CALL_BACK_NUMBER)
 SHORT = replace(ALL_TRIED, step=Step.TALK_WAS_SHORT, ringing_pass=2, outcome=Outcome.CONNECTED)
 MESSAGE = replace(PIN, step=Step.MESSAGE, outcome=Outcome.NO_PIN)
+NAMING = replace(PIN, step=Step.SCREENING_NAME, outcome=Outcome.NO_PIN, wrong_pins=3, screen=True)
+WAITING = replace(NAMING, step=Step.SCREENING_WAIT, name_recording=HIS_NAME, screening_since=NIGHT)
+STRANGER = replace(
+    WAITING,
+    step=Step.RINGING,
+    outcome=Outcome.SCREENED,
+    case=NO_PROMISE,
+    case_id=1,
+    attempt_id=1,
+    ladder=(ANNA, DARIO),
+    ringing_since=NIGHT,
+    tried=(ANNA.phone,),
+)
+STRANGER_ALL_TRIED = replace(STRANGER, tried=BOTH)
+STRANGER_SHORT = replace(STRANGER_ALL_TRIED, step=Step.TALK_WAS_SHORT, outcome=Outcome.CONNECTED)
+STRANGER_MESSAGE = replace(STRANGER_ALL_TRIED, step=Step.MESSAGE, outcome=Outcome.NOBODY_ANSWERED)
 MESSAGE_OF_A_CASE = replace(LAST_PASS, step=Step.MESSAGE, outcome=Outcome.NOBODY_ANSWERED)
 ENDED = replace(PIN, step=Step.ENDED)
 STATES = {
@@ -136,6 +166,8 @@ STATES = {
     "pin, last try": replace(PIN, wrong_pins=2),
     "pin, hash may follow": replace(PIN, hash_may_follow=True),
     "pin, more time": replace(PIN, more_time_given=True),
+    "pin, he may have a right one": replace(PIN, screen=True),
+    "pin, he may have a right one, last try": replace(PIN, screen=True, wrong_pins=2),
     "known": KNOWN,
     "known, last prompt": replace(KNOWN, missed=2),
     "verifying": VERIFYING,
@@ -155,6 +187,14 @@ STATES = {
     "talk was short": SHORT,
     "message": MESSAGE,
     "message of a case": MESSAGE_OF_A_CASE,
+    "says who he is": NAMING,
+    "waits to be heard": WAITING,
+    "waits to be heard, said nothing": replace(WAITING, name_recording=None),
+    "unverified, ringing": STRANGER,
+    "unverified, all tried": STRANGER_ALL_TRIED,
+    "unverified, talk was short": STRANGER_SHORT,
+    "unverified, message": STRANGER_MESSAGE,
+    "unverified, message, nobody was rung": replace(WAITING, step=Step.MESSAGE),
     "ended": ENDED,
 }
 
@@ -176,7 +216,8 @@ def heard(kind: type[Heard], **more: Any) -> Heard:
         AttemptEnded: {"result": "no-answer"},
         WantsCallBack: {"number": HIS_NUMBER},
         NumberGiven: {"number": HIS_NUMBER},
-        MessageLeft: {"seconds": 12},
+        MessageLeft: {"seconds": 12, "recording": HIS_NAME},
+        ReadyToScreen: {"case": NO_PROMISE, "ladder": (ANNA, DARIO), "passes": 1},
     }
     own = (ringing if issubclass(kind, WhileRinging) else {}) | facts.get(kind, {})
     return kind(**{"at": NIGHT, "reopens": OPENS, **own, **more})
@@ -217,7 +258,11 @@ class Row(NamedTuple):
 
 
 MISS = {"missed": 1}
+MISSED_PIN: tuple[Effect, ...] = (PinMissed(),)
 NOBODY: tuple[Effect, ...] = (PursueNow(), HandOn("notice.nobody-answered"))
+IN_VAIN: tuple[Effect, ...] = (HandOn("notice.screened-in-vain"),)
+TAKEN: tuple[Effect, ...] = (HandOn("message.deliver"),)
+WITH_ALL = {"tried": BOTH}
 RANG = {"case": CASE, "urgency": "P1+", "ladder": (ANNA, DARIO), "ringing_since": NIGHT}
 JOINS = {"case": JOINED, "case_id": 7, "ladder": (ANNA, DARIO), "ringing_since": NIGHT}
 HELP = "reopens message-offer"
@@ -391,6 +436,37 @@ AT_PIN = [
         now={"customer": replace(ACME, language="de"), "language": "de", "hash_may_follow": True},
     ),
     Row(
+        "right, and another takes its place",
+        PIN,
+        heard(PinAccepted, last_day=LAST_DAY),
+        Step.URGENCY,
+        AskKey,
+        "greeting pin-ends urgency-menu",
+        (PinUsed(),),
+        now={"customer": ACME, "pin_last_day": LAST_DAY},
+    ),
+    Row(
+        "right, and another takes its place, contract ended",
+        PIN,
+        heard(PinAccepted, last_day=LAST_DAY, covered=False),
+        Step.REFUSED,
+        AskKey,
+        f"greeting pin-ends no-contract {HELP}",
+        (PinUsed(),),
+        Outcome.NO_CONTRACT,
+        {"customer": ACME, "billable": True, "refused": "no-contract", "pin_last_day": LAST_DAY},
+    ),
+    Row(
+        "right, after wrong ones while the budget was spent",
+        replace(PIN, screen=True, wrong_pins=2),
+        heard(PinAccepted),
+        Step.URGENCY,
+        AskKey,
+        "greeting urgency-menu",
+        (PinUsed(),),
+        now={"customer": ACME},
+    ),
+    Row(
         "contract ended",
         PIN,
         heard(PinAccepted, covered=False),
@@ -419,9 +495,10 @@ AT_PIN = [
             Step.PIN,
             AskPin,
             "pin-wrong pin-again",
+            MISSED_PIN,
             now={"wrong_pins": 1, "hash_may_follow": full},
         )
-        for why, full in product(("unknown", "revoked", "expired"), (True, False))
+        for why, full in product(("unknown", "revoked", "expired", "not evaluated"), (True, False))
     ),
     Row(
         "wrong for the second time",
@@ -430,6 +507,7 @@ AT_PIN = [
         Step.PIN,
         AskPin,
         "pin-wrong pin-again",
+        MISSED_PIN,
         now={"wrong_pins": 2},
     ),
     Row(
@@ -439,8 +517,9 @@ AT_PIN = [
         Step.REFUSED,
         AskKey,
         f"no-pin {HELP}",
-        outcome=Outcome.NO_PIN,
-        now={"wrong_pins": 3, "missed": 0, "refused": "no-pin"},
+        MISSED_PIN,
+        Outcome.NO_PIN,
+        {"wrong_pins": 3, "missed": 0, "refused": "no-pin"},
     ),
     Row(
         "wrong when the time is up",
@@ -449,8 +528,9 @@ AT_PIN = [
         Step.REFUSED,
         AskKey,
         f"no-pin {HELP}",
-        outcome=Outcome.NO_PIN,
-        now={"wrong_pins": 1, "refused": "no-pin"},
+        MISSED_PIN,
+        Outcome.NO_PIN,
+        {"wrong_pins": 1, "refused": "no-pin"},
     ),
     Row(
         "a late #",
@@ -528,6 +608,277 @@ AT_PIN = [
                 now=NOW_NO_PIN,
             ),
         )
+    ),
+]
+
+# Whoever may hold a right PIN all the same is not refused: a person decides.
+MAY_HAVE_ONE = replace(PIN, screen=True)
+SCREENING = [
+    Row(
+        "wrong, but it may have been right",
+        PIN,
+        heard(PinWrong, why="not evaluated", lane="unread", may_be_right=True),
+        Step.PIN,
+        AskPin,
+        "pin-wrong pin-again",
+        MISSED_PIN,
+        now={"wrong_pins": 1, "screen": True},
+    ),
+    Row(
+        "wrong for the last time, but it may have been right",
+        replace(PIN, wrong_pins=2),
+        heard(PinWrong, may_be_right=True),
+        Step.SCREENING_NAME,
+        TakeName,
+        "screening-name",
+        MISSED_PIN,
+        Outcome.NO_PIN,
+        {"wrong_pins": 3, "screen": True},
+    ),
+    Row(
+        "wrong for the last time, one before may have been right",
+        replace(MAY_HAVE_ONE, wrong_pins=2),
+        heard(PinWrong),
+        Step.SCREENING_NAME,
+        TakeName,
+        "screening-name",
+        MISSED_PIN,
+        Outcome.NO_PIN,
+        {"wrong_pins": 3},
+    ),
+    Row(
+        "wrong when the time is up, but it may have been right",
+        PIN,
+        heard(PinWrong, may_be_right=True, at=PIN_ENDS),
+        Step.SCREENING_NAME,
+        TakeName,
+        "screening-name",
+        MISSED_PIN,
+        Outcome.NO_PIN,
+        {"wrong_pins": 1, "screen": True},
+    ),
+    *(
+        Row(
+            f"{kind.__name__} {when}, one before may have been right",
+            replace(MAY_HAVE_ONE, missed=3),
+            heard(kind, at=at),
+            Step.SCREENING_NAME,
+            TakeName,
+            "screening-name",
+            outcome=Outcome.NO_PIN,
+            now={} if kind is NoPin else {"missed": 4},
+        )
+        for kind in (NoPin, Silence, PinMalformed, WantsLanguage)
+        for when, at in (("for the last time", NIGHT), ("when the time is up", PIN_ENDS))
+        if kind is not WantsLanguage or at == PIN_ENDS
+    ),
+    Row(
+        "could not be checked",
+        replace(PIN, missed=3, wrong_pins=2),
+        heard(PinUnchecked, at=PIN_ENDS - seconds(1)),
+        Step.PIN,
+        AskPin,
+        "pin-unchecked pin-again",
+        now={"screen": True},
+    ),
+    Row(
+        "could not be checked, and the time is up",
+        PIN,
+        heard(PinUnchecked, at=PIN_ENDS),
+        Step.SCREENING_NAME,
+        TakeName,
+        "screening-name",
+        outcome=Outcome.NO_PIN,
+        now={"screen": True},
+    ),
+    Row(
+        "says who he is",
+        NAMING,
+        heard(MessageLeft, at=NIGHT + seconds(9)),
+        Step.SCREENING_WAIT,
+        AskKey,
+        "screening-wait",
+        now={"name_recording": HIS_NAME, "screening_since": NIGHT + seconds(9)},
+    ),
+    Row(
+        "says nothing of himself",
+        NAMING,
+        heard(MessageLeft, seconds=0, recording=None),
+        Step.SCREENING_WAIT,
+        AskKey,
+        "screening-wait",
+        now={"screening_since": NIGHT},
+    ),
+    Row("what he said is not here yet", WAITING, heard(StillWaiting), Step.SCREENING_WAIT, AskKey),
+    Row(
+        "a technician may hear him",
+        WAITING,
+        heard(ReadyToScreen, at=NIGHT + seconds(5)),
+        Step.RINGING,
+        RingTechnician,
+        "ringing-first",
+        (WakeUp(),),
+        Outcome.SCREENED,
+        {
+            "case": NO_PROMISE,
+            "ladder": (ANNA, DARIO),
+            "ringing_since": NIGHT + seconds(5),
+            "tried": (ANNA.phone,),
+        },
+    ),
+    Row(
+        "a technician may hear him, the first is talking",
+        WAITING,
+        heard(ReadyToScreen, engaged=frozenset({ANNA.phone})),
+        Step.RINGING,
+        RingTechnician,
+        "ringing-first",
+        (WakeUp(),),
+        Outcome.SCREENED,
+        {"case": NO_PROMISE, "ladder": (ANNA, DARIO), "ringing_since": NIGHT, "tried": (DARIO.phone,)},
+    ),
+    *(
+        Row(
+            f"a technician may hear him, but {why}",
+            replace(WAITING, caller=caller),
+            heard(ReadyToScreen, ladder=ladder),
+            Step.MESSAGE,
+            TakeMessage,
+            "screening-nobody message-technician",
+            IN_VAIN,
+            Outcome.SCREENED,
+            {"case": NO_PROMISE, "ladder": ladder, "ringing_since": NIGHT},
+        )
+        for why, caller, ladder in (
+            ("nobody is on duty", HIS_NUMBER, ()),
+            ("only his own phone is", ANNA.phone, (ANNA,)),
+        )
+    ),
+    Row(
+        "too many were woken",
+        WAITING,
+        heard(NoMoreWakeUps),
+        Step.MESSAGE,
+        TakeMessage,
+        "screening-full message-technician",
+        IN_VAIN,
+    ),
+    Row(
+        "a technician heard him",
+        STRANGER,
+        heard(AttemptEnded, result="connected", talked=20),
+        Step.ENDED,
+        HangUp,
+        "goodbye",
+        outcome=Outcome.CONNECTED,
+    ),
+    Row(
+        "a technician heard him for a moment",
+        STRANGER,
+        heard(AttemptEnded, result="connected", talked=19),
+        Step.TALK_WAS_SHORT,
+        AskKey,
+        "talk-was-short",
+        outcome=Outcome.CONNECTED,
+    ),
+    # No call-back is offered, whatever became of the ringing: the next phone rings at once.
+    *(
+        Row(
+            f"unverified: {result}",
+            STRANGER,
+            heard(AttemptEnded, result=result, passes=1),
+            Step.RINGING,
+            RingTechnician,
+            "ringing-next",
+            now=WITH_ALL,
+        )
+        for result in ("no-answer", "busy", "failed", "unconfirmed", "declined", "accepted")
+    ),
+    *(
+        Row(
+            f"unverified: nobody, {result}",
+            call,
+            heard(AttemptEnded, result=result, passes=1, at=at),
+            Step.MESSAGE,
+            TakeMessage,
+            "screening-nobody message-technician",
+            IN_VAIN,
+            Outcome.NOBODY_ANSWERED,
+        )
+        for result in ("no-answer", "declined", "accepted")
+        for call, at in ((STRANGER_ALL_TRIED, NIGHT), (STRANGER, NIGHT + seconds(240)))
+        if call is STRANGER_ALL_TRIED or result == "no-answer"
+    ),
+    Row(
+        "unverified: the same technician again",
+        STRANGER_SHORT,
+        heard(WantsReconnect, passes=1),
+        Step.RINGING,
+        RingTechnician,
+        "ringing-again",
+        outcome=Outcome.CONNECTED,
+        now={"reconnects": 1, "ladder": (DARIO, ANNA), "tried": (DARIO.phone,)},
+    ),
+    Row(
+        "unverified: again, and no time for it",
+        STRANGER_SHORT,
+        heard(WantsReconnect, no_new_attempt_after=0),
+        Step.MESSAGE,
+        TakeMessage,
+        "screening-nobody message-technician",
+        IN_VAIN,
+        Outcome.NOBODY_ANSWERED,
+        {"reconnects": 1, "ladder": (DARIO, ANNA), "tried": ()},
+    ),
+    Row(
+        "unverified: a message",
+        STRANGER_MESSAGE,
+        heard(MessageLeft),
+        Step.ENDED,
+        HangUp,
+        "message-taken goodbye",
+        TAKEN,
+        Outcome.MESSAGE,
+    ),
+    Row(
+        "unverified: a message, and he hangs up",
+        STRANGER_MESSAGE,
+        heard(MessageLeft, gone=True),
+        Step.ENDED,
+        HangUp,
+        "",
+        TAKEN,
+        Outcome.MESSAGE,
+    ),
+    Row(
+        "says who he is and hangs up",
+        NAMING,
+        heard(MessageLeft, gone=True),
+        Step.ENDED,
+        HangUp,
+        "",
+        TAKEN,
+        Outcome.MESSAGE,
+    ),
+    Row("says nothing and hangs up", NAMING, heard(MessageLeft, gone=True, seconds=0), Step.ENDED, HangUp),
+    Row(
+        "unverified: after the talk",
+        STRANGER,
+        heard(AttemptEnded, result="connected", gone=True),
+        Step.ENDED,
+        HangUp,
+        outcome=Outcome.CONNECTED,
+    ),
+    *(
+        Row(
+            f"unverified: hangs up, {result}",
+            STRANGER,
+            heard(AttemptEnded, result=result, gone=True),
+            Step.ENDED,
+            HangUp,
+            effects=IN_VAIN,
+        )
+        for result in ("accepted", "unconfirmed", "no-answer")
     ),
 ]
 
@@ -837,7 +1188,6 @@ AT_REFUSED = [
     Row("says nothing more", REFUSED, heard(Silence), Step.ENDED, HangUp, "goodbye"),
 ]
 
-WITH_ALL = {"tried": BOTH}
 AT_RINGING = [
     Row(
         "the first phone",
@@ -1023,7 +1373,6 @@ AT_RINGING = [
     Row("the talk was over", SHORT, heard(Silence), Step.ENDED, HangUp, "goodbye"),
 ]
 
-TAKEN = (HandOn("message.deliver"),)
 AT_THE_END = [
     Row(
         "a message",
@@ -1051,6 +1400,15 @@ AT_THE_END = [
 ]
 
 PURSUED = {Step.ACCEPTED, Step.RINGING, Step.BETWEEN_RINGS, Step.CALL_BACK_NUMBER}
+
+
+def left_behind(call: Call) -> tuple[Effect, ...]:
+    """What a caller leaves who hangs up: pursuit of what was promised him, else a word to who was rung."""
+    if call.step not in PURSUED:
+        return ()
+    return (PursueNow(),) if call.customer else IN_VAIN
+
+
 HE_HANGS_UP = [
     *(
         Row(
@@ -1060,7 +1418,7 @@ HE_HANGS_UP = [
             Step.ENDED,
             HangUp,
             "",
-            (PursueNow(),) if call.step in PURSUED else (),
+            left_behind(call),
             Outcome.HUNG_UP if call.outcome is None else call.outcome,
         )
         for name, call in STATES.items()
@@ -1125,6 +1483,7 @@ TABLE = {
     for title, rows in {
         "by day": BY_DAY,
         "PIN": AT_PIN,
+        "screening": SCREENING,
         "urgency": AT_URGENCY,
         "same case?": AT_SAME_CASE,
         "refused": AT_REFUSED,
@@ -1149,6 +1508,7 @@ def test_one_turn(row: Row) -> None:
 # What goes into the sentences, and how long a question waits: the same wherever it comes in the table.
 VALUES: dict[str, dict[str, Value]] = {
     "greeting": {"customer": "Acme"},
+    "pin-ends": {"until": Day(LAST_DAY)},
     "reopens": {"at": Clock(OPENS)},
     "urgency-menu": {"levels": UrgencyMenu()},
     "definitions": {"levels": Definitions()},
@@ -1156,7 +1516,7 @@ VALUES: dict[str, dict[str, Value]] = {
     "code-known-taken": {"since": Clock(OPEN_CASE.opened_at), "technician": "Dario Neri"},
     "same-case": {"since": Clock(OPEN_CASE.opened_at)},
     "same-case-taken": {"since": Clock(OPEN_CASE.opened_at), "technician": "Dario Neri"},
-    "accepted": {"code": Digits("4712"), "due": Clock(CASE.due_at)},
+    "accepted": {"code": Digits("4712"), "due": Clock(DUE)},
     "joined": {"code": Digits("8341"), "due": Clock(JOINED_DUE)},
     "joined-taken": {"code": Digits("8341"), "technician": "Dario Neri"},
     "call-back-promised": {"number": Digits("201")},
@@ -1166,6 +1526,9 @@ WAITS = {
     "pin-more-time": 60,
     "code-ask": 5,
     "ringing-first": 1,
+    "screening-wait": 1,
+    # Nothing is asked: he waits a second, in company of what he heard before.
+    "": 1,
     "ringing-missed": 2,
     "number-ask": 10,
     "talk-was-short": 6,
@@ -1179,12 +1542,13 @@ def test_what_goes_into_the_sentences_and_how_long_a_question_waits(row: Row) ->
     for line in lines(turn):
         if line.name == "nobody-answered":
             assert turn.call.case is not None
+            assert turn.call.case.due_at is not None
             assert dict(line.values) == {"due": Clock(turn.call.case.due_at)}
         else:
             assert dict(line.values) == VALUES.get(line.name, {})
         assert (line.language is not None) == (line.name == "language-offer")
     if isinstance(turn.then, AskPin | AskKey | AskDigits):
-        asked = turn.then.lines[-1].name
+        asked = turn.then.lines[-1].name if turn.then.lines else ""
         assert turn.then.timeout == WAITS.get(asked, 10 if isinstance(turn.then, AskPin) else 8)
         # What is asked may be keyed over: nothing is said that is not part of the question.
         assert turn.says == () or row.call.step in (Step.ARRIVAL, Step.OFFICE)
@@ -1221,6 +1585,10 @@ def test_every_combination_has_an_answer(name: str) -> None:
         assert (turn.call.step is Step.ENDED) == isinstance(turn.then, HangUp)
         if gone:
             assert (turn.call.step, turn.says) == (Step.ENDED, ())
+        elif turn.call.step is Step.SCREENING_WAIT and not lines(turn):
+            # A second of quiet while what he said is on its way; the desk ends it after eight.
+            assert call.step in (Step.SCREENING_NAME, Step.SCREENING_WAIT)
+            assert turn.then == AskKey((), timeout=1)
         elif not isinstance(turn.then, RingOffice | RingTechnician):
             assert lines(turn)
 
@@ -1231,18 +1599,71 @@ def test_every_step_is_among_the_states_and_every_kind_in_the_table() -> None:
     assert {row.outcome for row in TABLE.values()} == {None, *Outcome}
 
 
-def test_nobody_but_an_accepted_caller_reaches_a_technician() -> None:
+def test_nobody_but_an_accepted_caller_or_one_to_be_screened_reaches_a_technician() -> None:
     for call, kind in product(STATES.values(), kinds()):
         turn = take_turn(call, heard(kind))
         if isinstance(turn.then, RingTechnician):
             assert turn.call.case is not None
-            assert call.step in {*PURSUED, Step.TALK_WAS_SHORT}
+            assert call.step in {*PURSUED, Step.TALK_WAS_SHORT, Step.SCREENING_WAIT}
+
+
+# What is said to whoever was promised something.
+PROMISES = {"accepted", "joined", "joined-taken", "nobody-answered", "ringing-missed", "call-back-promised"}
+
+
+@pytest.mark.parametrize("name", [name for name, call in STATES.items() if call.customer is None])
+def test_nothing_is_promised_to_a_caller_without_a_verified_pin(name: str) -> None:
+    """No case of his is pursued, no call-back offered, and he is counted before a technician is rung."""
+    call = STATES[name]
+    for kind, gone, late, result in product(
+        kinds(), (False, True), (0, 180), ("declined", "accepted", "no-answer", "connected")
+    ):
+        more: dict[str, Any] = {"result": result} if issubclass(kind, AttemptEnded) else {}
+        turn = take_turn(call, heard(kind, gone=gone, at=NIGHT + seconds(late), **more))
+        if turn.call.customer is not None:
+            assert kind is PinAccepted
+            continue
+        assert [e for e in turn.effects if isinstance(e, OpenCase | JoinCase | PursueNow | PursueAgain)] == []
+        assert turn.call.step not in (Step.ACCEPTED, Step.BETWEEN_RINGS, Step.CALL_BACK_NUMBER)
+        assert {line.name for line in lines(turn)} & PROMISES == set()
+        woken = [effect for effect in turn.effects if isinstance(effect, WakeUp)]
+        if isinstance(turn.then, RingTechnician):
+            # Before the first phone rings, and never again: who reconnects was counted when he came.
+            assert len(woken) == (call.case is None)
+        else:
+            assert woken == []
+        if turn.call.case is not None:
+            assert turn.call.case.due_at is None
+
+
+def test_he_is_rung_for_once_and_in_one_pass() -> None:
+    turn, people = take_turn(WAITING, heard(ReadyToScreen)), []
+    while isinstance(turn.then, RingTechnician):
+        people.append(turn.then.place.technician)
+        turn = take_turn(turn.call, heard(AttemptEnded, passes=1))
+    assert people == ["anna", "dario"]
+
+
+def test_every_wrong_pin_is_counted_once_and_nothing_else_is() -> None:
+    for call, kind, late in product(STATES.values(), kinds(), (0, 180)):
+        for may_be_right in (False, True) if kind is PinWrong else (None,):
+            more = {} if may_be_right is None else {"may_be_right": may_be_right}
+            turn = take_turn(call, heard(kind, at=NIGHT + seconds(late), **more))
+            counted = [effect for effect in turn.effects if isinstance(effect, PinMissed)]
+            assert len(counted) == (kind is PinWrong and call.step is Step.PIN)
+
+
+def test_whoever_may_hold_a_right_pin_is_never_refused_for_the_lack_of_one() -> None:
+    for call, kind, late in product(STATES.values(), kinds(), (0, 180)):
+        if call.step is Step.PIN and call.screen:
+            turn = take_turn(call, heard(kind, at=NIGHT + seconds(late)))
+            assert turn.call.refused != "no-pin"
 
 
 # -- no call goes on for ever ------------------------------------------------------------------------
 
 MENU_KEYS = (Silence, WrongKey, StrayHash)
-ASKED_FOR_PIN = (PinMalformed, NoPin, WantsMoreTime, WantsLanguage, Silence, StrayHash)
+ASKED_FOR_PIN = (PinMalformed, PinUnchecked, NoPin, WantsMoreTime, WantsLanguage, Silence, StrayHash)
 # What can be heard at a step, as the desk gathers it.
 HEARABLE: dict[Step, list[Heard]] = {
     Step.ARRIVAL: [heard(ArrivedByNight), heard(ArrivedByDay)],
@@ -1251,6 +1672,7 @@ HEARABLE: dict[Step, list[Heard]] = {
     Step.PIN: [
         *(heard(kind) for kind in ASKED_FOR_PIN),
         *(heard(kind, full_length=full) for kind in (PinWrong, PinAccepted) for full in (True, False)),
+        heard(PinWrong, may_be_right=True),
         heard(PinAccepted, covered=False, full_length=True),
     ],
     Step.URGENCY: [
@@ -1268,6 +1690,9 @@ HEARABLE: dict[Step, list[Heard]] = {
     Step.BETWEEN_RINGS: [heard(KeepsWaiting), heard(WantsCallBack), heard(WantsCallBack, number=None)],
     Step.CALL_BACK_NUMBER: [heard(NumberGiven), heard(NumberGiven, number=None)],
     Step.TALK_WAS_SHORT: [heard(WantsReconnect), heard(Silence)],
+    Step.SCREENING_NAME: [heard(MessageLeft), heard(MessageLeft, seconds=0, recording=None)],
+    # Not StillWaiting: the desk says so for eight seconds and not longer.
+    Step.SCREENING_WAIT: [heard(ReadyToScreen), heard(ReadyToScreen, ladder=()), heard(NoMoreWakeUps)],
     Step.MESSAGE: [heard(MessageLeft), heard(MessageLeft, seconds=0), heard(Silence)],
     Step.ENDED: [],
 }
@@ -1318,8 +1743,10 @@ def circle(start: Call, *, without: tuple[type[Heard], ...]) -> list[str]:
 
 @pytest.mark.parametrize("name", STATES)
 def test_no_call_goes_round_in_circles(name: str) -> None:
-    """Every way through, exhaustively; `*` alone leads round, and that the clock ends: see the table."""
-    assert circle(STATES[name], without=(WantsLanguage,)) == []
+    """Every way through, exhaustively; `*` alone leads round, and a PIN that there is no time to check.
+    Both the clock ends: see the table.
+    """
+    assert circle(STATES[name], without=(WantsLanguage, PinUnchecked)) == []
 
 
 @settings(max_examples=200, deadline=None)
@@ -1412,7 +1839,26 @@ def test_the_technician_he_was_talking_to_is_rung_again_then_the_others_in_their
 
 # -- the technician ----------------------------------------------------------------------------------
 
-LEG = Leg(SID, SID, 1, "it", "P1+", "Acme", "4712", CASE.due_at)
+LEG = Leg(SID, SID, 1, "it", "P1+", "Acme", "4712", DUE)
+# The caller has no verified PIN: what he said of himself, else his number, if he shows one.
+NUMBER_LEG = Leg(SID, SID, 1, "it", None, None, "4712", None, caller=HIS_NUMBER)
+WITHHELD_LEG = replace(NUMBER_LEG, caller="")
+NAME_LEG = replace(NUMBER_LEG, name_recording=HIS_NAME)
+UNVERIFIED = {
+    "said who he is": (NAME_LEG, ("technician-screened", HIS_NAME, "technician-keys")),
+    "said who he is, number withheld": (
+        replace(NAME_LEG, caller=""),
+        ("technician-screened", HIS_NAME, "technician-keys"),
+    ),
+    "said nothing": (NUMBER_LEG, ("technician-screened-number", "technician-keys")),
+    "said nothing, number withheld": (WITHHELD_LEG, ("technician-screened-withheld", "technician-keys")),
+}
+
+
+def told(turn: LegTurn) -> tuple[str, ...]:
+    """What a technician hears: names of sentences, sids of recordings."""
+    asked = turn.then.lines if isinstance(turn.then, AskTechnician) else ()
+    return tuple(each.sid if isinstance(each, Recorded) else each.name for each in (*turn.says, *asked))
 
 
 @pytest.mark.parametrize(
@@ -1424,36 +1870,62 @@ LEG = Leg(SID, SID, 1, "it", "P1+", "Acme", "4712", CASE.due_at)
         (LEG, "repeat", FIRST_WAIT, ("technician-announce",)),
         (LEG, "wrong-key", FIRST_WAIT, ("technician-announce",)),
         (replace(LEG, repeats=REPEATS), "wrong-key", HangUp(), ()),
-        (LEG, "accepted", Bridge(), ("technician-connecting",)),
-        (LEG, "passed", HangUp(), ("technician-passed",)),
-        (LEG, "too-late", HangUp(), ("technician-too-late",)),
         *(
-            (replace(LEG, ended=True), what, HangUp(), ())
+            row
+            for leg, says in UNVERIFIED.values()
+            for row in (
+                (leg, "picked-up", FIRST_WAIT, says),
+                (leg, "repeat", FIRST_WAIT, says),
+                (leg, "wrong-key", FIRST_WAIT, says),
+                (replace(leg, repeats=REPEATS), "wrong-key", HangUp(), ()),
+                # No short repeat: what he said of himself took its time.
+                (leg, "silence", HangUp(), ()),
+            )
+        ),
+        *(
+            row
+            for leg in (LEG, NAME_LEG, NUMBER_LEG, WITHHELD_LEG)
+            for row in (
+                (leg, "accepted", Bridge(), ("technician-connecting",)),
+                (leg, "passed", HangUp(), ("technician-passed",)),
+                (leg, "too-late", HangUp(), ("technician-too-late",)),
+            )
+        ),
+        *(
+            (replace(leg, ended=True), what, HangUp(), ())
+            for leg in (LEG, NAME_LEG)
             for what in ("picked-up", "accepted", "passed", "repeat", "wrong-key", "silence", "too-late")
         ),
     ],
 )
 def test_one_turn_of_a_technician(leg: Leg, what: Any, then: object, says: tuple[str, ...]) -> None:
     turn = technician_flow.take_turn(leg, what)
-    asked = turn.then.lines if isinstance(turn.then, AskKey) else ()
-    assert tuple(line.name for line in (*turn.says, *asked)) == says
-    assert (turn.then.timeout if isinstance(turn.then, AskKey) else turn.then) == then
+    assert told(turn) == says
+    assert (turn.then.timeout if isinstance(turn.then, AskTechnician) else turn.then) == then
     # Only his key connects him; everything else asks again or hangs up.
     assert isinstance(turn.then, Bridge) == (what == "accepted" and not leg.ended)
 
 
-def test_a_voicemail_costs_ten_seconds_of_silence_at_most() -> None:
-    turn = technician_flow.take_turn(LEG, "picked-up")
+def test_his_number_is_spoken_digit_by_digit() -> None:
+    (number, _) = technician_flow.announce(NUMBER_LEG)
+    assert isinstance(number, Line)
+    assert dict(number.values) == {"number": Digits(HIS_NUMBER)}
+
+
+@pytest.mark.parametrize(("leg", "silence"), [(LEG, FIRST_WAIT + SECOND_WAIT), (NAME_LEG, FIRST_WAIT)])
+def test_a_voicemail_costs_ten_seconds_of_silence_at_most(leg: Leg, silence: int) -> None:
+    turn = technician_flow.take_turn(leg, "picked-up")
     waited = 0
-    while isinstance(turn.then, AskKey):
+    while isinstance(turn.then, AskTechnician):
         waited += turn.then.timeout
         turn = technician_flow.take_turn(turn.leg, "silence")
-    assert waited == FIRST_WAIT + SECOND_WAIT == 10
+    assert waited == silence <= 10
     assert isinstance(turn.then, HangUp)
 
 
-def test_a_child_that_plays_with_the_phone_ends_too() -> None:
-    turn, turns = technician_flow.take_turn(LEG, "picked-up"), 0
-    while isinstance(turn.then, AskKey):
+@pytest.mark.parametrize("leg", [LEG, NAME_LEG])
+def test_a_child_that_plays_with_the_phone_ends_too(leg: Leg) -> None:
+    turn, turns = technician_flow.take_turn(leg, "picked-up"), 0
+    while isinstance(turn.then, AskTechnician):
         turn, turns = technician_flow.take_turn(turn.leg, "wrong-key"), turns + 1
     assert turns == REPEATS + 1

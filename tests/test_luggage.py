@@ -11,9 +11,11 @@ import pytest
 from cryptography.fernet import Fernet
 from making import NIGHT, SEAL, SID
 
-from ivr.luggage import LuggageRefused, Seal, of_call, of_leg
+from ivr.luggage import LuggageRefused, Seal, of_call, of_leg, of_recording, of_sound
 from ivr.vocabulary import Call, CustomerFacts, LadderPlace, NewCase, Step
 
+HOUR = timedelta(hours=1)
+RECORDING = "RE" + "0" * 31 + "1"
 OTHER = Fernet.generate_key().decode()
 CALL = Call(SID, "+393471112201", "+390461825060", "it", step=Step.PIN)
 ACCEPTED = replace(
@@ -25,6 +27,16 @@ ACCEPTED = replace(
     ladder=(LadderPlace(1, "anna", "Anna", "Anna", "+393331234501", 25),),
     ringing_pass=2,
     tried=("+393331234501",),
+)
+# Rung for a caller without a verified PIN: nothing was promised.
+UNVERIFIED = replace(
+    ACCEPTED,
+    customer=None,
+    urgency=None,
+    case=NewCase("2026-00012", "4712", None),
+    ringing_pass=1,
+    screen=True,
+    name_recording=RECORDING,
 )
 
 
@@ -83,8 +95,52 @@ def test_it_holds_what_was_promised() -> None:
         "p": 2,
         "t": 1,
     }
+    assert of_call(UNVERIFIED) == {
+        "s": "ringing",
+        "l": "it",
+        "u": None,
+        "n": "2026-00012",
+        "k": "4712",
+        "p": 1,
+        "t": 1,
+    }
     assert of_leg(SID, 3) == {"call": SID, "attempt": 3}
+    assert of_recording(SID) == {"call": SID}
+    assert of_sound(RECORDING) == {"sound": RECORDING}
 
 
 def test_it_never_holds_a_number_of_the_caller() -> None:
-    assert "+39347" not in json.dumps(of_call(ACCEPTED))
+    for call in (CALL, ACCEPTED, UNVERIFIED):
+        assert "+39347" not in json.dumps(of_call(call))
+
+
+@pytest.mark.parametrize("late", [0, 1, 3599, 3600])
+def test_what_is_good_for_an_hour_is_opened_within_it(late: int) -> None:
+    seal = Seal([SEAL])
+    sealed = seal.close(of_sound(RECORDING), NIGHT)
+    opened = seal.open(sealed, at=NIGHT + timedelta(seconds=late), within=HOUR)
+    assert opened == {"sound": RECORDING}
+
+
+@pytest.mark.parametrize("late", [3601, 86_400, -3600])
+def test_and_refused_after_it_or_if_it_was_sealed_tomorrow(late: int) -> None:
+    seal = Seal([SEAL])
+    sealed = seal.close(of_sound(RECORDING), NIGHT)
+    with pytest.raises(LuggageRefused):
+        seal.open(sealed, at=NIGHT + timedelta(seconds=late), within=HOUR)
+    # What is read without asking for its age stays good.
+    assert seal.open(sealed) == {"sound": RECORDING}
+
+
+def test_age_is_told_whichever_key_it_was_sealed_with() -> None:
+    old = Seal([SEAL]).close(of_sound(RECORDING), NIGHT)
+    both = Seal([OTHER, SEAL])
+    assert both.open(old, at=NIGHT, within=HOUR) == {"sound": RECORDING}
+    with pytest.raises(LuggageRefused):
+        both.open(old, at=NIGHT + 2 * HOUR, within=HOUR)
+
+
+@pytest.mark.parametrize("sealed", ["", "=", "x", "è", "\ud800", "gAAAAA", "A" * 5000])
+def test_what_was_not_sealed_by_us_is_refused_at_any_age(sealed: str) -> None:
+    with pytest.raises(LuggageRefused):
+        Seal([SEAL]).open(sealed, at=NIGHT, within=HOUR)

@@ -129,12 +129,74 @@ def test_the_worker_fetches_a_message_once_and_names_it(twilio: Twilio, tmp_path
             journal.keep_message(connection, NIGHT, SID, recording, "announced")
             journal.keep_message(connection, NIGHT, SID, recording, "completed")
         assert worker.tick(house, NIGHT) == 1  # not ready
-        assert worker.tick(house, NIGHT + timedelta(seconds=14)) == 0
-        assert worker.tick(house, NIGHT + timedelta(seconds=15)) == 1  # Twilio is unwell
-        assert worker.tick(house, NIGHT + timedelta(seconds=46)) == 1
+        assert worker.tick(house, NIGHT + timedelta(seconds=1)) == 0
+        assert worker.tick(house, NIGHT + timedelta(seconds=2)) == 1  # Twilio is unwell
+        assert worker.tick(house, NIGHT + timedelta(seconds=4)) == 1
         assert worker.tick(house, NIGHT + timedelta(days=1)) == 0
         with database.read() as connection:
             (message,) = journal.messages_of(connection, SID)
     assert message.file == f"{RECORDING}.mp3"
     assert (tmp_path / "state" / "messages" / message.file).read_bytes() == SOUND
     assert len(twilio.asked) == 3
+
+
+def test_it_is_asked_for_soon_and_then_less_and_less_often(twilio: Twilio, tmp_path: Path) -> None:
+    twilio.answers = [(404, b"")] * 9
+    waits = [2, 2, 2, 2, 2, 15, 30, 60, 120]
+    with twilio.serving() as base, fresh_database(tmp_path) as database:
+        house = House(configuration(tmp_path).model_copy(update={"twilio": settings(base)}), database)
+        with database.write() as connection:
+            a_call(connection)
+            recording = Recording(RECORDING, "https://api.twilio.com/x", 12)
+            journal.keep_message(connection, NIGHT, SID, recording, "announced")
+        at = NIGHT
+        assert worker.tick(house, at) == 1
+        for wait in waits:
+            assert worker.tick(house, at + timedelta(seconds=wait - 1)) == 0, wait
+            at += timedelta(seconds=wait)
+            assert worker.tick(house, at) == 1, wait
+        with database.read() as connection:
+            assert journal.message_file(connection, RECORDING) is not None
+
+
+# -- what a caller said of himself, who is to be screened ------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["the turn", "the network"])
+def test_a_name_is_fetched_and_is_nobody_s_message(first: str, twilio: Twilio, tmp_path: Path) -> None:
+    """Whichever of the two announces it first."""
+    recording = Recording(RECORDING, "https://api.twilio.com/x", 6)
+    with twilio.serving() as base, fresh_database(tmp_path) as database:
+        house = House(configuration(tmp_path).model_copy(update={"twilio": settings(base)}), database)
+        with database.write() as connection:
+            a_call(connection)
+            if first == "the network":
+                journal.keep_message(connection, NIGHT, SID, recording, "completed")
+            journal.keep_message(connection, NIGHT, SID, recording, "announced", "name")
+            if first == "the turn":
+                journal.keep_message(connection, NIGHT, SID, recording, "completed")
+            assert journal.message_file(connection, RECORDING) is None
+        assert worker.tick(house, NIGHT) == 1
+        with database.read() as connection:
+            assert journal.message_file(connection, RECORDING) == f"{RECORDING}.mp3"
+            assert journal.messages_of(connection, SID) == []
+    assert (tmp_path / "state" / "messages" / f"{RECORDING}.mp3").read_bytes() == SOUND
+
+
+def test_what_the_network_says_of_it_has_it_fetched_at_once(twilio: Twilio, tmp_path: Path) -> None:
+    """It was not ready when it was asked for; the caller waits for it, and not for the next try."""
+    twilio.answers = [(404, b"")]
+    recording = Recording(RECORDING, "https://api.twilio.com/x", 6)
+    with twilio.serving() as base, fresh_database(tmp_path) as database:
+        house = House(configuration(tmp_path).model_copy(update={"twilio": settings(base)}), database)
+        with database.write() as connection:
+            a_call(connection)
+            journal.keep_message(connection, NIGHT, SID, recording, "announced", "name")
+        assert worker.tick(house, NIGHT) == 1
+        ready = NIGHT + timedelta(seconds=1)
+        assert worker.tick(house, ready) == 0
+        with database.write() as connection:
+            journal.keep_message(connection, ready, SID, recording, "completed")
+        assert worker.tick(house, ready) == 1
+        with database.read() as connection:
+            assert journal.message_file(connection, RECORDING) is not None

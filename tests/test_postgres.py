@@ -24,7 +24,7 @@ import pytest
 from conftest import on_stage
 from making import ACTOR, NIGHT, a_call, a_case, a_sid, case, configuration, pin_settings
 from postgres import address, start, stop
-from sqlalchemy import Connection, event, func, insert, select, text
+from sqlalchemy import Connection, event, func, select, text
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -113,20 +113,18 @@ DETAILS: dict[str, Any] = {
 
 @pytest.mark.parametrize("instant", INSTANTS)
 def test_instants_and_documents_come_back_as_they_went(database: Database, instant: datetime) -> None:
-    row = {"actor": "a", "act": "test", "subject": "s", "details": DETAILS, "at": instant}
     with database.write() as connection:
-        connection.execute(insert(audit), row)
+        due.add(connection, NIGHT, "test", "k", instant, DETAILS)
     with database.read() as connection:
-        found = connection.execute(select(audit.c.at, audit.c.details)).one()
-    assert (found.at, found.at.utcoffset()) == (instant, timedelta(0))
-    assert found.details == DETAILS
-    assert list(found.details) == list(DETAILS)
+        found = connection.execute(select(due_work.c.due_at, due_work.c.payload)).one()
+    assert (found.due_at, found.due_at.utcoffset()) == (instant, timedelta(0))
+    assert found.payload == DETAILS
+    assert list(found.payload) == list(DETAILS)
 
 
 def test_an_instant_without_a_zone_is_refused(database: Database) -> None:
-    row = {"actor": "a", "act": "test", "subject": "s", "details": {}, "at": INSTANTS[0].replace(tzinfo=None)}
     with pytest.raises(SQLAlchemyError), database.write() as connection:
-        connection.execute(insert(audit), row)
+        due.add(connection, NIGHT, "test", "k", INSTANTS[0].replace(tzinfo=None), {})
 
 
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
@@ -228,14 +226,13 @@ def test_a_database_made_without_a_locale(postgresql_url: str) -> None:
         connection.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0".encode())
         database = open_database(postgresql_url.replace(urlsplit(postgresql_url).path[1:], name))
         schema.migrate(database)
-        row = {"at": NIGHT, "actor": "Frütticoltori €", "act": "test", "subject": "s", "details": DETAILS}
         with database.write() as writing:
-            writing.execute(insert(audit), row)
+            due.add(writing, NIGHT, "test", "Frütticoltori €", NIGHT, DETAILS)
         with database.read() as reading:
-            found = reading.execute(select(audit.c.actor, audit.c.details)).one()
+            found = reading.execute(select(due_work.c.key, due_work.c.payload)).one()
         database.close()
         connection.execute(f"DROP DATABASE {name}".encode())
-    assert (found.actor, found.details) == (row["actor"], DETAILS)
+    assert (found.key, found.payload) == ("Frütticoltori €", DETAILS)
 
 
 def test_the_limits_of_a_turn_leave_time_for_the_hash() -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ast
 import re
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 
 import pytest
-from making import EXAMPLE, NIGHT, ROME, ROOT, rome
+from making import EXAMPLE, NIGHT, ROME, ROOT, SID, rome
 
 from console.settings import load
 from ivr import flow, technician_flow
 from ivr.prompts import Catalogue, Speaker, catalogue, clean, spoken_languages
 from ivr.settings import UrgencySettings
-from ivr.vocabulary import Clock, Digits, UrgencyMenu, UrgencyName, line
+from ivr.technician_flow import AskTechnician, Leg
+from ivr.vocabulary import Clock, Day, Digits, Line, UrgencyMenu, UrgencyName, line
+from ivr.wording import NAME_LIMIT
 
 SHIPPED = load(EXAMPLE, {}).urgency
 WRITING = SHIPPED.model_copy(update={"write_to": "assistenza@cloudfabric.example"})
@@ -36,6 +39,7 @@ TYPICAL = {
     "number": Digits("201"),
     "since": Clock(rome("2026-03-09 23:10")),
     "technician": "Anna Rossi",
+    "until": Day(date(2026, 9, 28)),
 }
 
 
@@ -135,8 +139,12 @@ def test_a_catalogue_is_complete(language: str) -> None:
     assert (len(words.calendar["days"]), len(words.calendar["months"])) == (7, 12)
     days = {"today", "tomorrow", "this-week", "later"}
     kinds = {"at": days, "by": days | {"tonight", "midnight"}, "since": {"today", "yesterday", "earlier"}}
-    plain = {form: {kind.removesuffix("-one") for kind in each} for form, each in words.clock.items()}
+    plain = {
+        form: {kind.removesuffix("-one").removesuffix("-eight") for kind in each}
+        for form, each in words.clock.items()
+    }
     assert plain == kinds
+    assert {form.removesuffix("-eight") for form in words.day} == {"until"}
     for name, text in words.sentences.items():
         here, there = (set(re.findall(r"\{[a-z:]+\}", each)) for each in (text, ITALIAN.sentences[name]))
         assert here == there, name
@@ -171,6 +179,64 @@ def test_a_customer_s_language_that_is_not_shipped_is_answered_in_italian() -> N
 def test_times_as_they_are_spoken_on_a_tuesday_night(then: str, by: str, at: str) -> None:
     assert say("nobody-answered", due=Clock(rome(then))).endswith(f"entro {by}.")
     assert say("reopens", at=Clock(rome(then))) == f"L'ufficio riapre {at}."
+
+
+@pytest.mark.parametrize(
+    ("day", "until", "since"),
+    [
+        (date(2026, 3, 1), "fino al primo marzo", "dal primo marzo"),
+        (date(2026, 3, 7), "fino al 7 marzo", "dal 7 marzo"),
+        # Before a vowel: otto, undici.
+        (date(2026, 3, 8), "fino all'8 marzo", "dall'8 marzo"),
+        (date(2026, 3, 11), "fino all'11 marzo", "dall'11 marzo"),
+        (date(2026, 3, 18), "fino al 18 marzo", "dal 18 marzo"),
+        (date(2026, 12, 31), "fino al 31 dicembre", "dal 31 dicembre"),
+    ],
+)
+def test_days_as_they_are_spoken(day: date, until: str, since: str) -> None:
+    assert f" {until}." in say("pin-ends", until=Day(day))
+    opened = datetime(day.year, day.month, day.day, 3, 10, tzinfo=ROME)
+    for hour in (1, 10):
+        known = Clock(opened.replace(hour=hour))
+        assert f"aperto {since}," in say("same-case", opened + timedelta(days=9), since=known)
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "eighth"),
+    [
+        ("it", "fino al primo aprile", "fino all'8 aprile"),
+        ("en", "until 1 April", "until 8 April"),
+        ("de", "bis zum 1. April", "bis zum 8. April"),
+    ],
+)
+def test_the_last_day_of_a_pin_in_every_language(language: str, first: str, eighth: str) -> None:
+    for day, spoken in ((1, first), (8, eighth)):
+        (speech,) = speaker().say(line("pin-ends", until=Day(date(2026, 4, day))), language, NIGHT)
+        assert f" {spoken}." in speech.text
+
+
+@pytest.mark.parametrize("language", spoken_languages())
+@pytest.mark.parametrize("leg", ["named", "numbered", "withheld"])
+def test_a_voicemail_costs_at_most_twenty_seconds(language: str, leg: str) -> None:
+    """The announcement of a caller without a verified PIN, what he said of himself, and the silence."""
+    unverified = Leg(SID, SID, 1, language, None, None, "4712", None, caller="+393471112201")
+    whose = {
+        "named": replace(unverified, name_recording="RE"),
+        "numbered": unverified,
+        "withheld": replace(unverified, caller=""),
+    }[leg]
+    took: float = 0
+    turn = technician_flow.take_turn(whose, "picked-up")
+    while isinstance(turn.then, AskTechnician):
+        for each in turn.then.lines:
+            if isinstance(each, Line):
+                (speech,) = speaker().say(each, language, NIGHT)
+                took += len(words_of(speech.text)) / CHARACTERS_A_SECOND
+            else:
+                took += NAME_LIMIT
+        took += turn.then.timeout
+        turn = technician_flow.take_turn(turn.leg, "silence")
+    assert took <= 20
 
 
 def test_tomorrow_is_told_by_the_local_clock() -> None:

@@ -19,6 +19,7 @@ from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import journal
 from oncall import cases
+from pins import throttle
 from storage import due
 
 OFFICES = {"+390461000001", "+390465000001"}
@@ -175,8 +176,14 @@ behaviours = st.builds(
 instants = st.integers(0, 350 * 24 * 60).map(
     lambda minutes: datetime(2026, 3, 3, 12, tzinfo=UTC) + timedelta(minutes=minutes)
 )
-# Many calls should get beyond the PIN: most begin with what leads there.
-openings = st.sampled_from([(), (), (2,), (2, 12), (2, 12, 3), (2, 12, 3, 1), (3, 16), (0, 2, 12, 5)])
+# Many calls should get beyond the PIN: most begin with what leads there. Three wrong ones lead to a
+# technician too, once the budget of them is spent.
+openings = st.sampled_from(
+    [
+        *((), (), (2,), (2, 12), (2, 12, 3), (2, 12, 3, 1), (3, 16), (0, 2, 12, 5)),
+        *((12, 12, 12, 1), (3, 12, 12, 0, 0, 3, 1), (12, 12, 12, 0, 0), (12, 12, 12, 1, 0, 0, 0, 0, 0, 3)),
+    ]
+)
 
 
 @settings(
@@ -190,14 +197,23 @@ openings = st.sampled_from([(), (), (2,), (2, 12), (2, 12, 3), (2, 12, 3, 1), (3
     who=st.sampled_from(CALLERS),
     to=st.sampled_from(["trento", "trento-nord", "tione"]),
     opening=openings,
+    spent=st.booleans(),
     moves=st.lists(st.integers(0, 999), max_size=40),
     behaviour=behaviours,
 )
 def test_any_call(
-    at: datetime, who: str, to: str, opening: tuple[int, ...], moves: list[int], behaviour: Behaviour
+    at: datetime,
+    who: str,
+    to: str,
+    opening: tuple[int, ...],
+    spent: bool,
+    moves: list[int],
+    behaviour: Behaviour,
 ) -> None:
     with errors_logged() as errors, on_stage(configuration(), at, behaviour=behaviour) as rehearsal:
         cast = rehearsal.cast()
+        if spent:
+            spend_the_budget(rehearsal)
         call = rehearsal.exchange.ring(cast.phone(who), cast.number(to))
         players = Players(rehearsal, call)
         for step in range(MOST_STEPS):
@@ -206,11 +222,17 @@ def test_any_call(
             numbers = (*opening, *moves)
             players.act(numbers[step] if step < len(numbers) else 0)
         assert call.state == "ended", players.done
-        check(players, behaviour)
+        check(players, behaviour, spent=spent)
     assert errors == [], players.done
 
 
-def check(players: Players, behaviour: Behaviour) -> None:
+def spend_the_budget(rehearsal: Rehearsal) -> None:
+    with rehearsal.house.database.write() as connection:
+        for _ in range(throttle.BUDGET_HOUR):
+            throttle.missed(connection, rehearsal.clock.now(), "", throttle.Lane.SHARED)
+
+
+def check(players: Players, behaviour: Behaviour, *, spent: bool) -> None:
     """What holds of a call that is over, told from what the telephones did, not from the journal."""
     call, done = players.call, players.done
     events = call.events
@@ -220,23 +242,28 @@ def check(players: Players, behaviour: Behaviour) -> None:
     assert call.from_ not in rung, done
     for place, event in enumerate(events):
         if isinstance(event, Bridged) and event.phone in TECHNICIANS:
-            assert players.right_pin_keyed, done
             assert accepted_by_key(events[:place], event.phone), done
-    if TECHNICIANS & rung:
-        assert players.right_pin_keyed, done
     with players.rehearsal.house.database.read() as connection:
         latest = journal.call(connection, call.sid)
         opened = cases.recent(connection)
         pursued = {case.number: due.pending(connection, cases.PURSUE, case.number) for case in opened}
         results = {case.number: [a.result for a in cases.attempts_of(connection, case.id)] for case in opened}
         unsettled = cases.unsettled(connection, call.sid)
+    screened = any(case.screened for case in opened)
+    if TECHNICIANS & rung and not screened:
+        assert players.right_pin_keyed, done
+    if screened:
+        assert_nothing_was_promised(players, opened[0])
+        # Six wrong ones of his own would do as well, but nobody keys so many in one call.
+        assert spent, done
     assert len(opened) <= 1, done
     assert unsettled == [], done
     assert latest.ended is not None, done
     assert latest.outcome is not None, done
     for case in opened:
         # Taken once, but he wanted the technician again and nobody came: pursued all the same.
-        assert pursued[case.number] == ("connected" not in results[case.number][-1:]), done
+        unmet = "connected" not in results[case.number][-1:]
+        assert pursued[case.number] == (unmet and not screened), done
     talked = any(isinstance(event, Bridged) and event.phone in TECHNICIANS for event in events)
     kinds = [type(e) for e in events if isinstance(e, Bridged | Rang) and e.phone in TECHNICIANS]
     rung_again = Bridged in kinds and Rang in kinds[kinds.index(Bridged) :]
@@ -250,6 +277,18 @@ def check(players: Players, behaviour: Behaviour) -> None:
         assert (latest.outcome == "connected") == talked, done
     else:
         assert talked or latest.outcome != "connected", done
+
+
+def assert_nothing_was_promised(players: Players, case: cases.Case) -> None:
+    """A technician was rung for a caller without a verified PIN: each once, and that was all."""
+    assert (case.customer_id, case.urgency, case.due_at) == (None, None, None), players.done
+    events = players.call.events
+    met = next((place for place, event in enumerate(events) if isinstance(event, Bridged)), len(events))
+    rang = [event.phone for event in events[:met] if isinstance(event, Rang) and event.phone in TECHNICIANS]
+    assert len(rang) == len(set(rang)), players.done
+    said = " ".join(players.call.heard())
+    for promise in ("sarà preso in carico", "will be taken up", "übernommen"):
+        assert promise not in said, players.done
 
 
 def accepted_by_key(events: list[object], phone: str) -> bool:

@@ -14,8 +14,8 @@ from oncall.phones import NumberRefused
 from oncall.roster import RosterRefusal, UnknownRota, UnknownTechnician
 from oncall.rota_file import TechnicianEntry
 from oncall.tables import rota_versions
+from storage import audit
 from storage.engine import Database
-from storage.tables import audit
 
 APPLIED = rome("2025-12-20 10:00")
 
@@ -56,7 +56,7 @@ def rules(text: str) -> rota_file.RotaFile:
 
 
 def acts(connection: Connection) -> list[tuple[str, str]]:
-    return [(row.act, row.subject) for row in connection.execute(select(audit).order_by(audit.c.id))]
+    return [(act.act, act.subject) for act in reversed(audit.acts(connection))]
 
 
 # -- technicians ---------------------------------------------------------------------------------
@@ -307,5 +307,38 @@ def test_an_override_that_cannot_be(
 
 
 def test_every_act_is_in_the_audit(staffed: Connection) -> None:
-    roster.override(staffed, ACTOR, NIGHT, "duty", 1, NIGHT, NIGHT + HOUR, "anna")
-    assert acts(staffed)[-2:] == [("rota.apply", "rota:duty"), ("rota.override", "rota:duty")]
+    assert acts(staffed) == [
+        *(("technician.add", f"technician:{key}") for key in ("anna", "bruno", "dario")),
+        ("rota.apply", "rota:duty"),
+    ]
+
+
+def test_an_act_says_who_why_and_what(staffed: Connection) -> None:
+    why = "her telephone was stolen"
+    new = TechnicianEntry(key="anna", name="Anna Rossi", phone="+393331234599")
+    roster.put_technician(staffed, "cli:rita", NIGHT, RINGING, new, reason=why)
+    roster.override(staffed, "cli:rita", NIGHT, "duty", 1, NIGHT, NIGHT + HOUR, "bruno", reason=why)
+    roster.put_technician(staffed, "cli:rita", NIGHT, RINGING, entry())
+    roster.retire(staffed, "cli:rita", NIGHT, "elena", reason=why)
+    roster.put_technician(staffed, "cli:rita", NIGHT + HOUR, RINGING, entry())
+    rota = rules('people = ["dario"]')
+    roster.apply(staffed, "cli:rita", NIGHT + HOUR, RINGING, rota, reason=why)
+    told = {(act.act, act.subject): act for act in audit.acts(staffed, limit=6)}
+    assert {act.actor for act in told.values()} == {"cli:rita"}
+    assert told["technician.change", "technician:anna"].details == {
+        "phone": ["+393331234501", "+393331234599"],
+        "reason": why,
+    }
+    replaced = told["rota.override", "rota:duty"].details
+    assert replaced == {
+        "override": roster.book(staffed, "duty").overrides[0].id,
+        "rung": 1,
+        "from": NIGHT.isoformat(),
+        "to": (NIGHT + HOUR).isoformat(),
+        "technician": "bruno",
+        "reason": why,
+    }
+    assert told["technician.retire", "technician:elena"].details == {"reason": why}
+    assert told["technician.change", "technician:elena"].details == {"back": True}
+    applied = told["rota.apply", "rota:duty"].details or {}
+    assert (applied["reason"], applied["rules"]["rung"]) == (why, [{"people": ["dario"]}])

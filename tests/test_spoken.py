@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
 import pytest
@@ -15,7 +15,9 @@ from console.phone.events import Called, Pressed, Rang
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr.prompts import Speaker, catalogue, spoken_languages
-from ivr.vocabulary import Clock, Definitions, Digits, UrgencyMenu, UrgencyName, Value, line
+from ivr.technician_flow import FIRST_WAIT
+from ivr.vocabulary import Clock, Day, Definitions, Digits, UrgencyMenu, UrgencyName, Value, line
+from ivr.wording import NAME_LIMIT
 
 VOICES = {"it": "it", "en": "en-gb", "de": "de"}
 # Seconds: of any prompt, of the menu of urgencies, of what one level means.
@@ -57,17 +59,34 @@ def test_every_prompt_is_short_enough(language: str, shipped_configuration: Conf
         "since": Clock(NIGHT - timedelta(hours=20)),
         "technician": "Anna Rossi",
         "address": "assistenza@example.net",
+        "until": Day(date(2026, 9, 28)),
     }
     long: dict[str, float] = {}
     for name in catalogue(language).sentences:
         limit = {"urgency-menu": MENU, "definitions": DEFINITION}.get(name, PROMPT)
         levels = Definitions() if name == "definitions" else UrgencyMenu()
-        for speech in speaker.say(line(name, **values, levels=levels), language, NIGHT):
+        # A whole telephone number is spoken of to technicians only; a caller hears its last digits.
+        whole = {"number": Digits("+4915112345678")} if name == "technician-screened-number" else {}
+        for speech in speaker.say(line(name, **values | whole, levels=levels), language, NIGHT):
             took = seconds(speech.text, language)
             assert took > 0.3, f"{name} is not spoken"
             if took > limit:
                 long[name] = took
     assert long == {}
+
+
+@pytest.mark.parametrize("language", spoken_languages())
+def test_a_voicemail_hears_who_is_not_verified_for_twenty_seconds_at_most(
+    language: str, shipped_configuration: Configuration
+) -> None:
+    """What is said around the recording, the longest recording there can be, and six seconds of silence."""
+    speaker = Speaker("Cloudfabric", shipped_configuration.zone, shipped_configuration.urgency)
+    said = [
+        speech.text
+        for name in ("technician-screened", "technician-keys")
+        for speech in speaker.say(line(name), language, NIGHT)
+    ]
+    assert sum(seconds(text, language) for text in said) + NAME_LIMIT + FIRST_WAIT <= 20
 
 
 @pytest.mark.parametrize("stars", [0, 1, 2], ids=["it", "en", "de"])

@@ -13,7 +13,20 @@ from making import EXAMPLE, NIGHT, ROME
 
 from console.phone import read_twiml
 from console.settings import load
-from ivr.answer import HANG_UP, Answer, Dial, Gather, HangUp, Part, Record, Say, Target, from_json, to_json
+from ivr.answer import (
+    HANG_UP,
+    Answer,
+    Dial,
+    Gather,
+    HangUp,
+    Part,
+    Record,
+    Say,
+    Sound,
+    Target,
+    from_json,
+    to_json,
+)
 from ivr.prompts import Speaker, Speech, clean
 from ivr.vocabulary import Clock, Digits, UrgencyMenu, UrgencyName, line
 from webhooks import twiml
@@ -24,6 +37,7 @@ SPEAKER = Speaker("Cloudfabric", ROME, URGENCY)
 NEXT = "https://ivr.example.net/voice/turn/2?l=gAAAAAB-x_Y"
 LEG_NEXT = "https://ivr.example.net/voice/technician/1?l=gAAAAAB-x_Y"
 RECORDING = "https://ivr.example.net/voice/recording?l=gAAAAAB-x_Y"
+SOUND = "https://ivr.example.net/voice/sound?l=gAAAAAB-x_Y"
 DUE = NIGHT + timedelta(hours=1)
 
 
@@ -62,11 +76,22 @@ CALLER: dict[str, tuple[Part, ...]] = {
         Dial(NEXT, "+390461825060", (Target("+390461000001"), Target("+390461000002")), rings=30),
     ),
     "message": (Say(say("nobody-answered")), Say(say("message-technician")), Record(NEXT, RECORDING, 120)),
+    "screening-name": (Say(say("screening-name")), Record(NEXT, RECORDING, 8, silence=3)),
+    "screening-wait": (Gather(NEXT, (), timeout=1, digits=1, finish=""),),
     "goodbye": (Say(say("goodbye")), HangUp()),
 }
 TECHNICIAN: dict[str, tuple[Part, ...]] = {
     "whisper": (menu("technician-announce", action=LEG_NEXT, timeout=6),),
     "whisper-again": (menu("technician-short", action=LEG_NEXT, timeout=4),),
+    "whisper-unverified": (
+        Gather(
+            LEG_NEXT,
+            (say("technician-screened"), Sound(SOUND), say("technician-keys")),
+            timeout=6,
+            digits=1,
+            finish="",
+        ),
+    ),
     "technician-accepted": (Say(say("technician-connecting")),),
     "technician-passed": (Say(say("technician-passed")), HangUp()),
     "hang-up": HANG_UP.parts,
@@ -198,6 +223,33 @@ def test_an_answer_that_was_stored_is_given_again_byte_for_byte(name: str) -> No
     assert again == answer
     assert to_json(again) == to_json(answer)
     assert twiml.for_caller(again) == twiml.for_caller(answer)
+
+
+def test_what_a_caller_said_of_himself_is_played_between_the_words() -> None:
+    (gather,) = ElementTree.fromstring(DOCUMENTS["whisper-unverified"]).iter("Gather")
+    assert [child.tag for child in gather] == ["Say", "Play", "Say"]
+    assert gather[1].text == SOUND
+    assert (gather[1].get("loop"), gather[1].get("digits")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "silence"), [("message", "120", "10"), ("screening-name", "8", "3")]
+)
+def test_a_recording_ends_by_a_key_by_silence_or_at_its_limit(name: str, limit: str, silence: str) -> None:
+    (record,) = ElementTree.fromstring(DOCUMENTS[name]).iter("Record")
+    assert (record.get("maxLength"), record.get("timeout"), record.get("finishOnKey")) == (
+        limit,
+        silence,
+        "#",
+    )
+    assert record.get("action") == NEXT
+    assert record.get("recordingStatusCallback") == RECORDING
+
+
+def test_what_is_played_is_no_text() -> None:
+    """The journal tells what was said; the address of a recording is nobody's to read there."""
+    answer = Answer(TECHNICIAN["whisper-unverified"])
+    assert answer.texts() == [say("technician-screened").text, say("technician-keys").text]
 
 
 def test_everything_that_is_said_is_told_in_order() -> None:

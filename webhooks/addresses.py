@@ -18,5 +18,8 @@ class PublicAddresses:
     def technician(self, number: int, sealed: str) -> str:
         return f"{self._public}/voice/technician/{number}?l={sealed}"
 
+    def sound(self, sealed: str) -> str:
+        return f"{self._public}/voice/sound?l={sealed}"
+
     def recording(self, sealed: str) -> str:
         return f"{self._public}/voice/recording?l={sealed}"

@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from ipaddress import ip_address
+from pathlib import Path
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from webhooks.door import LARGEST_BODY, Believed, check
+from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
 
 log = logging.getLogger("ivr")
 
 
-def create_app(believed: Believed, ready: Callable[[], dict[str, str]]) -> Flask:
-    """`ready` returns what is wrong, by part; empty when a call can be served."""
+def create_app(believed: Believed, ready: Callable[[], dict[str, str]], recordings: Path) -> Flask:
+    """`ready` returns what is wrong, by part; empty when a call can be served. `recordings` is the
+    folder of those that were fetched.
+    """
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
@@ -26,6 +30,7 @@ def create_app(believed: Believed, ready: Callable[[], dict[str, str]]) -> Flask
     signed.register_blueprint(voice)
     signed.register_blueprint(technician)
     app.register_blueprint(signed)
+    app.register_blueprint(sounds(believed.seal, recordings, believed.clock))
 
     @app.get("/healthz")
     def healthz() -> Response:

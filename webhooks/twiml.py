@@ -6,14 +6,12 @@ from twilio.twiml.voice_response import Dial as DialVerb
 from twilio.twiml.voice_response import Gather as GatherVerb
 from twilio.twiml.voice_response import VoiceResponse
 
-from ivr.answer import HANG_UP, Answer, Dial, Gather, HangUp, Record, Say
+from ivr.answer import HANG_UP, Answer, Dial, Gather, HangUp, Record, Say, Sound
 from ivr.prompts import Speech
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 # Twilio lets a phone ring 5 s longer than it is told, and at least 5 s.
 RING_BUFFER = 5
-# Seconds of silence that end a message.
-MESSAGE_SILENCE = 10
 
 
 def for_caller(answer: Answer) -> str:
@@ -43,8 +41,11 @@ def _render(answer: Answer, *, leg: bool) -> str:
                     # Silence comes through the same door as a key.
                     action_on_empty_result=True,
                 )
-                for speech in prompts:
-                    _say(gather, speech)
+                for prompt in prompts:
+                    if isinstance(prompt, Sound):
+                        gather.play(prompt.address)
+                    else:
+                        _say(gather, prompt)
                 # Should a Gather ever fall through all the same: nobody is connected by that, and no
                 # caller is dropped.
                 if leg:
@@ -53,12 +54,12 @@ def _render(answer: Answer, *, leg: bool) -> str:
                     response.redirect(action, method="POST")
             case Dial():
                 _dial(response, part)
-            case Record(action, callback, limit):
+            case Record(action, callback, limit, silence):
                 response.record(
                     action=action,
                     method="POST",
                     max_length=limit,
-                    timeout=MESSAGE_SILENCE,
+                    timeout=silence,
                     finish_on_key="#",
                     play_beep=True,
                     recording_status_callback=callback,

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
 from pathlib import Path
 
 import click
 
-from console.commands import calls, cases, customers, explain, phone, pins, rota, service, technicians
+from console.commands import (
+    audit,
+    calls,
+    cases,
+    customers,
+    explain,
+    keys,
+    phone,
+    pins,
+    rota,
+    service,
+    technicians,
+)
 from console.commands.common import Context, Refused
-
-_COULD_BE_A_PIN = re.compile(r"(?:-{1,2}[a-z-]+=)?(?:[0-9] ?){7,}[0-9]")
+from console.commands.hidden import REFUSAL, looks_like_a_pin
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -44,8 +54,10 @@ for command in (
     phone.phone,
     calls.call,
     cases.case,
+    audit.audit,
 ):
     ivr.add_command(command)
+pins.pin.add_command(keys.rekey_command)
 
 
 def main() -> None:
@@ -53,8 +65,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for chatty in ("alembic", "apscheduler"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    if any(_COULD_BE_A_PIN.fullmatch(argument) for argument in sys.argv[1:]):
-        # Arguments show in process lists and shell histories; not even the error repeats it.
-        Refused("an argument looks like a PIN: a PIN is never given as an argument").show()
+    if any(looks_like_a_pin(argument) for argument in sys.argv[1:]):
+        Refused(REFUSAL).show()
         sys.exit(1)
     ivr()

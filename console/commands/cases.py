@@ -107,7 +107,8 @@ def _document(
     return {
         "number": each.number,
         "code": each.code,
-        "customer": codes.get(each.customer_id),
+        "customer": codes.get(each.customer_id or 0),
+        "verified": not each.screened,
         "urgency": each.urgency,
         "opened": local(each.opened_at, zone),
         "due": local(each.due_at, zone),

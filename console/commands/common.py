@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from console.house import House, not_ready, open_house, system_clock
+from console.outside import follow
 from console.settings import Configuration, ConfigurationRefused, load
 from oncall.wallclock import candidates
 
@@ -66,8 +67,10 @@ class Context:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        with self.house() as house, refusing(), house.database.write() as connection:
-            yield connection
+        with self.house() as house:
+            with refusing(), house.database.write() as connection:
+                yield connection
+            follow(house, self.at)
 
 
 @contextmanager
@@ -90,6 +93,10 @@ def json_option(function: Decorated) -> Decorated:
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(
         function
     )
+
+
+def reason_option(function: Decorated) -> Decorated:
+    return click.option("--reason", metavar="TEXT", help="Why; it is kept in the audit log.")(function)
 
 
 def print_json(document: Any) -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection
 
-from console.commands.common import Context, Refused, instant, json_option, local, print_json, table
+from console.commands.common import (
+    Context,
+    Refused,
+    instant,
+    json_option,
+    local,
+    print_json,
+    reason_option,
+    table,
+)
 from oncall import roster, rota_file
 from oncall.roster import RosterRefusal
 from oncall.rota_file import RotaFileRefused
@@ -29,8 +38,9 @@ def _key(context: Context, connection: Connection, given: str | None) -> str:
 @rota.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--from", "start", metavar="INSTANT", help="From when the new rules hold; now if not given.")
+@reason_option
 @click.pass_obj
-def apply(context: Context, file: Path, start: str | None) -> None:
+def apply(context: Context, file: Path, start: str | None, reason: str | None) -> None:
     """Apply a rota FILE: technicians and rules, all or nothing. The past stays as it was."""
     zone = context.configuration.zone
     try:
@@ -43,6 +53,7 @@ def apply(context: Context, file: Path, start: str | None) -> None:
                 context.configuration.ringing,
                 plan,
                 start=instant(start, zone) if start else None,
+                reason=reason,
             )
     except (RotaFileRefused, RosterRefusal) as refused:
         raise Refused(f"{file}: {refused}") from None
@@ -120,9 +131,16 @@ def who(context: Context, rota_key: str | None, when: str | None, as_json: bool)
 @click.option("--from", "start", metavar="INSTANT", required=True)
 @click.option("--to", "end", metavar="INSTANT", required=True)
 @click.option("--technician", metavar="KEY", required=True)
+@reason_option
 @click.pass_obj
 def override(
-    context: Context, rota_key: str | None, rung: int, start: str, end: str, technician: str
+    context: Context,
+    rota_key: str | None,
+    rung: int,
+    start: str,
+    end: str,
+    technician: str,
+    reason: str | None,
 ) -> None:
     """Let a technician replace whoever has the turn on a rung for a while."""
     zone = context.configuration.zone
@@ -138,6 +156,7 @@ def override(
                 instant(start, zone),
                 instant(end, zone),
                 technician,
+                reason=reason,
             )
     except RosterRefusal as refused:
         raise Refused(str(refused)) from None

@@ -15,8 +15,10 @@ from cryptography.fernet import Fernet
 from console.commands.common import Context, Refused, refusing
 from console.commands.phone import example_path
 from console.house import not_ready, open_house
+from console.outside import follow
 from console.service import PARTS, run_part, supervise
 from console.settings import load
+from pins import keyring
 from storage import schema
 from storage.engine import sqlite_file
 
@@ -78,6 +80,9 @@ def _migrate(context: Context) -> None:
     try:
         with refusing():
             schema.migrate(house.database)
+            with house.database.write() as connection:
+                keyring.remember(connection, context.at, configuration.pins)
+        follow(house, context.at)
     finally:
         house.close()
 

@@ -28,8 +28,8 @@ UNDER_WAY = "under way"
 class CaseSeen:
     number: str
     code: str
-    urgency: str
-    due_at: datetime
+    urgency: str | None
+    due_at: datetime | None
     state: str
     pursued: bool
     attempts: tuple[tuple[str, str], ...]
@@ -54,8 +54,8 @@ class Summary:
             told.append(("urgency", self.urgency))
         if self.case:
             case = self.case
-            local = case.due_at.astimezone(zone)
-            told.append(("case", f"{case.number}, code {case.code}, {case.state}, due {local:%a %H:%M}"))
+            due = f"due {case.due_at.astimezone(zone):%a %H:%M}" if case.due_at else "caller not verified"
+            told.append(("case", f"{case.number}, code {case.code}, {case.state}, {due}"))
             told.append(("pursued", "yes, nobody has taken it" if case.pursued else "no, it need not be"))
             if case.attempts:
                 told.append(("rung", " · ".join(f"{who}: {result}" for who, result in case.attempts)))

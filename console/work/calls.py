@@ -14,10 +14,13 @@ log = logging.getLogger("ivr.worker")
 
 # The next pass of a pursuit, counted from the end of the one before.
 NEXT_PASS = timedelta(minutes=3)
-# A recording that is not ready is asked for again, later each time, for about a day.
+# A recording that is not ready is asked for again: soon, for a technician may be about to hear it; then
+# later each time, for about a day.
+FETCH_SOON = timedelta(seconds=2)
+FETCHES_SOON = 5
 FETCH_AGAIN = timedelta(seconds=15)
 FETCH_AGAIN_AT_MOST = timedelta(hours=1)
-FETCH_TRIES = 36
+FETCH_TRIES = 41
 
 
 def pursue(house: House, work: Work, at: datetime) -> datetime | None:
@@ -38,10 +41,15 @@ def fetch_message(house: House, work: Work, at: datetime) -> datetime | None:
         if work.tries >= FETCH_TRIES:
             log.error("message %s could not be fetched within a day: %s", work.key, why)
             return None
-        return at + min(FETCH_AGAIN * (1 << min(work.tries - 1, 12)), FETCH_AGAIN_AT_MOST)
+        if work.tries <= FETCHES_SOON:
+            return at + FETCH_SOON
+        later = min(work.tries - FETCHES_SOON - 1, 12)
+        return at + min(FETCH_AGAIN * (1 << later), FETCH_AGAIN_AT_MOST)
     except RecordingGone as why:
         log.error("message %s cannot be fetched: %s", work.key, why)
         return None
     with house.database.write() as connection:
-        journal.message_fetched(connection, at, work.key, file.name)
+        kept = journal.message_fetched(connection, at, work.key, file.name)
+    if not kept:
+        file.unlink(missing_ok=True)
     return None

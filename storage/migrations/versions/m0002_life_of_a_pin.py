@@ -33,6 +33,14 @@ def upgrade() -> None:
     op.add_column("pins", sa.Column("reason", sa.Text(), server_default="", nullable=False))
     op.add_column("pins", sa.Column("replaced_by", sa.Integer(), nullable=True))
     op.create_index("ix_pins_key_version", "pins", ["key_version"])
+    op.drop_index("ix_pins_revoked_at_length", "pins")
+    op.create_index(
+        "ix_pins_live_length",
+        "pins",
+        ["length"],
+        sqlite_where=sa.text("revoked_at IS NULL"),
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
     op.create_table(
         "spent_pins",
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
@@ -53,13 +61,21 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_pin_tries_lane_at", "pin_tries", ["lane", "at"])
-    op.create_index("ix_pin_tries_number_at", "pin_tries", ["number", "at"])
+    op.create_index("ix_pin_tries_number_lane_at", "pin_tries", ["number", "lane", "at"])
     op.create_table(
         "key_holders",
         sa.Column("node", sa.String(200), nullable=False),
         sa.Column("peppers", sa.Integer(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("node", name="pk_key_holders"),
+    )
+    op.create_table(
+        "key_marks",
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("mark", sa.String(40), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "version", name="pk_key_marks"),
     )
     op.create_table(
         "pin_batches",
@@ -91,7 +107,11 @@ def _cases() -> None:
 
 
 def _chain_the_audit() -> None:
-    """What was written so far is chained in its order, and keeps its instants, actors and details."""
+    """What was written so far is chained in its order, and keeps its instants, actors and details.
+
+    A subject names a customer by his id from now on; the code, which may say who he is, goes to the
+    details, where it can be erased.
+    """
     connection = op.get_bind()
     old = sa.table(
         "audit",
@@ -104,6 +124,8 @@ def _chain_the_audit() -> None:
         sa.column("details", sa.JSON),
     )
     rows = connection.execute(sa.select(old).order_by(old.c.id)).all()
+    customers = sa.table("customers", sa.column("id", sa.Integer), sa.column("code", sa.String))
+    ids = {f"customer:{row.code}": row for row in connection.execute(sa.select(customers))}
     op.drop_table("audit")
     new = op.create_table(
         "audit",
@@ -131,13 +153,16 @@ def _chain_the_audit() -> None:
     for number, row in enumerate(rows, start=1):
         at: datetime = row.at.replace(tzinfo=UTC) if row.at.tzinfo is None else row.at.astimezone(UTC)
         told = {**(row.details or {}), **({"reason": row.reason} if row.reason else {})}
+        subject = row.subject
+        if known := ids.get(subject):
+            subject, told = f"customer:{known.id}", {**told, "code": known.code}
         text = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
         salt = secrets.token_bytes(16)
         hashed = hashlib.sha256(salt + text.encode()).digest()
-        link = [number, at.isoformat(timespec="microseconds"), row.actor, row.act, row.subject, hashed.hex()]
+        link = [number, at.isoformat(timespec="microseconds"), row.actor, row.act, subject, hashed.hex()]
         told_of = json.dumps(link, ensure_ascii=False, separators=(",", ":")).encode()
         chain = hashlib.sha256(chain + told_of).digest()
-        values = {"id": number, "at": at, "actor": row.actor, "act": row.act, "subject": row.subject}
+        values = {"id": number, "at": at, "actor": row.actor, "act": row.act, "subject": subject}
         connection.execute(sa.insert(new), {**values, "details_hash": hashed, "chain": chain})
         connection.execute(sa.insert(details), {"audit_id": number, "salt": salt, "details": text})
 

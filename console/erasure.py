@@ -1,0 +1,194 @@
+"""The erasure of a customer: each package erases what it holds, here it is joined into one act.
+
+One transaction takes him out of every table; his files, and what deleted rows leave on the disk, go right
+after it, or by the worker if that is interrupted. What stays is the bare fact: cases with number, code,
+times and urgency; calls with their instants; acts of the audit with ids and without details; the digests
+of his PINs, so that nobody is issued one again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
+
+import ivr.erasure
+import oncall.erasure
+import pins.erasure
+from console import outside
+from console.house import House
+from console.work.erasure import TRACES, remove
+from console.worker import tick
+from oncall import cases, roster
+from pins import customers, outbox, registry
+from pins.customers import Customer
+from storage import audit, due, ledger
+from storage.tables import audit as audit_table
+from storage.tables import audit_details, due_work
+
+ACT = "customer.erase"
+# Of these kinds the key says whose they are, and nothing in them names anybody.
+_BY_KEY = (cases.PURSUE, cases.RECALL, ledger.KIND, TRACES)
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was erased, in figures. `log_truncated`: nothing is left of it on the disk either."""
+
+    customer_id: int
+    pins: int
+    cases: int
+    calls: int
+    files: int
+    log_truncated: bool
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What leads to the rest of a customer's data: ids and numbers that are his and nobody else's."""
+
+    customer: Customer
+    pin_ids: list[int]
+    numbers: set[str]
+    calls: list[str]
+    case_numbers: list[str]
+
+
+def belongings(house: House, connection: Connection, code: str) -> Belongings:
+    """What belongs to the customer. Raises UnknownCustomer."""
+    customer = customers.customer(connection, code)
+    callers = ivr.erasure.callers_of(connection, customer.id) - _numbers_of_the_house(house, connection)
+    numbers = pins.erasure.numbers_of(connection, customer, callers)
+    return Belongings(
+        customer,
+        [pin.id for pin in registry.all_pins(connection, code)],
+        numbers,
+        ivr.erasure.calls_of(connection, customer.id, numbers),
+        [case.number for case in oncall.erasure.cases_of(connection, customer.id)],
+    )
+
+
+def erase(house: House, actor: str, at: datetime, code: str) -> Erased:
+    """Erase the customer from every table and file. Raises UnknownCustomer.
+
+    A call of his that goes on meanwhile goes on as that of somebody without a PIN.
+    """
+    with house.database.write() as connection:
+        his = _locked(house, connection, code)
+        customer = his.customer
+        oncall.erasure.erase(connection, actor, at, customer.id)
+        oncall.erasure.forget_call_backs(connection, his.numbers)
+        emptied = ivr.erasure.erase(connection, his.calls)
+        pins.erasure.erase(connection, actor, at, customer, his.numbers)
+        files = [f"messages/{name}" for name in emptied.files]
+        files += _forget_work(connection, his, emptied.recordings)
+        _forget_acts(connection, actor, at, his)
+        ledger.note(connection, at, ACT, customer.id)
+        due.add(connection, at, TRACES, customers.subject(customer.id), at, {"files": files})
+    tick(house, at, {TRACES: remove})
+    outside.follow(house, at)
+    with house.database.read() as connection:
+        clean = not due.pending(connection, TRACES, customers.subject(customer.id))
+    return Erased(
+        customer.id, len(his.pin_ids), len(his.case_numbers), len(his.calls), len(files), log_truncated=clean
+    )
+
+
+def _numbers_of_the_house(house: House, connection: Connection) -> set[str]:
+    """Our lines, our office's, our technicians' phones: whoever called from one is not told by it."""
+    lines = house.configuration.number
+    offices = {phone for line in lines for phone in line.office}
+    technicians = {technician.phone for technician in roster.all_technicians(connection)}
+    return {line.number for line in lines} | offices | technicians
+
+
+def _locked(house: House, connection: Connection, code: str) -> Belongings:
+    """What belongs to the customer, with everything locked in the order in which calls lock it."""
+    his = belongings(house, connection, code)
+    ivr.erasure.lock(connection, his.calls)
+    cases.lock(connection)
+    oncall.erasure.lock(connection, his.customer.id)
+    pins.erasure.lock(connection, his.customer.id)
+    # From here on no call becomes his; one that has meanwhile is his too.
+    his = belongings(house, connection, code)
+    ivr.erasure.lock(connection, his.calls)
+    return his
+
+
+# -- due work ----------------------------------------------------------------------------------
+
+
+def work_of(connection: Connection, his: Belongings, recordings: Iterable[str] = ()) -> list[Any]:
+    """The rows of due work that are about the customer, done or not."""
+    keys = {*his.calls, *recordings}
+    rows = connection.execute(select(due_work).where(due_work.c.kind.not_in(_BY_KEY)).order_by(due_work.c.id))
+    found = [row for row in rows if row.key in keys or _about(his, row.key, row.payload)]
+    if his.case_numbers:
+        pursued = due_work.c.kind.in_((cases.PURSUE, cases.RECALL))
+        for row in connection.execute(select(due_work).where(pursued)):
+            if row.payload.get("case") in his.case_numbers:
+                found.append(row)
+    return found
+
+
+def _about(his: Belongings, key: str, payload: dict[str, Any]) -> bool:
+    """Whether work is about the customer, one of his PINs, calls or cases, or names him."""
+    customer = his.customer
+    subjects = [customers.subject(customer.id), *(f"pin:{pin_id}" for pin_id in his.pin_ids)]
+    subjects += [f"case:{number}" for number in his.case_numbers]
+    text = f":{key}:"
+    if any(f":{subject}:" in text for subject in subjects):
+        return True
+    if payload.get("pin") in his.pin_ids or payload.get("customer") == customer.id:
+        return True
+    named = {customer.code, customer.name, customer.spoken_name, customer.email, *his.numbers, *his.calls}
+    return not (named - {""}).isdisjoint(_words(payload))
+
+
+def _words(value: Any) -> set[str]:
+    """Every text in a payload."""
+    match value:
+        case str():
+            return {value}
+        case dict():
+            return set().union(*(_words(each) for each in value.values()))
+        case list():
+            return set().union(*(_words(each) for each in value))
+        case _:
+            return set()
+
+
+def _forget_work(connection: Connection, his: Belongings, recordings: Iterable[str]) -> list[str]:
+    """Remove the work that is about him; returns the files that wait with it, within the state folder."""
+    rows = work_of(connection, his, recordings)
+    connection.execute(delete(due_work).where(due_work.c.id.in_([row.id for row in rows])))
+    return [f"outbox/{row.payload['file']}" for row in rows if row.kind == outbox.LETTER]
+
+
+# -- audit -------------------------------------------------------------------------------------
+
+
+def acts_on(his: Belongings) -> ColumnElement[bool]:
+    """Which acts of the audit are on the customer, his PINs (those whose record is gone too), his cases."""
+    customer = his.customer
+    subjects = [customers.subject(customer.id), *(f"pin:{pin_id}" for pin_id in his.pin_ids)]
+    subjects += [f"case:{number}" for number in his.case_numbers]
+    # The details are compact JSON with their keys in order: see `audit.record`.
+    owner = [
+        f'"customer":{told}{after}' for told in (customer.id, json.dumps(customer.code)) for after in ",}"
+    ]
+    of_his_pins = or_(*(audit_details.c.details.contains(each, autoescape=True) for each in owner))
+    return or_(
+        audit_table.c.subject.in_(subjects), and_(audit_table.c.subject.startswith("pin:"), of_his_pins)
+    )
+
+
+def _forget_acts(connection: Connection, actor: str, at: datetime, his: Belongings) -> None:
+    query = select(audit_table.c.id).join(audit_details, audit_details.c.audit_id == audit_table.c.id)
+    rows = list(connection.execute(query.where(acts_on(his))).scalars())
+    act = audit.record(connection, actor, at, ACT, customers.subject(his.customer.id))
+    audit.erase_details(connection, rows, act)

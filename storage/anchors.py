@@ -1,0 +1,81 @@
+"""Anchors of the audit log: signed notes of its newest row, in a file outside the database.
+
+The chain shows that rows were edited, removed or moved; that the newest are gone, or that the whole was
+computed anew, only somebody who remembers can show. An anchor is written whenever the newest row is
+another one: a line for each change, some 220 bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from storage.audit import BEGINNING, Head
+from storage.signed_log import Misfit, SignedLog
+
+FILE = "audit-anchors.jsonl"
+_LABEL = "anchors of the audit"
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """What the file remembers: rows, the row before the oldest that is kept, and what is wrong with it."""
+
+    heads: list[Head]
+    beginning: Head
+    faults: list[Misfit]
+    torn: int
+
+
+def anchors_in(folder: Path, key: bytes) -> SignedLog:
+    """The anchors kept in `folder`, signed with `key`."""
+    return SignedLog(folder / FILE, key, _LABEL)
+
+
+def last(log: SignedLog) -> Head | None:
+    """The row anchored last; its signature is not checked. None if there is none."""
+    entry = log.last()
+    return None if entry is None or entry.get("purged") else _head(entry)
+
+
+def add(log: SignedLog, at: datetime, head: Head) -> bool:
+    """Anchor `head`, which is committed; False if a later row has been anchored meanwhile.
+
+    Raises LogBusy or OSError.
+    """
+    with log.appending() as file:
+        known = last(log)
+        if known is not None and known.id >= head.id:
+            return False
+        file.append({"at": at.isoformat(), "id": head.id, "chain": head.chain.hex()})
+        return True
+
+
+def begin_after(log: SignedLog, at: datetime, head: Head) -> None:
+    """Vouch that `head` and all before it are purged. Write this before the rows are deleted."""
+    with log.appending() as file:
+        file.append({"at": at.isoformat(), "id": head.id, "chain": head.chain.hex(), "purged": True})
+
+
+def read(log: SignedLog) -> Anchors:
+    """Everything the file remembers, its signatures checked."""
+    contents = log.read()
+    heads: list[Head] = []
+    beginning = Head(0, BEGINNING)
+    faults = list(contents.faults)
+    for entry in contents.entries:
+        head = _head(entry)
+        if head is not None and entry.get("purged"):
+            beginning = head
+        elif head is not None:
+            heads.append(head)
+    return Anchors(heads, beginning, faults, contents.torn)
+
+
+def _head(entry: dict[str, Any]) -> Head | None:
+    try:
+        return Head(int(entry["id"]), bytes.fromhex(entry["chain"]))
+    except (KeyError, TypeError, ValueError):
+        return None
