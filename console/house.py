@@ -1,33 +1,21 @@
-"""Puts the house together: from a configuration to a desk that answers, and the application before it."""
+"""A configuration with its database open, and what is read off the two: rules, index, readiness, folder."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 # The tables of all packages, collected in storage's metadata.
 import pins.tables  # noqa: F401
 from console.settings import Configuration
-from ivr.desk import Desk
-from ivr.gathering import Gathering
-from ivr.luggage import Seal
-from ivr.prompts import Speaker
 from ivr.rules import OurNumber, Rules
-from ivr.technician_desk import TechnicianDesk
-from ivr.wording import Wording
 from pins.index import PinIndex
 from storage import schema
 from storage.engine import Database, open_database, sqlite_file
-from webhooks.addresses import PublicAddresses
-from webhooks.app import create_app
-from webhooks.door import Believed
-from webhooks.signature import SignatureCheck
 
 Clock = Callable[[], datetime]
 
@@ -82,56 +70,6 @@ def rules(configuration: Configuration) -> Rules:
 def pin_index(configuration: Configuration) -> PinIndex:
     """The PIN index. Raises ValueError naming the secret that is missing."""
     return PinIndex(configuration.pins)
-
-
-@dataclass(frozen=True)
-class Desks:
-    """Who serves calls: the caller's desk, the technicians', and the seal of what travels in addresses."""
-
-    caller: Desk
-    technicians: TechnicianDesk
-    seal: Seal
-
-
-def desks(house: House, source: random.Random | None = None) -> Desks:
-    """The desks of a house. Raises ValueError if a setting they cannot do without is missing."""
-    configuration = house.configuration
-    if missing := configuration.missing_for_calls():
-        raise ValueError(f"missing: {', '.join(missing)}")
-    by = rules(configuration)
-    seal = Seal([key.get_secret_value() for key in configuration.service.keys])
-    speaker = Speaker(configuration.service.name, configuration.zone, configuration.urgency)
-    wording = Wording(by, speaker, seal, PublicAddresses(configuration.service.public_url))
-    gathering = Gathering(by, source or random.SystemRandom())
-    return Desks(
-        Desk(house.database, pin_index(configuration), by, gathering, wording),
-        TechnicianDesk(house.database, by, wording),
-        seal,
-    )
-
-
-def webhook_app(house: House, clock: Clock = system_clock, source: random.Random | None = None) -> Flask:
-    """The webhook application. Raises ValueError if a setting it cannot do without is missing."""
-    configuration = house.configuration
-    serving = desks(house, source)
-    # The calendar of the next days is worked out now, not while the first caller waits.
-    for number in configuration.number:
-        configuration.hours.build(configuration.zone, number.holidays).at(clock())
-    tokens = [token.get_secret_value() for token in configuration.twilio.auth_tokens]
-    believed = Believed(
-        SignatureCheck(tokens, configuration.service.public_url),
-        configuration.twilio.account_sid,
-        frozenset(configuration.our_numbers),
-        serving.caller,
-        serving.technicians,
-        serving.seal,
-        clock,
-    )
-    return create_app(
-        believed,
-        ready=lambda: not_ready(house),
-        recordings=configuration.folder / configuration.service.state / "messages",
-    )
 
 
 def not_ready(house: House) -> dict[str, str]:

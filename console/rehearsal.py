@@ -20,7 +20,8 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from sqlalchemy import insert, select
 
-from console.house import House, open_house, pin_index, webhook_app
+from console.doors import webhook_app
+from console.house import House, open_house, pin_index
 from console.phone import Behaviour, Cast, Conversation, Exchange, VirtualClock, WsgiDoor, parse, play
 from console.phone.events import Event
 from console.settings import Configuration

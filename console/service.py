@@ -24,7 +24,8 @@ from gunicorn.app.base import BaseApplication
 
 from console import app as console_app
 from console import worker
-from console.house import open_house, system_clock, webhook_app
+from console.doors import webhook_app
+from console.house import open_house, system_clock
 from console.keyholder import note_keys
 from console.settings import Configuration
 

@@ -90,6 +90,8 @@ CODES = 3
 # A talk shorter than this, in seconds, may have been cut: the caller is offered the technician again.
 SHORT_TALK = 20
 RECONNECTS = 2
+# The notice about a caller without a verified PIN whom no technician heard.
+SCREENED_IN_VAIN = "notice.screened-in-vain"
 
 
 def take_turn(call: Call, heard: Heard) -> Turn:
@@ -347,11 +349,11 @@ def keep_waiting(call: Call) -> Turn:
 
 def screen(call: Call, heard: ReadyToScreen) -> Turn:
     """Ring the technician on duty, who hears that the caller is not verified, and decides."""
-    call = begin_ringing(replace(call, case=heard.case), heard.at, heard.ladder)
-    call, found = next_attempt(replace(call, outcome=Outcome.SCREENED), heard)
-    if found is None:
+    ringing = begin_ringing(replace(call, case=heard.case), heard.at, heard.ladder)
+    ringing, found = next_attempt(replace(ringing, outcome=Outcome.SCREENED), heard)
+    if found is None:  # nobody on duty can be rung, so no case remembers whom we rang
         return screened_in_vain(call, line("screening-nobody"))
-    turn = ring(call, found, line("ringing-first"))
+    turn = ring(ringing, found, line("ringing-first"))
     return replace(turn, effects=(WakeUp(), *turn.effects))
 
 
@@ -363,7 +365,7 @@ def unverified(call: Call) -> bool:
 def screened_in_vain(call: Call, why: Line) -> Turn:
     """No technician will hear him now: a message, and the one on duty is told of it."""
     turn = take_message(call, why, line("message-technician"))
-    return replace(turn, effects=(HandOn("notice.screened-in-vain"),))
+    return replace(turn, effects=(HandOn(SCREENED_IN_VAIN),))
 
 
 # -- the urgency ---------------------------------------------------------------------------------
@@ -587,8 +589,10 @@ def caller_left(call: Call, heard: Heard) -> Turn:
     match call.step, heard:
         case Step.RINGING, AttemptEnded(result="connected"):
             outcome = Outcome.CONNECTED
+        case Step.SCREENING_WAIT, _:
+            effects = (HandOn(SCREENED_IN_VAIN),)
         case Step.RINGING, _ if unverified(call):
-            effects = (HandOn("notice.screened-in-vain"),)
+            effects = (HandOn(SCREENED_IN_VAIN),)
         case Step.ACCEPTED | Step.RINGING | Step.BETWEEN_RINGS | Step.CALL_BACK_NUMBER, _:
             effects = (PursueNow(),)
         case Step.OFFICE, OfficeAnswered():

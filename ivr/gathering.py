@@ -249,7 +249,8 @@ class Gathering:
             covered=found.contract.covers(today, prepaid_counts=urgency.prepaid_counts),
             full_length=full_length,
             connect_without_contract=urgency.connect_without_contract,
-            last_day=found.expires_on if found.replaced else None,
+            # In its last night it works until the office opens: that is said as today.
+            last_day=max(found.expires_on, today) if found.replaced and found.expires_on else None,
         )
 
     def _why_wrong(

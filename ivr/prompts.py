@@ -133,10 +133,11 @@ class Speaker:
         if ahead == 1 and now.hour >= 12 and then.hour < 6:
             kind = "midnight" if (then.hour, then.minute) == (0, 0) else "tonight"
             kind = kind if kind in forms else "tomorrow"
-        # Italian says "alle 2:00" but "all'1:00".
-        text = forms.get(f"{kind}-one", forms[kind]) if then.hour == 1 else forms[kind]
-        if kind == "earlier" and then.day in (8, 11):
-            text = forms.get("earlier-eight", text)
+        # Italian says "alle 2:00" but "all'1:00", "del 7 marzo" but "dell'8 marzo".
+        text = forms[kind]
+        one, eight = then.hour == 1, then.day in (8, 11)
+        for applies, form in ((eight, "-eight"), (one, "-one"), (one and eight, "-one-eight")):
+            text = forms.get(f"{kind}{form}", text) if applies else text
         return text.format(
             # Written 8:00, not 08:00: the voice then reads "otto", not "zero otto".
             time=f"{then.hour}:{then.minute:02d}",

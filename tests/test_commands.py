@@ -32,7 +32,8 @@ from making import (
 from sqlalchemy import select
 
 from console.commands import ivr, main
-from console.house import open_house, webhook_app
+from console.doors import webhook_app
+from console.house import open_house
 from console.settings import load
 from ivr.desk import Desk
 from ivr.vocabulary import Received
@@ -538,6 +539,7 @@ def test_cases(staffed: Ivr) -> None:
         "number": opened.number,
         "code": opened.code,
         "customer": "ACME",
+        "verified": True,
         "urgency": "P1+",
         "opened": "2026-03-10T22:00:00+01:00",
         "due": "2026-03-10T23:00:00+01:00",

@@ -746,8 +746,6 @@ SCREENING = [
             TakeMessage,
             "screening-nobody message-technician",
             IN_VAIN,
-            Outcome.SCREENED,
-            {"case": NO_PROMISE, "ladder": ladder, "ringing_since": NIGHT},
         )
         for why, caller, ladder in (
             ("nobody is on duty", HIS_NUMBER, ()),
@@ -1404,6 +1402,8 @@ PURSUED = {Step.ACCEPTED, Step.RINGING, Step.BETWEEN_RINGS, Step.CALL_BACK_NUMBE
 
 def left_behind(call: Call) -> tuple[Effect, ...]:
     """What a caller leaves who hangs up: pursuit of what was promised him, else a word to who was rung."""
+    if call.step is Step.SCREENING_WAIT:
+        return IN_VAIN
     if call.step not in PURSUED:
         return ()
     return (PursueNow(),) if call.customer else IN_VAIN

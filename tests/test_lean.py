@@ -15,7 +15,8 @@ import pytest
 from making import ACTOR, NIGHT, ROOT, SECRETS, SID, configuration, fresh_database, staff
 from sqlalchemy import event
 
-from console.house import House, desks
+from console.doors import desks
+from console.house import House
 from ivr.answer import Dial, Gather
 from ivr.desk import Desk
 from ivr.technician_desk import TechnicianDesk
@@ -53,7 +54,8 @@ def test_nor_does_it_when_it_is_put_together(tmp_path: Path) -> None:
     script = f"""
 import sys
 from pathlib import Path
-from console.house import open_house, webhook_app
+from console.doors import webhook_app
+from console.house import open_house
 from console.settings import load
 webhook_app(open_house(load(Path({str(tmp_path / "config.toml")!r}), {SECRETS!r})))
 print(*(m for m in {NOT_LOADED!r} if m in sys.modules and m not in ("holidays", "console")))

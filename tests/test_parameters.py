@@ -17,7 +17,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, Forbidden
 from werkzeug.test import EnvironBuilder
 
-from console.house import House, webhook_app
+from console.doors import webhook_app
+from console.house import House
 from ivr.tables import calls
 from ivr.vocabulary import Recording
 from storage.engine import Database

@@ -110,6 +110,18 @@ def test_a_rotated_pin_is_shown_once_and_the_old_one_is_in_its_overlap(ivr: Ivr)
         assert pins_of(ivr)[1]["status"] == "expired"
 
 
+def test_nothing_is_issued_under_keys_that_are_not_those_of_the_service(
+    ivr: Ivr,
+) -> None:
+    """Whoever runs the command with another salt would hand over a PIN that no call finds."""
+    ivr.json("pin", "issue", "ACME")
+    ivr.runner.env = {**SECRETS, "IVR_PINS_SALT": bytes(range(70, 86)).hex()}
+    for arguments in (["pin", "issue", "ACME"], ["pin", "issue", "MALGA", "--letters", "letters"]):
+        told = ivr.refused(*arguments)
+        assert "pepper 1 or the salt is not the one PINs were issued under" in told
+    assert list(pins_of(ivr)) == [1]
+
+
 def test_a_pin_ends_by_its_age_unless_it_is_given_a_day(ivr: Ivr) -> None:
     set_lines(ivr, max_age_months="12")
     ivr.done("pin", "issue", "ACME")

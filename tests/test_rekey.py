@@ -40,7 +40,8 @@ from test_commands import Ivr
 
 from console import keyholder, service
 from console.commands import keys
-from console.house import House, desks, open_house
+from console.doors import desks
+from console.house import House, open_house
 from console.keyholder import node_name, note_keys
 from console.settings import load
 from ivr import journal

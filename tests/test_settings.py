@@ -182,13 +182,17 @@ def test_init_makes_other_secrets_each_time(initiated: Path, tmp_path: Path) -> 
     assert first.service.keys != second.service.keys
 
 
+def written(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
 def test_a_second_init_is_refused_and_changes_nothing(initiated: Path) -> None:
-    before = {file: file.read_bytes() for file in initiated.parent.iterdir()}
+    before = written(initiated.parent)
     again = CliRunner().invoke(ivr, ["--config", str(initiated), "init"])
     assert again.exit_code == 1
     assert "exists already" in again.stderr
     assert len(again.stderr.splitlines()) == 1
-    assert {file: file.read_bytes() for file in initiated.parent.iterdir()} == before
+    assert written(initiated.parent) == before
 
 
 # -- mistakes --------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from console.house import House, webhook_app
+from console.doors import webhook_app
+from console.house import House
 from ivr.tables import calls, turns
 from storage.engine import Database
 from webhooks.signature import HEADER, SignatureCheck

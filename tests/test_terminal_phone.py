@@ -29,7 +29,8 @@ from werkzeug.serving import make_server
 
 from console import cast
 from console.commands import ivr
-from console.house import open_house, pin_index, webhook_app
+from console.doors import webhook_app
+from console.house import open_house, pin_index
 from console.phone import OutOfTurn
 from console.phone.callfile import UNKNOWN, WITHHELD
 from console.phone.events import Heard, Pressed

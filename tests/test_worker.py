@@ -11,7 +11,6 @@ import pytest
 from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_database
 from sqlalchemy import select
 
-from console import worker
 from console.house import House
 from console.work import HANDLERS, calls
 from console.work.calls import NEXT_PASS

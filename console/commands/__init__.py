@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
 
-from console.commands import (
-    audit,
-    calls,
-    cases,
-    customers,
-    explain,
-    keys,
-    phone,
-    pins,
-    rota,
-    service,
-    technicians,
-)
 from console.commands.common import Context, Refused
 from console.commands.hidden import REFUSAL, looks_like_a_pin
 
+# Where each command stands. Only the one that is asked for is loaded: `ivr case list` need not wait for
+# the telephone's screen and the web server.
+COMMANDS = {
+    "audit": "audit",
+    "call": "calls",
+    "case": "cases",
+    "customer": "customers",
+    "demo": "service",
+    "explain": "explain",
+    "init": "service",
+    "migrate": "service",
+    "phone": "phone",
+    "pin": "pins",
+    "rota": "rota",
+    "serve": "service",
+    "technician": "technicians",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class Commands(click.Group):
+    """The commands by name, each loaded when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"console.commands.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option(
     "--config",
     "config_path",
@@ -39,25 +59,6 @@ from console.commands.hidden import REFUSAL, looks_like_a_pin
 def ivr(context: click.Context, config_path: Path) -> None:
     """The after-hours telephone: customers key a PIN, state an urgency, reach the technician on duty."""
     context.obj = Context(config_path)
-
-
-for command in (
-    service.init,
-    service.demo,
-    service.serve,
-    service.migrate,
-    explain.explain,
-    customers.customer,
-    pins.pin,
-    technicians.technician,
-    rota.rota,
-    phone.phone,
-    calls.call,
-    cases.case,
-    audit.audit,
-):
-    ivr.add_command(command)
-pins.pin.add_command(keys.rekey_command)
 
 
 def main() -> None:

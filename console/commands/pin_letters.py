@@ -15,7 +15,7 @@ import click
 from console import letter_facts, letter_mail
 from console.commands.common import Context, Refused, print_json, refusing
 from console.house import numbers, pin_index
-from pins import batches, customers, letters, registry
+from pins import batches, customers, keyring, letters, registry
 from pins.batches import Batch, Order, Render, Workshop
 from pins.customers import RegistryRefusal
 from pins.index import PinIndex
@@ -62,7 +62,7 @@ def workshop(context: Context, place: Path, *, email: bool, overlap: int = 0) ->
     with context.house() as house, refusing(), opened(place) as folder:
         shop = Workshop(
             house.database,
-            _index(context),
+            index_of(context),
             _render(context),
             context.actor,
             context.at,
@@ -126,7 +126,7 @@ def again(context: Context, pin_id: int, keyed: str, to: Path) -> None:
     if not re.fullmatch(r"[0-9]{8,16}", keyed):
         raise Refused("expected the digits of the PIN on standard input")
     with refusing_pins():
-        digests = _index(context).digests(keyed)
+        digests = index_of(context).digests(keyed)
         with context.reading() as connection:
             record = registry.pin(connection, pin_id)
             found = registry.find_pin(connection, digests)
@@ -156,11 +156,21 @@ def again(context: Context, pin_id: int, keyed: str, to: Path) -> None:
 # -- small parts ----------------------------------------------------------------------------------
 
 
-def _index(context: Context) -> PinIndex:
+def index_of(context: Context) -> PinIndex:
+    """The index PINs are issued under. Refused if its keys are not those of the PINs in the database: the
+    running service would not find a PIN issued under others, or would know none but this.
+    """
+    settings = context.configuration.pins
     try:
-        return pin_index(context.configuration)
+        index = pin_index(context.configuration)
     except ValueError as missing:
         raise Refused(str(missing)) from None
+    with context.writing() as connection:
+        keyring.remember(connection, context.at, settings)
+        faults = keyring.faults(connection, settings)
+    if faults:
+        raise Refused("; ".join(faults))
+    return index
 
 
 def _render(context: Context) -> Render:

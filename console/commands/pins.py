@@ -14,8 +14,8 @@ import click
 from console.commands import pin_letters
 from console.commands.common import Context, Day, Refused, json_option, local, print_json, table
 from console.commands.hidden import PinGroup, PinId
-from console.commands.pin_letters import last_opening, refusing_pins, today
-from console.house import pin_index
+from console.commands.keys import rekey_command
+from console.commands.pin_letters import index_of, last_opening, refusing_pins, today
 from pins import batches, customers, drawing, registry
 from pins.batches import Order
 from pins.customers import Customer
@@ -197,10 +197,7 @@ def _show_once(
     context: Context, code: str, length: int, take: Callable[[NewPin], int], as_json: bool
 ) -> None:
     """Draw until one was never used before, have it taken, and show it."""
-    try:
-        index = pin_index(context.configuration)
-    except ValueError as missing:
-        raise Refused(str(missing)) from None
+    index = index_of(context)
     with refusing_pins():
         while True:
             new = registry.draw(index, length)
@@ -369,3 +366,6 @@ def _tell_arithmetic(live: dict[int, int]) -> None:
 def _chance(live: dict[int, int]) -> str:
     found, limit = float(drawing.chance(live)), float(drawing.LIMIT)
     return f"Chance of a guesser in a day of attack: {found:.2g} (at most {limit:g})"
+
+
+pin.add_command(rekey_command)
