@@ -23,6 +23,7 @@ MOST_MINUTES = 10_000_000
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
 
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
+_LIKE_A_PIN = re.compile(r"[0-9]{8,}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
 
@@ -192,6 +193,9 @@ def faults_of_fields(card: Card) -> list[Fault]:
     if not _CODE.fullmatch(card.code):
         allowed = "1 to 32 of A–Z, 0–9, - and _, starting with a letter or digit"
         found.append(Fault("code", f"a customer's code is {allowed}"))
+    elif _LIKE_A_PIN.fullmatch(card.code):
+        # A command that names such a customer would be refused: no PIN is given as an argument.
+        found.append(Fault("code", "eight digits or more alone look like a PIN: put letters before them"))
     if not card.name:
         found.append(Fault("name", "a customer needs a name"))
     if card.language is not None and card.language not in LANGUAGES:

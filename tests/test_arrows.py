@@ -71,7 +71,18 @@ def imported(name: str, tree: ast.Module) -> Iterator[str]:
             "import_module",
             "__import__",
         ):
-            yield ast.literal_eval(node.args[0]) if isinstance(node.args[0], ast.Constant) else "<computed>"
+            yield of_call(node.args[0])
+
+
+def of_call(argument: ast.expr) -> str:
+    """What an import by a call names: a constant, or a computed module of a constant package."""
+    match argument:
+        case ast.Constant(str(module)):
+            return module
+        case ast.JoinedStr([ast.Constant(str(start)), _]) if start.endswith("."):
+            return start.rstrip(".")
+        case _:
+            return "<computed>"
 
 
 def within(module: str, parent: str) -> bool:

@@ -104,6 +104,7 @@ def test_a_code_is_made_of_the_name(connection: Connection, names: list[str], co
         ("Other", {"code": "-A"}, RegistryRefusal, "code is"),
         ("Other", {"code": "A\n"}, RegistryRefusal, "code is"),
         ("Other", {"code": "A" * 33}, RegistryRefusal, "code is"),
+        ("Other", {"code": "01234567890"}, RegistryRefusal, "look like a PIN"),
         ("Other", {"contract": Contract("gold")}, RegistryRefusal, "coverage"),
         ("Other", {"contract": Contract(minutes_left=-1)}, RegistryRefusal, "minutes"),
         (

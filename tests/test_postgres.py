@@ -38,7 +38,7 @@ from oncall import cases as verbs
 from oncall.tables import attempts, cases
 from pins import customers, registry
 from pins.index import PinIndex
-from storage import due, schema
+from storage import due, ledger, schema
 from storage import engine as engines
 from storage.engine import Database, open_database
 from storage.tables import audit, due_work, metadata

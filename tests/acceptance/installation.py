@@ -138,6 +138,7 @@ class Installation:
             "public_url": f'"{PUBLIC_URL}"',
             "account_sid": f'"{ACCOUNT}"',
             "auth_tokens": f'["{TOKEN}"]',
+            "workers": "1",  # one is enough here, and starts sooner
             "api_base": f'"http://127.0.0.1:{ports[2]}"',  # nobody listens: no call leaves this machine
         }
         for key, value in values.items():
