@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from console.house import Clock, House
 from console.outside import keep_anchor
@@ -55,16 +55,20 @@ def tick(
 
 def run(house: House, clock: Clock) -> None:
     """Tick until TERM or INT."""
-    scheduler = BlockingScheduler(timezone="UTC")
+    # Blocked in every thread and waited for here: a handler that stopped the scheduler would run in the
+    # middle of whatever its thread holds, and could wait for itself for ever.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    scheduler = BackgroundScheduler(timezone="UTC")
     # By default a tick more than a second late is dropped.
     add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
     add(partial(_tick_once, house, clock), "interval", seconds=TICK_SECONDS)
     add(partial(_tick_mail, house, clock), "interval", seconds=TICK_SECONDS)
     add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: scheduler.shutdown(wait=False))
-    log.info("worker started")
     scheduler.start()
+    log.info("worker started")
+    signal.sigwait(ends)
+    scheduler.shutdown(wait=False)
 
 
 def _tick_once(house: House, clock: Clock) -> None:

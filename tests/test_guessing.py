@@ -30,7 +30,7 @@ from pins.tables import pin_tries
 from storage.alarms import ALARM
 from storage.tables import due_work
 
-GUESSES = int(os.environ.get("GUESSES", "600"))
+GUESSES = int(os.environ.get("GUESSES", "540"))
 NUMBERS = max(100, GUESSES // 10)
 FORGED = GOOD = 50 if GUESSES >= 10_000 else 12
 LINE = "+390461825060"

@@ -160,12 +160,12 @@ class Installation:
         self.lines.append(line)
         return line
 
-    def start(self) -> None:
-        """Start the service and wait until it can serve a call."""
+    def start(self, *options: str) -> None:
+        """Start the service, or what `options` leave of it, and wait until it can serve a call."""
         assert self.service is None
         with self.printed.open("ab") as printed:
             self.service = subprocess.Popen(
-                [*command(), "serve"],
+                [*command(), "serve", *options],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
