@@ -32,7 +32,7 @@ from storage.tables import audit_details, due_work
 
 ACT = "customer.erase"
 # Of these kinds the key says whose they are, and nothing in them names anybody.
-_BY_KEY = (cases.PURSUE, cases.RECALL, ledger.KIND, TRACES)
+_BY_KEY = (cases.PURSUE, ledger.KIND, TRACES)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def work_of(connection: Connection, his: Belongings, recordings: Iterable[str] =
     rows = connection.execute(select(due_work).where(due_work.c.kind.not_in(_BY_KEY)).order_by(due_work.c.id))
     found = [row for row in rows if row.key in keys or _about(his, row.key, row.payload)]
     if his.case_numbers:
-        pursued = due_work.c.kind.in_((cases.PURSUE, cases.RECALL))
+        pursued = due_work.c.kind == cases.PURSUE
         for row in connection.execute(select(due_work).where(pursued)):
             if row.payload.get("case") in his.case_numbers:
                 found.append(row)

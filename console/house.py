@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
 # The tables of all packages, collected in storage's metadata.
 import pins.tables  # noqa: F401
+from console.channels import real_channels
 from console.settings import Configuration
 from ivr.rules import OurNumber, Rules
+from oncall.channels import Channels
 from pins.index import PinIndex
 from storage import schema
 from storage.engine import Database, open_database, sqlite_file
@@ -27,10 +30,18 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True)
 class House:
-    """A configuration with its database open."""
+    """A configuration with its database open. `outward` is how anything leaves the house, if not as
+    configured: a rehearsal's telephones.
+    """
 
     configuration: Configuration
     database: Database
+    outward: Channels | None = None
+
+    @cached_property
+    def channels(self) -> Channels:
+        """How anything leaves the house."""
+        return self.outward or real_channels(self.configuration)
 
     def close(self) -> None:
         self.database.close()

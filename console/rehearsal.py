@@ -26,7 +26,7 @@ from console.phone import Behaviour, Cast, Conversation, Exchange, VirtualClock,
 from console.phone.events import Event
 from console.settings import Configuration
 from ivr import journal
-from oncall import cases, roster
+from oncall import attempts, cases, roster
 from oncall.cases import PURSUE
 from oncall.tables import rota_overrides, rota_versions, technicians
 from pins import customers, registry
@@ -179,7 +179,7 @@ class Rehearsal:
                 case [whose, "result", "is", expected] if whose.endswith("'s") and case:
                     results = [
                         attempt.result
-                        for attempt in cases.attempts_of(connection, case.id)
+                        for attempt in attempts.attempts_of(connection, case.id)
                         if attempt.technician == whose.removesuffix("'s")
                     ]
                     return None if results and results[-1] == expected else f"the results are {results}"

@@ -24,7 +24,7 @@ from pydantic import (
 
 from ivr.settings import LANGUAGES, HoursSettings, NumberSettings, PrivacySettings, UrgencySettings
 from oncall.phones import NumberRefused
-from oncall.settings import NoticeSettings, RingingSettings
+from oncall.settings import CalendarSettings, NoticeSettings, ReportSettings, RingingSettings
 from pins.settings import HashCost, LetterSettings, PinSettings, hex_of
 from storage.settings import DatabaseSettings
 from webhooks.settings import TwilioSettings
@@ -193,6 +193,8 @@ class Configuration(BaseModel):
     pins: PinSettings = PinSettings()
     ringing: RingingSettings = RingingSettings()
     notices: NoticeSettings = NoticeSettings()
+    calendars: CalendarSettings = CalendarSettings()
+    reports: ReportSettings = ReportSettings()
     mail: MailSettings = MailSettings()
     letters: LetterSettings = LetterSettings()
     privacy: PrivacySettings = PrivacySettings()

@@ -40,7 +40,7 @@ from ivr.vocabulary import (
     WakeUp,
 )
 from ivr.wording import Wording
-from oncall import cases
+from oncall import attempts, cases
 from oncall.cases import Case
 from pins import customers, registry, throttle
 from pins.index import Busy, PinIndex
@@ -94,8 +94,8 @@ class Desk:
         with self._database.write() as connection:
             journal.lock(connection, sid)
             standing = journal.glance(connection, sid, 0)
-            for attempt in cases.unsettled(connection, sid):
-                cases.settle(connection, at, attempt, None, bridged=False)
+            for attempt in attempts.unsettled(connection, sid):
+                attempts.settle(connection, at, attempt, None, bridged=False)
             if journal.end(connection, at, sid, Outcome.HUNG_UP.value):
                 case = cases.of_call(connection, sid)
                 if case is not None:
@@ -202,7 +202,7 @@ class Desk:
         if isinstance(turn.then, RingTechnician):
             assert call.case_id is not None
             place = turn.then.place
-            attempt = cases.begin_attempt(
+            attempt = attempts.begin_attempt(
                 connection, at, call.case_id, call.sid, place.technician, place.phone, place.rung
             )
             call = replace(call, attempt_id=attempt)

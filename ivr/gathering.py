@@ -63,7 +63,7 @@ from ivr.vocabulary import (
     WhyWrong,
     WrongKey,
 )
-from oncall import cases, phones, roster
+from oncall import attempts, cases, phones, roster
 from oncall.phones import NumberRefused
 from oncall.roster import Contact
 from pins import customers, registry, throttle
@@ -347,7 +347,7 @@ class Gathering:
         found = cases.open_of_customer(here.connection, here.call.customer.id, code)
         if found is None:
             return None
-        technician = found.taken_by or cases.connected_technician(here.connection, found.id)
+        technician = found.taken_by or attempts.connected_technician(here.connection, found.id)
         name = roster.technician(here.connection, technician).spoken_name if technician else None
         # One whose caller was screened was promised nothing: it counts as late.
         due_at = found.due_at or found.opened_at
@@ -393,13 +393,13 @@ class Gathering:
         return RingingFacts(
             passes=1 if here.call.customer is None else self._rules.ringing.passes,
             no_new_attempt_after=self._rules.ringing.no_new_attempt_after,
-            engaged=cases.engaged(here.connection, here.at, here.call.sid),
+            engaged=attempts.engaged(here.connection, here.at, here.call.sid),
         )
 
     def _attempt_ended(self, here: Moment, got: Received) -> AttemptEnded:
         attempt = here.call.attempt_id
         assert attempt is not None
-        result = cases.settle(here.connection, here.at, attempt, got.dial_status, bridged=got.bridged)
+        result = attempts.settle(here.connection, here.at, attempt, got.dial_status, bridged=got.bridged)
         return AttemptEnded(
             at=here.at,
             reopens=here.reopens,
@@ -412,7 +412,7 @@ class Gathering:
 
     def _talked(self, here: Moment, attempt: int) -> int:
         """Seconds since the technician's key. The network's own figure counts from his pick-up."""
-        pressed = cases.pressed_at(here.connection, attempt)
+        pressed = attempts.pressed_at(here.connection, attempt)
         return int((here.at - pressed).total_seconds()) if pressed else 0
 
     def _call_back_number(self, here: Moment) -> str | None:

@@ -1,4 +1,4 @@
-"""Tables of the journal: calls, technicians' legs, turns, messages."""
+"""Tables of the journal: calls, technicians' legs, calls that we place, turns, messages."""
 
 from __future__ import annotations
 
@@ -89,4 +89,49 @@ wake_ups = Table(
     Column("call_sid", ForeignKey("calls.sid"), primary_key=True),
     Column("at", Instant, nullable=False),
     Index("ix_wake_ups_at", "at"),
+)
+
+# Calls that we place to a technician: to have a case taken, to tell him something, to ask whether he can
+# be reached.
+outgoing = Table(
+    "outgoing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # pursue, call-back, notice, confirm, test
+    Column("purpose", String(10), nullable=False),
+    Column("technician", String(32), nullable=False),
+    Column("phone", String(200), nullable=False),
+    # What he sees, and what the customer sees if he is dialled: a number of ours.
+    Column("number", String(32), nullable=False),
+    Column("case_id", ForeignKey("cases.id")),
+    Column("attempt_id", ForeignKey("attempts.id")),
+    Column("notice_send_id", ForeignKey("notice_sends.id")),
+    Column("shift_check_id", ForeignKey("shift_checks.id")),
+    # The network's name for it, once it is known.
+    Column("sid", String(34)),
+    Column("asked_at", Instant, nullable=False),
+    Column("answered_at", Instant),
+    Column("ended_at", Instant),
+    # How the network says it ended.
+    Column("status", String(12)),
+    # The turn that is expected next, from 0 when it is picked up.
+    Column("turn", Integer, nullable=False),
+    # ivr.outgoing_flow.Outgoing as JSON.
+    Column("state", Text, nullable=False),
+    Index("ix_outgoing_sid", "sid"),
+    Index("ix_outgoing_ended_at_asked_at", "ended_at", "asked_at"),
+    Index("ix_outgoing_case_id", "case_id"),
+    Index("ix_outgoing_attempt_id", "attempt_id"),
+    Index("ix_outgoing_notice_send_id", "notice_send_id"),
+    sqlite_autoincrement=True,
+)
+
+outgoing_turns = Table(
+    "outgoing_turns",
+    metadata,
+    Column("outgoing_id", ForeignKey("outgoing.id"), primary_key=True),
+    Column("turn", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("heard", String(200), nullable=False),
+    Column("answer", Text, nullable=False),
 )

@@ -17,7 +17,7 @@ from ivr.rules import Rules
 from ivr.technician_flow import Leg, LegHeard, LegTurn
 from ivr.vocabulary import LegReceived, Step
 from ivr.wording import Wording
-from oncall import cases
+from oncall import attempts
 from pins import throttle
 from storage.engine import Database
 
@@ -68,7 +68,7 @@ class TechnicianDesk:
         call = parent.call
         if call.step is not Step.RINGING or call.attempt_id != got.attempt:
             return None
-        if not cases.picked_up(connection, at, got.attempt):
+        if not attempts.picked_up(connection, at, got.attempt):
             return None
         assert call.case is not None
         ready = call.name_recording and journal.message_file(connection, call.name_recording)
@@ -91,9 +91,11 @@ class TechnicianDesk:
             case "":
                 return "silence"
             case "1":
-                return "accepted" if cases.press(connection, at, leg.attempt_id, "accepted") else "too-late"
+                return (
+                    "accepted" if attempts.press(connection, at, leg.attempt_id, "accepted") else "too-late"
+                )
             case "2":
-                return "passed" if cases.press(connection, at, leg.attempt_id, "declined") else "too-late"
+                return "passed" if attempts.press(connection, at, leg.attempt_id, "declined") else "too-late"
             case "9":
                 return "repeat"
             case _:

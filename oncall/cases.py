@@ -1,4 +1,4 @@
-"""Cases and the attempts to reach a technician. Verbs take a Connection, the actor and `at`.
+"""Cases: opened, joined, found. Verbs take a Connection, the actor and `at`, and never commit.
 
 An accepted emergency is never dropped: the work that pursues a case is written with the case, and
 only two things cancel it: a technician connected to the caller, or a person who takes or closes the
@@ -8,34 +8,19 @@ case by hand.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from oncall.tables import attempts, case_calls, case_numbers, cases
-from storage import audit, due
-from storage.types import Instant
+from oncall.tables import case_calls, case_numbers, cases
+from storage import due
 
 PURSUE = "case.pursue"
-# Phone the technician who accepted while the caller was hanging up.
-RECALL = "technician.recall"
 # A spoken code names one case among those open, or closed less than this long ago.
 CODE_REST = timedelta(days=30)
-
-Result = Literal["accepted", "connected", "declined", "no-answer", "busy", "failed", "unconfirmed"]
-RESULT_OF_STATUS: Mapping[str, Result] = {
-    "busy": "busy",
-    "failed": "failed",
-    "no-answer": "no-answer",
-    "canceled": "no-answer",
-    # "completed" and "answered" say that something picked up; without his key it confirms nothing.
-    "completed": "unconfirmed",
-    "answered": "unconfirmed",
-}
 
 
 class CaseRefusal(Exception):
@@ -55,16 +40,6 @@ class CaseClosed(CaseRefusal):
 class NoFreeCode(CaseRefusal):
     def __init__(self) -> None:
         super().__init__("every spoken code is in use")
-
-
-@dataclass(frozen=True)
-class Attempt:
-    id: int
-    technician: str
-    phone: str
-    rung: int
-    at: datetime
-    result: Result | None
 
 
 @dataclass(frozen=True)
@@ -210,7 +185,7 @@ def join(
 
 def pursue(connection: Connection, at: datetime, case_id: int, pursue_at: datetime) -> None:
     """See to it that the case is pursued from `pursue_at` on, also if it was connected or taken before."""
-    number = _number(connection, case_id)
+    number = number_of(connection, case_id)
     if not due.move(connection, PURSUE, number, pursue_at):
         due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
 
@@ -218,230 +193,19 @@ def pursue(connection: Connection, at: datetime, case_id: int, pursue_at: dateti
 def pursue_now(connection: Connection, at: datetime, case_id: int, call_back: str | None = None) -> None:
     """The caller is no longer on the line: pursuit, if it is still pending, is due at once.
 
-    `call_back` is where he wants to be called: that is pursued whatever came before. A technician who
-    accepted and was not connected before the caller hung up is phoned first: work of its own.
+    `call_back` is where he wants to be called: that is pursued whatever came before.
     """
     if call_back is not None:
         connection.execute(update(cases).where(cases.c.id == case_id).values(call_back_to=call_back))
         pursue(connection, at, case_id, at)
         return
-    number = _number(connection, case_id)
-    if not due.move(connection, PURSUE, number, at):
-        return
-    last = connection.execute(
-        select(attempts.c.id, attempts.c.technician, attempts.c.result)
-        .where(attempts.c.case_id == case_id)
-        .order_by(attempts.c.id.desc())
-        .limit(1)
-    ).first()
-    if last is not None and last.result == "accepted" and not due.pending(connection, RECALL, str(last.id)):
-        due.add(connection, at, RECALL, str(last.id), at, {"case": number, "technician": last.technician})
+    due.move(connection, PURSUE, number_of(connection, case_id), at)
 
 
-def _number(connection: Connection, case_id: int) -> str:
+def number_of(connection: Connection, case_id: int) -> str:
+    """The permanent number of the case with this id."""
     number: str = connection.execute(select(cases.c.number).where(cases.c.id == case_id)).scalar_one()
     return number
-
-
-# -- ringing -----------------------------------------------------------------------------------
-
-_ATTEMPT = insert(attempts)
-_PICKED_UP = (
-    update(attempts)
-    .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None))
-    .values(picked_up_at=func.coalesce(attempts.c.picked_up_at, bindparam("picked", type_=Instant)))
-)
-_PRESSED = (
-    update(attempts)
-    .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None), attempts.c.pressed.is_(None))
-    .values(pressed=bindparam("key"), pressed_at=bindparam("key_at"))
-)
-_RESULT = (
-    update(attempts)
-    .where(attempts.c.id == bindparam("attempt"))
-    .values(result=bindparam("outcome"), result_at=bindparam("ended"))
-)
-# Locked: a key that is pressed meanwhile is either seen here or comes too late.
-_ONE_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("attempt")).with_for_update(key_share=True)
-_CONNECTED = (
-    update(cases)
-    .where(cases.c.id == bindparam("case"), cases.c.connected_at.is_(None))
-    .values(connected_at=bindparam("connected"))
-)
-
-
-def begin_attempt(
-    connection: Connection,
-    at: datetime,
-    case_id: int,
-    call_sid: str,
-    technician: str,
-    phone: str,
-    rung: int,
-) -> int:
-    """Note that a technician's phone is rung now for the case; returns the attempt's id."""
-    identity = connection.execute(
-        _ATTEMPT,
-        {
-            "case_id": case_id,
-            "call_sid": call_sid,
-            "technician": technician,
-            "phone": phone,
-            "rung": rung,
-            "asked_at": at,
-        },
-    ).inserted_primary_key
-    assert identity is not None
-    return int(identity[0])
-
-
-def picked_up(connection: Connection, at: datetime, attempt_id: int) -> bool:
-    """Somebody, or something, picked up. False if the attempt has ended: say goodbye."""
-    return connection.execute(_PICKED_UP, {"attempt": attempt_id, "picked": at}).rowcount == 1
-
-
-def press(
-    connection: Connection, at: datetime, attempt_id: int, key: Literal["accepted", "declined"]
-) -> bool:
-    """Record the technician's key. Only this makes an attempt accepted.
-
-    False if the attempt has ended or a key was recorded before: nothing changed, and he must not be
-    connected on the strength of this key.
-    """
-    return connection.execute(_PRESSED, {"attempt": attempt_id, "key": key, "key_at": at}).rowcount == 1
-
-
-def settle(
-    connection: Connection, at: datetime, attempt_id: int, status: str | None, *, bridged: bool
-) -> Result | None:
-    """End an attempt with its result; None if it does not exist. Settled before: that result stands.
-
-    `status` is what the telephone network reported, None if it reported nothing. `connected` needs
-    his recorded key and the bridge; then the case is connected and its pursuit cancelled.
-    """
-    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
-    if row is None:
-        return None
-    # An end-of-call callback that came first could not know of the bridge: that may still be learnt.
-    late_bridge = row.result == "accepted" and bridged
-    if row.result is not None and not late_bridge:
-        known: Result = row.result
-        return known
-    result = result_of(row.pressed, picked_up=row.picked_up_at is not None, status=status, bridged=bridged)
-    connection.execute(_RESULT, {"attempt": attempt_id, "outcome": result, "ended": at})
-    if result == "connected":
-        # The clock of the SLA stops when he took the call, not when the talk was over.
-        connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
-        due.cancel(
-            connection, at, PURSUE, _number(connection, row.case_id), by=f"connected to {row.technician}"
-        )
-    return result
-
-
-_PRESSED_AT = select(attempts.c.pressed_at).where(attempts.c.id == bindparam("attempt"))
-
-
-def pressed_at(connection: Connection, attempt_id: int) -> datetime | None:
-    """When the technician pressed his key."""
-    return connection.execute(_PRESSED_AT, {"attempt": attempt_id}).scalar()
-
-
-def result_of(pressed: str | None, *, picked_up: bool, status: str | None, bridged: bool) -> Result:
-    """What became of an attempt. The network's word counts only where no key of his could be.
-
-    A voicemail picks up and "completes" without any key: that is `unconfirmed`.
-    """
-    if pressed == "accepted":
-        return "connected" if bridged else "accepted"
-    if pressed == "declined":
-        return "declined"
-    if picked_up:
-        return "unconfirmed"
-    return RESULT_OF_STATUS.get(status or "no-answer", "failed")
-
-
-def unsettled(connection: Connection, call_sid: str) -> list[int]:
-    """Attempts of the call's cases that have no result yet."""
-    return list(
-        connection.execute(
-            select(attempts.c.id).where(attempts.c.call_sid == call_sid, attempts.c.result.is_(None))
-        ).scalars()
-    )
-
-
-# Twilio ends any call after four hours: an attempt older than that is only a lost callback.
-LONGEST_TALK = timedelta(hours=4)
-_ENGAGED = select(attempts.c.phone).where(
-    attempts.c.result.is_(None),
-    attempts.c.asked_at > bindparam("since"),
-    attempts.c.call_sid != bindparam("call"),
-)
-
-
-def engaged(connection: Connection, at: datetime, call_sid: str) -> frozenset[str]:
-    """Phones that are ringing or talking now for a call other than `call_sid`.
-
-    Whoever goes on to ring one takes `lock` first.
-    """
-    found = connection.execute(_ENGAGED, {"since": at - LONGEST_TALK, "call": call_sid})
-    return frozenset(found.scalars())
-
-
-# -- by hand -----------------------------------------------------------------------------------
-
-
-def take(connection: Connection, actor: str, at: datetime, case: Case, technician: str) -> None:
-    """A technician takes the case by hand: the SLA clock stops, pursuit is cancelled.
-
-    Raises CaseClosed. Taking it again, or from a colleague, is allowed and recorded.
-    """
-    _change(
-        connection, case, taken_at=func.coalesce(cases.c.taken_at, literal(at, Instant)), taken_by=technician
-    )
-    due.cancel(connection, at, PURSUE, case.number, by=f"taken by {technician}")
-    audit.record(
-        connection, actor, at, "case.take", f"case:{case.number}", details={"technician": technician}
-    )
-
-
-def close(
-    connection: Connection,
-    actor: str,
-    at: datetime,
-    case: Case,
-    *,
-    outcome: str = "",
-    minutes: int | None = None,
-) -> None:
-    """Close the case; `minutes` were worked. Raises CaseClosed, or CaseRefusal for bad minutes."""
-    if minutes is not None and not 0 <= minutes <= 100_000:
-        raise CaseRefusal("minutes worked are counted from 0 up")
-    _change(
-        connection,
-        case,
-        closed_at=at,
-        closed_by=actor,
-        outcome=outcome,
-        minutes=minutes,
-        final_urgency=case.final_urgency or case.urgency,
-    )
-    due.cancel(connection, at, PURSUE, case.number, by=f"closed by {actor}")
-    audit.record(
-        connection,
-        actor,
-        at,
-        "case.close",
-        f"case:{case.number}",
-        reason=outcome,
-        details={"minutes": minutes},
-    )
-
-
-def _change(connection: Connection, case: Case, **values: Any) -> None:
-    """Change an open case. Raises CaseClosed, also when somebody closed it since `case` was read."""
-    still_open = update(cases).where(cases.c.id == case.id, cases.c.closed_at.is_(None))
-    if connection.execute(still_open.values(**values)).rowcount != 1:
-        raise CaseClosed(case.number)
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -488,25 +252,9 @@ def open_of_customer(connection: Connection, customer_id: int, code: str | None 
     return next((_case(row) for row in rows if code is None or row.code == code), None)
 
 
-def connected_technician(connection: Connection, case_id: int) -> str | None:
-    """The key of the technician who was last connected to a caller about this case."""
-    return connection.execute(
-        select(attempts.c.technician)
-        .where(attempts.c.case_id == case_id, attempts.c.result == "connected")
-        .order_by(attempts.c.id.desc())
-        .limit(1)
-    ).scalar()
-
-
 def recent(connection: Connection, *, limit: int = 200) -> list[Case]:
     """The latest cases, newest first."""
     return [_case(row) for row in connection.execute(select(cases).order_by(cases.c.id.desc()).limit(limit))]
-
-
-def attempts_of(connection: Connection, case_id: int) -> list[Attempt]:
-    """In the order in which they were rung."""
-    rows = connection.execute(select(attempts).where(attempts.c.case_id == case_id).order_by(attempts.c.id))
-    return [Attempt(r.id, r.technician, r.phone, r.rung, r.asked_at, r.result) for r in rows]
 
 
 def _case(row: Row[Any]) -> Case:

@@ -8,12 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from oncall import cases
-from oncall.tables import attempts
+from oncall import cases, casework
+from oncall.tables import case_log
 from oncall.tables import cases as table
-from storage import due
-
-BY = "erasure"
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,9 @@ def erase(connection: Connection, actor: str, at: datetime, customer_id: int) ->
     them were. Returns their numbers.
     """
     while (opened := cases.open_of_customer(connection, customer_id)) is not None:
-        cases.close(connection, actor, at, opened)
+        casework.close(connection, actor, at, opened)
     his = select(table.c.id).where(table.c.customer_id == customer_id)
-    tried = connection.execute(select(attempts.c.id).where(attempts.c.case_id.in_(his))).scalars()
-    for attempt in list(tried):
-        due.cancel(connection, at, cases.RECALL, str(attempt), by=BY)
+    connection.execute(update(case_log).where(case_log.c.case_id.in_(his)).values(text="", details={}))
     numbers = [each.number for each in cases_of(connection, customer_id)]
     connection.execute(
         update(table)

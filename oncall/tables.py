@@ -1,4 +1,4 @@
-"""Tables of technicians, the rota, cases and attempts."""
+"""Tables of technicians, the rota with its swaps and absences, cases, attempts, notices."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
     false,
+    text,
 )
 
 from storage.tables import metadata
@@ -27,7 +29,17 @@ technicians = Table(
     Column("spoken_name", String(200), nullable=False),
     Column("phone", String(200), nullable=False),
     Column("email", String(254)),
+    # Rung after `phone`, in this order, each as long as that one; a JSON list.
+    Column("other_phones", JSON, nullable=False, default=[], server_default="[]"),
+    # Seconds his phones really ring; empty: as the rung or the configuration says.
+    Column("rings", Integer),
+    # What notices are written in; empty: the service's first language.
+    Column("language", String(5)),
+    # Names of `notices.services` that reach him besides text messages and e-mail; a JSON list.
+    Column("services", JSON, nullable=False, default=[], server_default="[]"),
     Column("created_at", Instant, nullable=False),
+    # He is employed from the one (empty: always was) up to, not including, the other.
+    Column("starts_at", Instant),
     Column("retired_at", Instant),
     sqlite_autoincrement=True,
 )
@@ -57,7 +69,98 @@ rota_overrides = Table(
     Column("technician", ForeignKey("technicians.key"), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("created_by", String(120), nullable=False),
+    # "override", or "swap" for one that two technicians agreed on.
+    Column("because", String(8), nullable=False, default="override", server_default="override"),
+    Column("swap_id", ForeignKey("swaps.id")),
+    # Taken back then: what it held until that instant stays.
+    Column("withdrawn_at", Instant),
     Index("ix_rota_overrides_rota_ends_at", "rota", "ends_at"),
+    Index("ix_rota_overrides_swap_id", "swap_id"),
+    sqlite_autoincrement=True,
+)
+
+# Somebody cannot be on duty: the turn passes on. Never more than the kind is kept of why.
+absences = Table(
+    "absences",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("technician", ForeignKey("technicians.key"), nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    # holiday, illness, other
+    Column("kind", String(8), nullable=False),
+    # The calendar it was read from and its entry there; empty: entered by hand.
+    Column("source", String(300), nullable=False, default="", server_default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(120), nullable=False),
+    Column("withdrawn_at", Instant),
+    Index("ix_absences_technician_ends_at", "technician", "ends_at"),
+    Index("ix_absences_ends_at", "ends_at"),
+    Index("ix_absences_source", "source"),
+    sqlite_autoincrement=True,
+)
+
+# What one technician offers another: his time on a rung, for some of the other's or for nothing.
+swaps = Table(
+    "swaps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rota", String(32), nullable=False),
+    Column("rung", Integer, nullable=False),
+    Column("proposer", ForeignKey("technicians.key"), nullable=False),
+    Column("counterpart", ForeignKey("technicians.key"), nullable=False),
+    Column("starts_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    # What he takes in return; all empty: nothing.
+    Column("back_rung", Integer),
+    Column("back_starts_at", Instant),
+    Column("back_ends_at", Instant),
+    # proposed, agreed (an admin is still to approve), accepted, declined, withdrawn, refused, expired
+    Column("state", String(10), nullable=False),
+    Column("proposed_at", Instant, nullable=False),
+    Column("decided_at", Instant),
+    Column("decided_by", String(120)),
+    Index("ix_swaps_state", "state"),
+    Index("ix_swaps_rota", "rota"),
+    sqlite_autoincrement=True,
+)
+
+# Up to when everybody was told of the turns of a rota that begin and end.
+rota_watch = Table(
+    "rota_watch",
+    metadata,
+    Column("rota", String(32), primary_key=True),
+    Column("told_until", Instant, nullable=False),
+)
+
+# Whether somebody could be reached before his turn began.
+shift_checks = Table(
+    "shift_checks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rota", String(32), nullable=False),
+    Column("rung", Integer, nullable=False),
+    Column("technician", String(32), nullable=False),
+    Column("shift_at", Instant, nullable=False),
+    Column("asked_at", Instant),
+    Column("confirmed_at", Instant),
+    Column("given_up_at", Instant),
+    Index("uq_shift_checks", "rota", "rung", "technician", "shift_at", unique=True),
+    sqlite_autoincrement=True,
+)
+
+# Secret addresses of calendars: only the token's SHA-256 is kept.
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True),
+    # Exactly one of the two.
+    Column("rota", String(32)),
+    Column("technician", ForeignKey("technicians.key")),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(120), nullable=False),
+    Column("revoked_at", Instant),
     sqlite_autoincrement=True,
 )
 
@@ -92,6 +195,14 @@ cases = Table(
     Column("connected_at", Instant),
     Column("taken_at", Instant),
     Column("taken_by", String(32)),
+    # phone, link, text, hand; a taking by text message holds for a while only.
+    Column("taken_via", String(8)),
+    # How often the customer was dialled for a technician: five times at most.
+    Column("customer_calls", Integer, nullable=False, default=0, server_default="0"),
+    # The time to take in charge passed before anybody did.
+    Column("breached_at", Instant),
+    # The same problem as the case of this number, which goes on in its stead.
+    Column("merged_into", String(16)),
     Column("closed_at", Instant),
     Column("closed_by", String(120)),
     Column("outcome", Text),
@@ -112,6 +223,62 @@ case_calls = Table(
     Index("ix_case_calls_call_sid", "call_sid"),
 )
 
+# What happened to a case beside its calls and attempts, for people to read.
+case_log = Table(
+    "case_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(120), nullable=False),
+    # taken, passed, reclassified, note, reminded, breached, resumed, merged, closed, called
+    Column("act", String(16), nullable=False),
+    # In the words of whoever acted; may hold anything about the customer.
+    Column("text", Text, nullable=False, default="", server_default=""),
+    Column("details", JSON, nullable=False, default={}, server_default="{}"),
+    Index("ix_case_log_case_id", "case_id"),
+    sqlite_autoincrement=True,
+)
+
+# A link by which a technician sees and changes one case from his phone. Only the token's SHA-256 is kept.
+case_links = Table(
+    "case_links",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token_hash", LargeBinary(32), nullable=False, unique=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False),
+    # Who it was made for; a manager's link has none, and can only look.
+    Column("technician", String(32)),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index("ix_case_links_case_id", "case_id"),
+    sqlite_autoincrement=True,
+)
+
+# A pass of the pursuit: the ladder is phoned once, one after the other. One at a time for a rota.
+passes = Table(
+    "passes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case_id", ForeignKey("cases.id"), nullable=False),
+    Column("rota", String(32), nullable=False),
+    # Which pass of this case, from 1.
+    Column("number", Integer, nullable=False),
+    # Whom to phone, in this order: oncall.pursuit.Place as JSON.
+    Column("ladder", JSON, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index("ix_passes_case_id", "case_id"),
+    Index(
+        "uq_passes_running",
+        "rota",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -121,6 +288,8 @@ attempts = Table(
     Column("technician", String(32), nullable=False),
     Column("phone", String(200), nullable=False),
     Column("rung", Integer, nullable=False),
+    # Set for a call that we placed, in the pursuit; else his phone rang during the caller's call.
+    Column("pass_id", ForeignKey("passes.id")),
     Column("asked_at", Instant, nullable=False),
     # Set when his phone was picked up (by whomever: a voicemail picks up too).
     Column("picked_up_at", Instant),
@@ -132,5 +301,64 @@ attempts = Table(
     Index("ix_attempts_case_id", "case_id"),
     Index("ix_attempts_call_sid", "call_sid"),
     Index("ix_attempts_result_asked_at", "result", "asked_at"),
+    Index("ix_attempts_pass_id", "pass_id"),
     sqlite_autoincrement=True,
+)
+
+# Something somebody is to be told, once, by whatever channel reaches him.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # What makes it this notice and no other: the same is never written twice.
+    Column("key", String(200), nullable=False, unique=True),
+    Column("kind", String(40), nullable=False),
+    # "technician:anna", "manager:m@example.net", "admin:a@example.net"
+    Column("recipient", String(300), nullable=False),
+    # "case:2026-00412", "rota:duty"
+    Column("about", String(120), nullable=False),
+    # What its text needs; may name a customer.
+    Column("facts", JSON, nullable=False),
+    # Loud: at any hour and until something has arrived. Else it may wait for the morning.
+    Column("loud", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    # delivered, sent (no receipt to be had), failed, needless
+    Column("outcome", String(10)),
+    Index("ix_notices_about", "about"),
+    Index("ix_notices_recipient", "recipient"),
+    sqlite_autoincrement=True,
+)
+
+# Each try to bring a notice by one channel to one address.
+notice_sends = Table(
+    "notice_sends",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("notice_id", ForeignKey("notices.id"), nullable=False),
+    # text, voice, mail, service
+    Column("channel", String(8), nullable=False),
+    Column("address", String(300), nullable=False),
+    # trying (written before the provider is asked), sent, delivered, failed
+    Column("state", String(10), nullable=False),
+    # The provider's name for it: a message's or a call's sid.
+    Column("sid", String(34)),
+    # Why it failed: the provider's code, or our own word.
+    Column("why", String(60)),
+    Column("tried_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Index("ix_notice_sends_notice_id", "notice_id"),
+    Index("ix_notice_sends_sid", "sid"),
+    sqlite_autoincrement=True,
+)
+
+# Text messages that came in: each is acted on once. What was written is not kept.
+texts_in = Table(
+    "texts_in",
+    metadata,
+    Column("sid", String(34), primary_key=True),
+    Column("technician", String(32)),
+    Column("received_at", Instant, nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("answer", Text, nullable=False),
 )

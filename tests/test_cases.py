@@ -13,9 +13,10 @@ import pytest
 from making import ACTOR, NIGHT, Opened, a_case, a_sid, case, opened_at
 from sqlalchemy import Connection, select, update
 
-from oncall import cases
-from oncall.cases import PURSUE, CaseClosed, CaseRefusal, NoFreeCode, UnknownCase, result_of
-from oncall.tables import attempts
+from oncall import attempts, cases, casework
+from oncall.attempts import result_of
+from oncall.cases import PURSUE, CaseClosed, CaseRefusal, NoFreeCode, UnknownCase
+from oncall.tables import attempts as attempt_rows
 from oncall.tables import cases as case_table
 from storage import audit, due
 from storage.engine import Database
@@ -47,7 +48,7 @@ def pursued(connection: Connection, opened: Opened) -> bool:
 
 
 def ring(connection: Connection, opened: Opened, technician: str = "anna", at: datetime = NIGHT) -> int:
-    return cases.begin_attempt(
+    return attempts.begin_attempt(
         connection, at, opened.id, opened.sid, technician, f"+39333{len(technician)}234501", 1
     )
 
@@ -92,7 +93,7 @@ class Always(random.Random):
 def test_a_code_rests_thirty_days_after_its_case_is_closed(connection: Connection) -> None:
     opened = a_case(connection, source=Always(4712))
     assert opened.code == "4712"
-    cases.close(connection, ACTOR, END, case(connection, opened))
+    casework.close(connection, ACTOR, END, case(connection, opened))
     rested = END + timedelta(days=30)
     assert cases.free_code(connection, rested - timedelta(seconds=1), Always(4712)) != "4712"
     assert cases.free_code(connection, rested, Always(4712)) == "4712"
@@ -114,7 +115,7 @@ def test_when_codes_run_out_the_last_free_one_is_found(connection: Connection) -
 
 def test_a_case_is_found_by_number_or_by_its_latest_code(connection: Connection) -> None:
     old = a_case(connection, source=Always(4712))
-    cases.close(connection, ACTOR, END, case(connection, old))
+    casework.close(connection, ACTOR, END, case(connection, old))
     month = NIGHT + timedelta(days=40)
     new = a_case(connection, month, sid=a_sid(2), source=Always(4712))
     assert (old.code, new.code) == ("4712", "4712")
@@ -161,17 +162,17 @@ def test_only_a_key_accepts_and_only_a_bridge_connects(
 @pytest.mark.parametrize("status", ["completed", "no-answer", "answered", None])
 def test_a_voicemail_never_accepts(connection: Connection, opened: Opened, status: str | None) -> None:
     attempt = ring(connection, opened)
-    assert cases.picked_up(connection, LATER, attempt)
-    assert cases.settle(connection, END, attempt, status, bridged=True) == "unconfirmed"
+    assert attempts.picked_up(connection, LATER, attempt)
+    assert attempts.settle(connection, END, attempt, status, bridged=True) == "unconfirmed"
     assert case(connection, opened).connected_at is None
     assert pursued(connection, opened)
 
 
 def test_connected_stops_the_clock_when_the_key_was_pressed(connection: Connection, opened: Opened) -> None:
     attempt = ring(connection, opened)
-    cases.picked_up(connection, LATER, attempt)
-    assert cases.press(connection, LATER + timedelta(seconds=9), attempt, "accepted")
-    assert cases.settle(connection, END, attempt, "completed", bridged=True) == "connected"
+    attempts.picked_up(connection, LATER, attempt)
+    assert attempts.press(connection, LATER + timedelta(seconds=9), attempt, "accepted")
+    assert attempts.settle(connection, END, attempt, "completed", bridged=True) == "connected"
     assert case(connection, opened).connected_at == LATER + timedelta(seconds=9)
     assert not pursued(connection, opened)
     work = connection.execute(select(due_work)).one()
@@ -180,65 +181,65 @@ def test_connected_stops_the_clock_when_the_key_was_pressed(connection: Connecti
 
 def test_accepted_without_a_bridge_is_pursued(connection: Connection, opened: Opened) -> None:
     attempt = ring(connection, opened)
-    cases.press(connection, LATER, attempt, "accepted")
-    assert cases.settle(connection, END, attempt, "completed", bridged=False) == "accepted"
+    attempts.press(connection, LATER, attempt, "accepted")
+    assert attempts.settle(connection, END, attempt, "completed", bridged=False) == "accepted"
     assert pursued(connection, opened)
     assert case(connection, opened).connected_at is None
 
 
 def test_a_bridge_that_is_learnt_late_still_counts(connection: Connection, opened: Opened) -> None:
     attempt = ring(connection, opened)
-    cases.press(connection, LATER, attempt, "accepted")
-    assert cases.settle(connection, END, attempt, None, bridged=False) == "accepted"
-    assert cases.settle(connection, END, attempt, "completed", bridged=True) == "connected"
+    attempts.press(connection, LATER, attempt, "accepted")
+    assert attempts.settle(connection, END, attempt, None, bridged=False) == "accepted"
+    assert attempts.settle(connection, END, attempt, "completed", bridged=True) == "connected"
     assert not pursued(connection, opened)
     # And it stands, whatever comes after it.
-    assert cases.settle(connection, END, attempt, "failed", bridged=False) == "connected"
+    assert attempts.settle(connection, END, attempt, "failed", bridged=False) == "connected"
 
 
 @pytest.mark.parametrize("first", ["no-answer", "busy", "failed", "completed"])
 def test_what_is_settled_stays(connection: Connection, opened: Opened, first: str) -> None:
     attempt = ring(connection, opened)
-    settled = cases.settle(connection, LATER, attempt, first, bridged=False)
-    assert cases.settle(connection, END, attempt, "completed", bridged=True) == settled
-    assert not cases.press(connection, END, attempt, "accepted")
-    assert not cases.picked_up(connection, END, attempt)
-    assert [each.result for each in cases.attempts_of(connection, opened.id)] == [settled]
+    settled = attempts.settle(connection, LATER, attempt, first, bridged=False)
+    assert attempts.settle(connection, END, attempt, "completed", bridged=True) == settled
+    assert not attempts.press(connection, END, attempt, "accepted")
+    assert not attempts.picked_up(connection, END, attempt)
+    assert [each.result for each in attempts.attempts_of(connection, opened.id)] == [settled]
     assert pursued(connection, opened)
 
 
 def test_only_the_first_key_counts(connection: Connection, opened: Opened) -> None:
     attempt = ring(connection, opened)
-    assert cases.press(connection, LATER, attempt, "declined")
-    assert not cases.press(connection, LATER, attempt, "accepted")
-    assert cases.settle(connection, END, attempt, "completed", bridged=True) == "declined"
+    assert attempts.press(connection, LATER, attempt, "declined")
+    assert not attempts.press(connection, LATER, attempt, "accepted")
+    assert attempts.settle(connection, END, attempt, "completed", bridged=True) == "declined"
     assert pursued(connection, opened)
 
 
 def test_an_attempt_that_does_not_exist(connection: Connection) -> None:
-    assert cases.settle(connection, END, 99, "completed", bridged=True) is None
-    assert not cases.press(connection, END, 99, "accepted")
-    assert not cases.picked_up(connection, END, 99)
+    assert attempts.settle(connection, END, 99, "completed", bridged=True) is None
+    assert not attempts.press(connection, END, 99, "accepted")
+    assert not attempts.picked_up(connection, END, 99)
 
 
 def test_attempts_without_a_result_are_known_by_their_call(connection: Connection, opened: Opened) -> None:
     one, two = ring(connection, opened), ring(connection, opened, "bruno")
     other = a_case(connection, sid=a_sid(2))
     ring(connection, other)
-    cases.settle(connection, END, one, "busy", bridged=False)
-    assert cases.unsettled(connection, a_sid(1)) == [two]
-    assert cases.unsettled(connection, a_sid(3)) == []
+    attempts.settle(connection, END, one, "busy", bridged=False)
+    assert attempts.unsettled(connection, a_sid(1)) == [two]
+    assert attempts.unsettled(connection, a_sid(3)) == []
 
 
 def test_a_phone_is_engaged_while_another_call_rings_it(connection: Connection, opened: Opened) -> None:
     attempt = ring(connection, opened)
-    (phone,) = [each.phone for each in cases.attempts_of(connection, opened.id)]
-    assert cases.engaged(connection, LATER, a_sid(2)) == {phone}
-    assert cases.engaged(connection, LATER, a_sid(1)) == frozenset()  # its own call
+    (phone,) = [each.phone for each in attempts.attempts_of(connection, opened.id)]
+    assert attempts.engaged(connection, LATER, a_sid(2)) == {phone}
+    assert attempts.engaged(connection, LATER, a_sid(1)) == frozenset()  # its own call
     # A talk of more than four hours is a callback that got lost.
-    assert cases.engaged(connection, NIGHT + timedelta(hours=4), a_sid(2)) == frozenset()
-    cases.settle(connection, END, attempt, "busy", bridged=False)
-    assert cases.engaged(connection, LATER, a_sid(2)) == frozenset()
+    assert attempts.engaged(connection, NIGHT + timedelta(hours=4), a_sid(2)) == frozenset()
+    attempts.settle(connection, END, attempt, "busy", bridged=False)
+    assert attempts.engaged(connection, LATER, a_sid(2)) == frozenset()
 
 
 # -- pursuit -------------------------------------------------------------------------------------
@@ -266,25 +267,25 @@ Act = Callable[[Connection, Opened], object]
 def settled(status: str | None, key: Literal["accepted", "declined"] | None, bridged: bool) -> Act:
     def act(connection: Connection, opened: Opened) -> None:
         attempt = ring(connection, opened)
-        cases.picked_up(connection, LATER, attempt)
+        attempts.picked_up(connection, LATER, attempt)
         if key:
-            cases.press(connection, LATER, attempt, key)
-        cases.settle(connection, END, attempt, status, bridged=bridged)
+            attempts.press(connection, LATER, attempt, key)
+        attempts.settle(connection, END, attempt, status, bridged=bridged)
 
     return act
 
 
 def close_badly(connection: Connection, opened: Opened) -> None:
     with pytest.raises(CaseRefusal):
-        cases.close(connection, ACTOR, END, case(connection, opened), minutes=-1)
+        casework.close(connection, ACTOR, END, case(connection, opened), minutes=-1)
 
 
 # Everything that can be done to a case but the three that end its pursuit.
 NO_END: dict[str, Act] = {
     "nothing": lambda connection, opened: None,
     "ringing": ring,
-    "picked up": lambda c, o: cases.picked_up(c, LATER, ring(c, o)),
-    "accepted, still ringing": lambda c, o: cases.press(c, LATER, ring(c, o), "accepted"),
+    "picked up": lambda c, o: attempts.picked_up(c, LATER, ring(c, o)),
+    "accepted, still ringing": lambda c, o: attempts.press(c, LATER, ring(c, o), "accepted"),
     "declined": settled("completed", "declined", False),
     "declined, though bridged": settled("completed", "declined", True),
     "accepted, not connected": settled("completed", "accepted", False),
@@ -292,10 +293,10 @@ NO_END: dict[str, Act] = {
     "voicemail": settled("completed", None, True),
     **{f"reported {status}": settled(status, None, False) for status in STATUSES},
     "another case connected": lambda c, o: settled("completed", "accepted", True)(c, a_case(c, sid=a_sid(9))),
-    "another case taken": lambda c, o: cases.take(c, ACTOR, END, case(c, a_case(c, sid=a_sid(9))), "anna"),
-    "another case closed": lambda c, o: cases.close(c, ACTOR, END, case(c, a_case(c, sid=a_sid(9)))),
+    "another case taken": lambda c, o: casework.take(c, ACTOR, END, case(c, a_case(c, sid=a_sid(9))), "anna"),
+    "another case closed": lambda c, o: casework.close(c, ACTOR, END, case(c, a_case(c, sid=a_sid(9)))),
     "close refused": close_badly,
-    "read": lambda c, o: (cases.recent(c), cases.of_call(c, a_sid(1)), cases.attempts_of(c, o.id)),
+    "read": lambda c, o: (cases.recent(c), cases.of_call(c, a_sid(1)), attempts.attempts_of(c, o.id)),
     "codes drawn": lambda c, o: cases.free_code(c, END, random.Random(1)),
     "other work of the same name cancelled": lambda c, o: due.cancel(c, END, "notice.sms", o.number, "x"),
     "claimed and given back": lambda c, o: [
@@ -313,8 +314,8 @@ def test_nothing_else_ends_a_pursuit(connection: Connection, opened: Opened, act
 
 ENDS: dict[str, Act] = {
     "connected": settled("completed", "accepted", True),
-    "taken": lambda c, o: cases.take(c, ACTOR, END, case(c, o), "anna"),
-    "closed": lambda c, o: cases.close(c, ACTOR, END, case(c, o), outcome="a cable", minutes=30),
+    "taken": lambda c, o: casework.take(c, ACTOR, END, case(c, o), "anna"),
+    "closed": lambda c, o: casework.close(c, ACTOR, END, case(c, o), outcome="a cable", minutes=30),
 }
 
 
@@ -330,8 +331,8 @@ def test_three_things_end_it(connection: Connection, opened: Opened, act: Act) -
 def test_a_case_taken_from_a_colleague_keeps_its_first_instant(
     connection: Connection, opened: Opened
 ) -> None:
-    cases.take(connection, ACTOR, LATER, case(connection, opened), "anna")
-    cases.take(connection, ACTOR, END, case(connection, opened), "bruno")
+    casework.take(connection, ACTOR, LATER, case(connection, opened), "anna")
+    casework.take(connection, ACTOR, END, case(connection, opened), "bruno")
     taken = case(connection, opened)
     assert (taken.taken_at, taken.taken_by) == (LATER, "bruno")
     acts = [(act.act, act.details) for act in audit.acts(connection, [f"case:{opened.number}"])]
@@ -339,20 +340,20 @@ def test_a_case_taken_from_a_colleague_keeps_its_first_instant(
 
 
 def test_a_closed_case_keeps_its_urgency_and_stays_closed(connection: Connection, opened: Opened) -> None:
-    cases.close(connection, ACTOR, END, case(connection, opened), outcome="a cable", minutes=30)
+    casework.close(connection, ACTOR, END, case(connection, opened), outcome="a cable", minutes=30)
     closed = case(connection, opened)
     assert (closed.closed_at, closed.final_urgency) == (END, "P1+")
     with pytest.raises(CaseClosed, match=opened.number):
-        cases.close(connection, ACTOR, END, closed)
+        casework.close(connection, ACTOR, END, closed)
     with pytest.raises(CaseClosed):
-        cases.take(connection, ACTOR, END, closed, "anna")
+        casework.take(connection, ACTOR, END, closed, "anna")
     row = connection.execute(select(case_table)).one()
     assert (row.outcome, row.minutes, row.closed_by, row.taken_at) == ("a cable", 30, ACTOR, None)
 
 
 def test_a_reclassified_case_keeps_both_codes(connection: Connection, opened: Opened) -> None:
     connection.execute(update(case_table).values(final_urgency="P2"))
-    cases.close(connection, ACTOR, END, case(connection, opened))
+    casework.close(connection, ACTOR, END, case(connection, opened))
     closed = case(connection, opened)
     assert (closed.urgency, closed.final_urgency) == ("P1+", "P2")
 
@@ -360,12 +361,16 @@ def test_a_reclassified_case_keeps_both_codes(connection: Connection, opened: Op
 @pytest.mark.parametrize("minutes", [-1, 100_001])
 def test_minutes_that_cannot_be(connection: Connection, opened: Opened, minutes: int) -> None:
     with pytest.raises(CaseRefusal, match="minutes"):
-        cases.close(connection, ACTOR, END, case(connection, opened), minutes=minutes)
+        casework.close(connection, ACTOR, END, case(connection, opened), minutes=minutes)
     assert case(connection, opened).closed_at is None
 
 
 def test_attempts_come_in_the_order_of_ringing(connection: Connection, opened: Opened) -> None:
     for name in ("anna", "dario", "anna"):
         ring(connection, opened, name)
-    assert [each.technician for each in cases.attempts_of(connection, opened.id)] == ["anna", "dario", "anna"]
-    assert all(row.result is None for row in connection.execute(select(attempts)))
+    assert [each.technician for each in attempts.attempts_of(connection, opened.id)] == [
+        "anna",
+        "dario",
+        "anna",
+    ]
+    assert all(row.result is None for row in connection.execute(select(attempt_rows)))

@@ -37,7 +37,7 @@ from console.house import open_house
 from console.settings import load
 from ivr.desk import Desk
 from ivr.vocabulary import Received
-from oncall import cases
+from oncall import attempts
 from storage.engine import open_database
 from storage.tables import audit, due_work
 
@@ -530,9 +530,11 @@ def test_cases(staffed: Ivr) -> None:
     database = open_database("sqlite:///ivr.db", folder=staffed.folder)
     with database.write() as connection:
         opened = a_case(connection)
-        attempt = cases.begin_attempt(connection, NIGHT, opened.id, opened.sid, "bruno", "+393331234502", 1)
-        cases.settle(connection, NIGHT + timedelta(seconds=30), attempt, "busy", bridged=False)
-        cases.begin_attempt(
+        attempt = attempts.begin_attempt(
+            connection, NIGHT, opened.id, opened.sid, "bruno", "+393331234502", 1
+        )
+        attempts.settle(connection, NIGHT + timedelta(seconds=30), attempt, "busy", bridged=False)
+        attempts.begin_attempt(
             connection, NIGHT + timedelta(seconds=31), opened.id, opened.sid, "dario", "+393331234504", 2
         )
     expected = {

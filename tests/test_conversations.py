@@ -36,9 +36,10 @@ from ivr.prompts import Speaker, catalogue
 from ivr.settings import SpecialDay
 from ivr.tables import calls, messages
 from ivr.vocabulary import Clock, Day, Definitions, Digits, UrgencyMenu, UrgencyName, Value, line
-from oncall import cases
-from oncall.tables import attempts, rota_versions, technicians
+from oncall import attempts, cases
+from oncall.tables import attempts as attempt_rows
 from oncall.tables import cases as case_rows
+from oncall.tables import rota_versions, technicians
 from pins import throttle
 from pins.tables import customer_phones
 from storage.tables import due_work, metadata
@@ -295,7 +296,7 @@ def assert_nobody_is_forgotten(rehearsal: Rehearsal) -> None:
                     due_work.c.state == "pending",
                 )
             ).all()
-            results = [attempt.result for attempt in cases.attempts_of(connection, case.id)]
+            results = [attempt.result for attempt in attempts.attempts_of(connection, case.id)]
             untaken = not (case.taken_at or case.closed_at) and "connected" not in results[-1:]
             # Nothing was promised to a caller without a verified PIN.
             untaken = untaken and not case.screened
@@ -305,9 +306,9 @@ def assert_nobody_is_forgotten(rehearsal: Rehearsal) -> None:
                 ended = [call.ended for call in journal.recent(connection)]
                 assert waits[0].due_at <= max(at for at in ended if at)
         ringing = (
-            select(attempts.c.id)
-            .join(calls, calls.c.sid == attempts.c.call_sid)
-            .where(calls.c.ended_at.is_not(None), attempts.c.result.is_(None))
+            select(attempt_rows.c.id)
+            .join(calls, calls.c.sid == attempt_rows.c.call_sid)
+            .where(calls.c.ended_at.is_not(None), attempt_rows.c.result.is_(None))
         )
         assert connection.execute(ringing).all() == []
 

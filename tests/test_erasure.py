@@ -27,7 +27,7 @@ from console.work.erasure import TRACES
 from console.worker import tick
 from ivr import journal
 from ivr.tables import calls, leg_turns, legs, messages, turns
-from oncall import cases
+from oncall import attempts, cases, casework
 from oncall.tables import cases as case_rows
 from pins import customers, outbox, registry
 from pins.customers import Site, UnknownCustomer
@@ -143,11 +143,11 @@ def inhabited(rehearsal: Rehearsal) -> Rehearsal:
         at = rehearsal.clock.now()
         first = cases.open_of_customer(connection, owner.id)
         assert first is not None
-        cases.close(connection, ACTOR, at, first, outcome="la stampante di zinco")
+        casework.close(connection, ACTOR, at, first, outcome="la stampante di zinco")
         other = customers.customer(connection, "ACME")
         kept = cases.open_of_customer(connection, other.id)
         assert kept is not None
-        cases.close(connection, ACTOR, at, kept, outcome="resta agli atti")
+        casework.close(connection, ACTOR, at, kept, outcome="resta agli atti")
         throttle_row = {"at": at, "number": ON_FILE, "lane": "shared", "cleared": False}
         connection.execute(pin_tries.insert(), throttle_row)
         alarms.raise_alarm(connection, at, "pin-ends", f"pin:{pin_id}", {"customer": "ZNZ-GMBH"})
@@ -405,7 +405,7 @@ def test_a_call_that_goes_on_while_its_customer_is_erased(house: Rehearsal) -> N
     # Nothing of it keeps a technician's phone engaged.
     with house.house.database.read() as connection:
         later = house.clock.now() + timedelta(seconds=1)
-        assert cases.engaged(connection, later, "") == frozenset()
+        assert attempts.engaged(connection, later, "") == frozenset()
 
 
 def test_what_the_network_asks_again_after_an_erasure(house: Rehearsal) -> None:

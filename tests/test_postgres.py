@@ -34,8 +34,10 @@ from console.phone.signature import signature
 from console.rehearsal import PUBLIC_URL, Rehearsal
 from ivr import journal
 from ivr.tables import calls, leg_turns, legs, messages, turns
+from oncall import attempts, casework
 from oncall import cases as verbs
-from oncall.tables import attempts, cases
+from oncall.tables import attempts as attempt_rows
+from oncall.tables import cases
 from pins import customers, registry
 from pins.index import PinIndex
 from storage import due, ledger, schema
@@ -45,7 +47,7 @@ from storage.tables import audit, due_work, metadata
 
 T = TypeVar("T")
 U = TypeVar("U")
-COUNTED = (calls, turns, legs, leg_turns, messages, cases, attempts, due_work)
+COUNTED = (calls, turns, legs, leg_turns, messages, cases, attempt_rows, due_work)
 CALL = (Path(__file__).parent / "calls" / "second-technician-accepts.call").read_text(encoding="utf-8")
 ACME, MELE, LINE = "+393471112201", "+393471112202", "+390461825060"
 
@@ -512,15 +514,15 @@ class Ringing:
 def ringing(postgresql: Database) -> Ringing:
     with postgresql.write() as connection:
         opened = a_case(connection)
-        attempt = verbs.begin_attempt(connection, NIGHT, opened.id, opened.sid, "anna", "+393331234501", 1)
-        assert verbs.picked_up(connection, NIGHT, attempt)
+        attempt = attempts.begin_attempt(connection, NIGHT, opened.id, opened.sid, "anna", "+393331234501", 1)
+        assert attempts.picked_up(connection, NIGHT, attempt)
     return Ringing(opened.number, opened.id, attempt)
 
 
 def result(database: Database, attempt: int) -> tuple[str | None, str | None]:
     """(key, result) of an attempt."""
     with database.read() as connection:
-        row = connection.execute(select(attempts).where(attempts.c.id == attempt)).one()
+        row = connection.execute(select(attempt_rows).where(attempt_rows.c.id == attempt)).one()
     return row.pressed, row.result
 
 
@@ -528,17 +530,19 @@ def result(database: Database, attempt: int) -> tuple[str | None, str | None]:
 def test_a_key_beside_the_end_of_ringing(postgresql: Database, ringing: Ringing, before: str) -> None:
     """Either the key counts for both sides, or for neither."""
     settle = writing(
-        postgresql, lambda c: verbs.settle(c, NIGHT, ringing.attempt, "no-answer", bridged=False)
+        postgresql, lambda c: attempts.settle(c, NIGHT, ringing.attempt, "no-answer", bridged=False)
     )
-    press = writing(postgresql, lambda c: verbs.press(c, NIGHT, ringing.attempt, "accepted"))
+    press = writing(postgresql, lambda c: attempts.press(c, NIGHT, ringing.attempt, "accepted"))
     settled, pressed = Both(postgresql, before).run(settle, press)
     assert (settled, pressed) == ("unconfirmed", False)
     assert result(postgresql, ringing.attempt) == (None, "unconfirmed")
 
 
 def test_the_end_of_ringing_beside_a_key(postgresql: Database, ringing: Ringing) -> None:
-    press = writing(postgresql, lambda c: verbs.press(c, NIGHT, ringing.attempt, "accepted"))
-    settle = writing(postgresql, lambda c: verbs.settle(c, NIGHT, ringing.attempt, "completed", bridged=True))
+    press = writing(postgresql, lambda c: attempts.press(c, NIGHT, ringing.attempt, "accepted"))
+    settle = writing(
+        postgresql, lambda c: attempts.settle(c, NIGHT, ringing.attempt, "completed", bridged=True)
+    )
     pressed, settled = Both(postgresql).run(press, settle)
     assert (pressed, settled) == (True, "connected")
     with postgresql.read() as connection:
@@ -546,15 +550,17 @@ def test_the_end_of_ringing_beside_a_key(postgresql: Database, ringing: Ringing)
 
 
 def test_the_end_of_ringing_beside_a_pick_up(postgresql: Database, ringing: Ringing) -> None:
-    settle = writing(postgresql, lambda c: verbs.settle(c, NIGHT, ringing.attempt, "canceled", bridged=False))
-    pick_up = writing(postgresql, lambda c: verbs.picked_up(c, NIGHT, ringing.attempt))
+    settle = writing(
+        postgresql, lambda c: attempts.settle(c, NIGHT, ringing.attempt, "canceled", bridged=False)
+    )
+    pick_up = writing(postgresql, lambda c: attempts.picked_up(c, NIGHT, ringing.attempt))
     settled, picked = Both(postgresql).run(settle, pick_up)
     assert (settled, picked) == ("unconfirmed", False)
 
 
 def test_two_keys_at_once(postgresql: Database, ringing: Ringing) -> None:
-    accept = writing(postgresql, lambda c: verbs.press(c, NIGHT, ringing.attempt, "accepted"))
-    decline = writing(postgresql, lambda c: verbs.press(c, NIGHT, ringing.attempt, "declined"))
+    accept = writing(postgresql, lambda c: attempts.press(c, NIGHT, ringing.attempt, "accepted"))
+    decline = writing(postgresql, lambda c: attempts.press(c, NIGHT, ringing.attempt, "declined"))
     assert Both(postgresql).run(accept, decline) == (True, False)
     assert result(postgresql, ringing.attempt) == ("accepted", None)
 
@@ -597,7 +603,7 @@ def test_a_case_is_closed_once(postgresql: Database, ringing: Ringing) -> None:
     def close(who: str) -> Callable[[], str]:
         def verb(connection: Connection) -> str:
             try:
-                verbs.close(connection, who, NIGHT, read)
+                casework.close(connection, who, NIGHT, read)
             except verbs.CaseClosed:
                 return "closed before"
             return "closed"
@@ -606,7 +612,7 @@ def test_a_case_is_closed_once(postgresql: Database, ringing: Ringing) -> None:
 
     def take(connection: Connection) -> str:
         try:
-            verbs.take(connection, ACTOR, NIGHT, read, "anna")
+            casework.take(connection, ACTOR, NIGHT, read, "anna")
         except verbs.CaseClosed:
             return "closed before"
         return "taken"
@@ -625,7 +631,7 @@ def test_a_case_taken_twice_keeps_the_first_instant(postgresql: Database, ringin
     take = [
         writing(
             postgresql,
-            lambda c, late=late: verbs.take(c, ACTOR, NIGHT + timedelta(minutes=late), read, f"t{late}"),
+            lambda c, late=late: casework.take(c, ACTOR, NIGHT + timedelta(minutes=late), read, f"t{late}"),
         )
         for late in (1, 2)
     ]
@@ -797,7 +803,9 @@ def test_the_status_callback_beside_the_action_of_the_dial(
         assert [(first.status, second.status) for _, first, second in door.replies] == [(200, 204)]
         with rehearsal.house.database.read() as connection:
             row = connection.execute(select(calls)).one()
-            open_ends = connection.execute(select(attempts.c.id).where(attempts.c.result.is_(None))).all()
+            open_ends = connection.execute(
+                select(attempt_rows.c.id).where(attempt_rows.c.result.is_(None))
+            ).all()
         assert row.ended_at is not None
         if swapped:
             assert open_ends == [], "the call had ended: nobody more is rung"
@@ -835,7 +843,7 @@ def test_the_next_ring_beside_a_first_one(postgresql_url: str) -> None:
         both = Both(rehearsal.house.database, before="INSERT INTO attempts")
         both.run(lambda: leg.press("2"), two.wait)
         with rehearsal.house.database.read() as connection:
-            rung = select(attempts.c.phone).where(attempts.c.result.is_(None))
+            rung = select(attempt_rows.c.phone).where(attempt_rows.c.result.is_(None))
             phones = connection.execute(rung).scalars().all()
         assert len(phones) == len(set(phones)) == 2
 
@@ -847,7 +855,7 @@ def test_two_calls_at_once_do_not_ring_the_same_telephone(postgresql_url: str) -
         both.run(lambda: one.press("1"), lambda: two.press("1"))
         Both(rehearsal.house.database).run(one.wait, two.wait)
         with rehearsal.house.database.read() as connection:
-            phones = connection.execute(select(attempts.c.phone)).scalars().all()
+            phones = connection.execute(select(attempt_rows.c.phone)).scalars().all()
             codes = connection.execute(select(cases.c.code)).scalars().all()
         assert len(phones) == len(set(phones)) == 2
         assert len(codes) == len(set(codes)) == 2

@@ -18,7 +18,7 @@ from console.phone.events import CALLER, Answered, Bridged, Failed, HungUp, Pres
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import journal
-from oncall import cases
+from oncall import attempts, cases
 from pins import throttle
 from storage import due
 
@@ -247,8 +247,10 @@ def check(players: Players, behaviour: Behaviour, *, spent: bool) -> None:
         latest = journal.call(connection, call.sid)
         opened = cases.recent(connection)
         pursued = {case.number: due.pending(connection, cases.PURSUE, case.number) for case in opened}
-        results = {case.number: [a.result for a in cases.attempts_of(connection, case.id)] for case in opened}
-        unsettled = cases.unsettled(connection, call.sid)
+        results = {
+            case.number: [a.result for a in attempts.attempts_of(connection, case.id)] for case in opened
+        }
+        unsettled = attempts.unsettled(connection, call.sid)
     screened = any(case.screened for case in opened)
     if TECHNICIANS & rung and not screened:
         assert players.right_pin_keyed, done

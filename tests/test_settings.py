@@ -99,7 +99,9 @@ def keys_in(document: dict[str, object], above: str = "") -> set[str]:
         if (
             all(isinstance(each, dict) for each in tables)
             and tables
-            and not path.endswith(("menu", "spoken", "definition", "letters.privacy", "letters.closing"))
+            and not path.endswith(
+                ("menu", "spoken", "definition", "letters.privacy", "letters.closing", "services", "absences")
+            )
         ):
             for each in tables:
                 found |= keys_in(each, f"{path}.")

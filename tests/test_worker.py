@@ -15,7 +15,7 @@ from console.house import House
 from console.work import HANDLERS, calls
 from console.work.calls import NEXT_PASS
 from console.worker import LEASE, tick
-from oncall import cases
+from oncall import casework
 from oncall.cases import PURSUE
 from storage import due
 from storage.due import Work
@@ -61,14 +61,14 @@ def test_a_case_is_pursued_until_somebody_takes_it(
     assert len(told) == 5
     assert all(opened.number in each for each in told)
     with house.database.write() as connection:
-        cases.take(connection, ACTOR, at, case(connection, opened), "anna")
+        casework.take(connection, ACTOR, at, case(connection, opened), "anna")
     assert tick(house, at + timedelta(days=1)) == 0
 
 
 def test_a_case_taken_while_its_reminder_runs_is_not_reminded_of_again(house: House, opened: Opened) -> None:
     def slow(house: House, work: Work, at: datetime) -> datetime:
         with house.database.write() as connection:
-            cases.take(connection, ACTOR, at, case(connection, opened), "anna")
+            casework.take(connection, ACTOR, at, case(connection, opened), "anna")
         return at + NEXT_PASS
 
     assert tick(house, PURSUED, {PURSUE: slow}) == 1

@@ -9,7 +9,7 @@ import click
 from sqlalchemy import Connection
 
 from console.commands.common import Context, Refused, json_option, local, print_json, table
-from oncall import cases, roster
+from oncall import attempts, cases, casework, roster
 from oncall.cases import Case, CaseRefusal
 from oncall.roster import RosterRefusal
 from pins import customers
@@ -78,7 +78,7 @@ def take(context: Context, name: str, technician: str) -> None:
         with context.writing() as connection:
             roster.technician(connection, technician)
             found = cases.find(connection, name)
-            cases.take(connection, context.actor, context.at, found, technician)
+            casework.take(connection, context.actor, context.at, found, technician)
     except (CaseRefusal, RosterRefusal) as refused:
         raise Refused(str(refused)) from None
     click.echo(f"case {found.number} is taken by {technician}")
@@ -94,7 +94,7 @@ def close(context: Context, name: str, outcome: str, minutes: int | None) -> Non
     try:
         with context.writing() as connection:
             found = cases.find(connection, name)
-            cases.close(connection, context.actor, context.at, found, outcome=outcome, minutes=minutes)
+            casework.close(connection, context.actor, context.at, found, outcome=outcome, minutes=minutes)
     except CaseRefusal as refused:
         raise Refused(str(refused)) from None
     click.echo(f"case {found.number} is closed")
@@ -119,7 +119,7 @@ def _document(
         "final_urgency": each.final_urgency,
         "attempts": [
             {"at": local(attempt.at, zone), "technician": attempt.technician, "result": attempt.result}
-            for attempt in cases.attempts_of(connection, each.id)
+            for attempt in attempts.attempts_of(connection, each.id)
         ],
     }
 

@@ -14,7 +14,7 @@ from console.phone import save
 from console.terminal.session import Session
 from ivr import journal
 from ivr.journal import UnknownCall
-from oncall import cases
+from oncall import attempts, cases
 from oncall.cases import PURSUE, Case
 from pins import customers
 from storage import due
@@ -109,7 +109,9 @@ def _seen(connection: Connection, case: Case) -> CaseSeen:
         case.due_at,
         "closed" if case.closed_at else "connected" if case.connected_at else "open",
         due.pending(connection, PURSUE, case.number),
-        tuple((each.technician, each.result or UNDER_WAY) for each in cases.attempts_of(connection, case.id)),
+        tuple(
+            (each.technician, each.result or UNDER_WAY) for each in attempts.attempts_of(connection, case.id)
+        ),
     )
 
 

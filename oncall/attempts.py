@@ -1,0 +1,206 @@
+"""Attempts to reach a technician: his phone is rung, somebody picks up, he presses a key, it ends.
+
+Only his recorded key makes an attempt accepted; what the telephone network reports never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+
+from oncall import cases
+from oncall.tables import attempts
+from oncall.tables import cases as case_rows
+from storage import due
+from storage.types import Instant
+
+Result = Literal["accepted", "connected", "declined", "no-answer", "busy", "failed", "unconfirmed"]
+RESULT_OF_STATUS: Mapping[str, Result] = {
+    "busy": "busy",
+    "failed": "failed",
+    "no-answer": "no-answer",
+    "canceled": "no-answer",
+    # "completed" and "answered" say that something picked up; without his key it confirms nothing.
+    "completed": "unconfirmed",
+    "answered": "unconfirmed",
+}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    id: int
+    technician: str
+    phone: str
+    rung: int
+    at: datetime
+    result: Result | None
+
+
+_ATTEMPT = insert(attempts)
+_PICKED_UP = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None))
+    .values(picked_up_at=func.coalesce(attempts.c.picked_up_at, bindparam("picked", type_=Instant)))
+)
+_PRESSED = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None), attempts.c.pressed.is_(None))
+    .values(pressed=bindparam("key"), pressed_at=bindparam("key_at"))
+)
+_RESULT = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"))
+    .values(result=bindparam("outcome"), result_at=bindparam("ended"))
+)
+# Locked: a key that is pressed meanwhile is either seen here or comes too late.
+_ONE_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("attempt")).with_for_update(key_share=True)
+_CONNECTED = (
+    update(case_rows)
+    .where(case_rows.c.id == bindparam("case"), case_rows.c.connected_at.is_(None))
+    .values(connected_at=bindparam("connected"))
+)
+
+
+def begin_attempt(
+    connection: Connection,
+    at: datetime,
+    case_id: int,
+    call_sid: str,
+    technician: str,
+    phone: str,
+    rung: int,
+    pass_id: int | None = None,
+) -> int:
+    """Note that a technician's phone is rung now for the case; returns the attempt's id.
+
+    `pass_id` is given for a call that we place ourselves; `call_sid` is then the one that opened the case.
+    """
+    identity = connection.execute(
+        _ATTEMPT,
+        {
+            "case_id": case_id,
+            "call_sid": call_sid,
+            "technician": technician,
+            "phone": phone,
+            "rung": rung,
+            "pass_id": pass_id,
+            "asked_at": at,
+        },
+    ).inserted_primary_key
+    assert identity is not None
+    return int(identity[0])
+
+
+def picked_up(connection: Connection, at: datetime, attempt_id: int) -> bool:
+    """Somebody, or something, picked up. False if the attempt has ended: say goodbye."""
+    return connection.execute(_PICKED_UP, {"attempt": attempt_id, "picked": at}).rowcount == 1
+
+
+def press(
+    connection: Connection, at: datetime, attempt_id: int, key: Literal["accepted", "declined"]
+) -> bool:
+    """Record the technician's key. Only this makes an attempt accepted.
+
+    False if the attempt has ended or a key was recorded before: nothing changed, and he must not be
+    connected on the strength of this key.
+    """
+    return connection.execute(_PRESSED, {"attempt": attempt_id, "key": key, "key_at": at}).rowcount == 1
+
+
+def settle(
+    connection: Connection, at: datetime, attempt_id: int, status: str | None, *, bridged: bool
+) -> Result | None:
+    """End an attempt with its result; None if it does not exist. Settled before: that result stands.
+
+    `status` is what the telephone network reported, None if it reported nothing. `connected` needs
+    his recorded key and the bridge; then the case is connected and its pursuit cancelled.
+    """
+    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
+    if row is None:
+        return None
+    # An end-of-call callback that came first could not know of the bridge: that may still be learnt.
+    late_bridge = row.result == "accepted" and bridged
+    if row.result is not None and not late_bridge:
+        known: Result = row.result
+        return known
+    result = result_of(row.pressed, picked_up=row.picked_up_at is not None, status=status, bridged=bridged)
+    connection.execute(_RESULT, {"attempt": attempt_id, "outcome": result, "ended": at})
+    if result == "connected":
+        # The clock of the SLA stops when he took the call, not when the talk was over.
+        connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
+        due.cancel(
+            connection,
+            at,
+            cases.PURSUE,
+            cases.number_of(connection, row.case_id),
+            by=f"connected to {row.technician}",
+        )
+    return result
+
+
+_PRESSED_AT = select(attempts.c.pressed_at).where(attempts.c.id == bindparam("attempt"))
+
+
+def pressed_at(connection: Connection, attempt_id: int) -> datetime | None:
+    """When the technician pressed his key."""
+    return connection.execute(_PRESSED_AT, {"attempt": attempt_id}).scalar()
+
+
+def result_of(pressed: str | None, *, picked_up: bool, status: str | None, bridged: bool) -> Result:
+    """What became of an attempt. The network's word counts only where no key of his could be.
+
+    A voicemail picks up and "completes" without any key: that is `unconfirmed`.
+    """
+    if pressed == "accepted":
+        return "connected" if bridged else "accepted"
+    if pressed == "declined":
+        return "declined"
+    if picked_up:
+        return "unconfirmed"
+    return RESULT_OF_STATUS.get(status or "no-answer", "failed")
+
+
+def unsettled(connection: Connection, call_sid: str) -> list[int]:
+    """Attempts that rang during this call and have no result yet."""
+    found = select(attempts.c.id).where(
+        attempts.c.call_sid == call_sid, attempts.c.result.is_(None), attempts.c.pass_id.is_(None)
+    )
+    return list(connection.execute(found).scalars())
+
+
+# Twilio ends any call after four hours: an attempt older than that is only a lost callback.
+LONGEST_TALK = timedelta(hours=4)
+_ENGAGED = select(attempts.c.phone).where(
+    attempts.c.result.is_(None),
+    attempts.c.asked_at > bindparam("since"),
+    or_(attempts.c.call_sid != bindparam("call"), attempts.c.pass_id.is_not(None)),
+)
+
+
+def engaged(connection: Connection, at: datetime, call_sid: str) -> frozenset[str]:
+    """Phones that are ringing or talking now for a call other than `call_sid`, or because we called them.
+
+    Whoever goes on to ring one takes `lock` first.
+    """
+    found = connection.execute(_ENGAGED, {"since": at - LONGEST_TALK, "call": call_sid})
+    return frozenset(found.scalars())
+
+
+def connected_technician(connection: Connection, case_id: int) -> str | None:
+    """The key of the technician who was last connected to a caller about this case."""
+    return connection.execute(
+        select(attempts.c.technician)
+        .where(attempts.c.case_id == case_id, attempts.c.result == "connected")
+        .order_by(attempts.c.id.desc())
+        .limit(1)
+    ).scalar()
+
+
+def attempts_of(connection: Connection, case_id: int) -> list[Attempt]:
+    """In the order in which they were rung."""
+    rows = connection.execute(select(attempts).where(attempts.c.case_id == case_id).order_by(attempts.c.id))
+    return [Attempt(r.id, r.technician, r.phone, r.rung, r.asked_at, r.result) for r in rows]
