@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from console.house import Clock, House
 from console.outside import keep_anchor
-from console.work import BY_MAIL, HANDLERS, Handler, mail
+from console.work import APART, AT_ONCE, HANDLERS, Handler, mail
 from storage import due
 
 log = logging.getLogger("ivr.worker")
@@ -25,8 +25,6 @@ STOPS_WITHIN = 5
 # Longer than the slowest piece of work: a recording that trickles in.
 LEASE = timedelta(minutes=2)
 CLAIMED_AT_ONCE = 20
-# Each may take half a minute: together they end before their lease does, so that none is sent twice.
-MAILS_AT_ONCE = 3
 SWEEP_HOURS = 1
 
 
@@ -67,7 +65,8 @@ def run(house: House, clock: Clock) -> None:
     # By default a tick more than a second late is dropped.
     add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
     add(partial(_tick_once, house, clock), "interval", seconds=TICK_SECONDS)
-    add(partial(_tick_mail, house, clock), "interval", seconds=TICK_SECONDS)
+    for kinds in APART.values():
+        add(partial(_tick_apart, house, clock, kinds), "interval", seconds=TICK_SECONDS)
     add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
     scheduler.start()
     log.info("worker started")
@@ -83,12 +82,13 @@ def run(house: House, clock: Clock) -> None:
 
 def _tick_once(house: House, clock: Clock) -> None:
     at = clock()
-    tick(house, at, {kind: do for kind, do in HANDLERS.items() if kind not in BY_MAIL})
+    apart = {kind for kinds in APART.values() for kind in kinds}
+    tick(house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
     keep_anchor(house, at)
 
 
-def _tick_mail(house: House, clock: Clock) -> None:
-    tick(house, clock(), {kind: HANDLERS[kind] for kind in BY_MAIL}, MAILS_AT_ONCE)
+def _tick_apart(house: House, clock: Clock, kinds: Collection[str]) -> None:
+    tick(house, clock(), {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
 
 
 def _sweep(house: House, clock: Clock) -> None:

@@ -192,7 +192,9 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ring_next(call, heard)
         case Step.RINGING, AttemptEnded(result="connected"):
             return talk_over(replace(call, outcome=Outcome.CONNECTED), heard)
-        case Step.RINGING, AttemptEnded(result="declined" | "accepted") | AttemptEnded(hung_up=True):
+        case Step.RINGING, AttemptEnded(result="declined"):
+            return ring_next(passed_over(call), heard, line("ringing-next"))
+        case Step.RINGING, AttemptEnded(result="accepted") | AttemptEnded(hung_up=True):
             return ring_next(call, heard, line("ringing-next"))
         case Step.RINGING, AttemptEnded() if unverified(call):
             return ring_next(call, heard, line("ringing-next"))
@@ -466,12 +468,21 @@ def offer_message(call: Call, *says: Line) -> Turn:
 
 
 def next_to_ring(call: Call, engaged: frozenset[str]) -> LadderPlace | None:
-    """Whose turn it is in this pass: the first not yet tried, those already on a call last.
+    """Whose turn it is in this pass: the first phone not yet tried; people already on a call come last.
 
-    The caller's own phone is never rung: it is engaged with this very call.
+    Whoever calls from a phone of the ladder is not rung: he is engaged with this very call.
     """
-    left = [p for p in call.ladder if p.phone not in call.tried and p.phone != call.caller]
-    return next((p for p in left if p.phone not in engaged), left[0] if left else None)
+    own = {p.technician for p in call.ladder if p.phone == call.caller}
+    busy = {p.technician for p in call.ladder if p.phone in engaged}
+    left = [p for p in call.ladder if p.phone not in call.tried and p.technician not in own]
+    return next((p for p in left if p.technician not in busy), left[0] if left else None)
+
+
+def passed_over(call: Call) -> Call:
+    """The technician just rung has said no: none of his other phones is rung in this pass."""
+    who = {p.technician for p in call.ladder if p.phone == call.tried[-1]}
+    others = (p.phone for p in call.ladder if p.technician in who and p.phone not in call.tried)
+    return replace(call, tried=(*call.tried, *others))
 
 
 def begin_ringing(call: Call, at: datetime, ladder: tuple[LadderPlace, ...]) -> Call:

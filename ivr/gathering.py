@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from ivr import journal
+from ivr import journal, placed
 from ivr.rules import OurNumber, Rules
 from ivr.settings import Level
 from ivr.vocabulary import (
@@ -361,31 +361,30 @@ class Gathering:
         contacts = roster.ladder(here.connection, ringing, here.number.settings.rota, here.at)
         known = roster.contact(here.connection, ringing, first, here.at) if first else None
         if known is not None:
-            contacts = [known, *(each for each in contacts if each.phone != known.phone)]
-        places = [self._place(contact) for contact in contacts if self._may_be_rung(contact)]
+            contacts = [known, *(each for each in contacts if each.technician != known.technician)]
+        places = [place for contact in contacts for place in self._places(contact)]
         if not places:
             log.error("rota %s has nobody on duty at %s", here.number.settings.rota, here.at.isoformat())
         return tuple(places)
 
-    def _may_be_rung(self, contact: Contact) -> bool:
+    def _places(self, contact: Contact) -> list[LadderPlace]:
+        """All his phones in their order, so far as they may be rung."""
+        return [
+            LadderPlace(
+                contact.rung, contact.technician, contact.name, contact.spoken_name, phone, contact.rings
+            )
+            for phone in (contact.phone, *contact.other_phones)
+            if self._may_be_rung(contact, phone)
+        ]
+
+    def _may_be_rung(self, contact: Contact, phone: str) -> bool:
         """Checked when it was saved, and again now. One bad number never breaks the chain."""
         try:
-            self._rules.ringing.check_number(contact.phone)
+            self._rules.ringing.check_number(phone)
         except NumberRefused as refused:
             log.error("%s is passed over: %s", contact.technician, refused)
             return False
         return True
-
-    @staticmethod
-    def _place(contact: Contact) -> LadderPlace:
-        return LadderPlace(
-            contact.rung,
-            contact.technician,
-            contact.name,
-            contact.spoken_name,
-            contact.phone,
-            contact.rings,
-        )
 
     def _ringing(self, here: Moment) -> RingingFacts:
         cases.lock(here.connection)
@@ -393,7 +392,7 @@ class Gathering:
         return RingingFacts(
             passes=1 if here.call.customer is None else self._rules.ringing.passes,
             no_new_attempt_after=self._rules.ringing.no_new_attempt_after,
-            engaged=attempts.engaged(here.connection, here.at, here.call.sid),
+            engaged=placed.engaged(here.connection, here.at, here.call.sid),
         )
 
     def _attempt_ended(self, here: Moment, got: Received) -> AttemptEnded:

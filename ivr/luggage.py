@@ -67,6 +67,16 @@ def of_sound(recording_sid: str) -> dict[str, Any]:
     return {"sound": recording_sid}
 
 
+def of_outgoing(outgoing_id: int) -> dict[str, Any]:
+    """A call that we placed."""
+    return {"out": outgoing_id}
+
+
+def of_text(send_id: int) -> dict[str, Any]:
+    """A text message that we send: the try that it is."""
+    return {"text": send_id}
+
+
 def of_leg(call_sid: str, attempt_id: int) -> dict[str, Any]:
     """A technician's leg's luggage: whom he is rung for."""
     return {"call": call_sid, "attempt": attempt_id}

@@ -59,6 +59,24 @@ class LegReceived:
         return f"LegReceived({self.sid}, turn {self.turn})"
 
 
+@dataclass(frozen=True)
+class OutgoingReceived:
+    """One request of a call that we placed; `digits` as in Received. `talked`: seconds he talked to the
+    customer, if the network says so.
+    """
+
+    sid: str
+    outgoing: int
+    turn: int
+    digits: str | None = None
+    dial_status: str | None = None
+    bridged: bool = False
+    talked: int | None = None
+
+    def __repr__(self) -> str:
+        return f"OutgoingReceived({self.sid}, turn {self.turn})"
+
+
 # -- what is remembered of a call ------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from ivr import answer as answers
 from ivr import luggage
 from ivr.answer import Answer, Dial, Gather, Part, Record, Say, Sound, Target
 from ivr.luggage import Seal
+from ivr.outgoing_flow import AskHim, DialCustomer, OutgoingTurn
 from ivr.prompts import Speaker, Speech
 from ivr.rules import Rules
 from ivr.technician_flow import AskTechnician, Bridge, LegTurn
@@ -28,6 +29,8 @@ from ivr.vocabulary import (
     Turn,
 )
 
+# Seconds a customer's phone rings when a technician calls him through us.
+CUSTOMER_RINGS = 40
 # What a caller says of himself: his name and his company, and not the whole story. It is played to a
 # technician, whose voicemail may be what listens.
 NAME_LIMIT = 8
@@ -41,6 +44,7 @@ class Addresses(Protocol):
     def technician(self, number: int, sealed: str) -> str: ...
     def recording(self, sealed: str) -> str: ...
     def sound(self, sealed: str) -> str: ...
+    def outgoing(self, number: int, sealed: str) -> str: ...
 
 
 class Wording:
@@ -103,6 +107,22 @@ class Wording:
                 parts.append(answers.HangUp())
             case Bridge():
                 pass
+        return Answer(tuple(parts))
+
+    def for_outgoing(
+        self, turn: OutgoingTurn, outgoing_id: int, next_turn: int, at: datetime, *, shows: str, customer: str
+    ) -> Answer:
+        """The answer to a technician whom we called; `customer` is whom a DialCustomer rings."""
+        language = turn.call.language
+        parts: list[Part] = [Say(speech) for speech in self._say(turn.says, language, at)]
+        action = self._addresses.outgoing(next_turn, self._seal.close(luggage.of_outgoing(outgoing_id), at))
+        match turn.then:
+            case AskHim(lines, timeout):
+                parts.append(Gather(action, self._say(lines, language, at), timeout, digits=1, finish=""))
+            case DialCustomer():
+                parts.append(Dial(action, shows, (Target(customer),), CUSTOMER_RINGS))
+            case HangUp():
+                parts.append(answers.HangUp())
         return Answer(tuple(parts))
 
     def _caller_id(self, call: Call) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from oncall import cases
 from oncall.tables import attempts
@@ -142,6 +142,11 @@ def settle(
     return result
 
 
+def reached(connection: Connection, at: datetime, case_id: int) -> None:
+    """A technician talked to the customer in a call that was no attempt of the pursuit."""
+    connection.execute(_CONNECTED, {"case": case_id, "connected": at})
+
+
 _PRESSED_AT = select(attempts.c.pressed_at).where(attempts.c.id == bindparam("attempt"))
 
 
@@ -174,20 +179,6 @@ def unsettled(connection: Connection, call_sid: str) -> list[int]:
 
 # Twilio ends any call after four hours: an attempt older than that is only a lost callback.
 LONGEST_TALK = timedelta(hours=4)
-_ENGAGED = select(attempts.c.phone).where(
-    attempts.c.result.is_(None),
-    attempts.c.asked_at > bindparam("since"),
-    or_(attempts.c.call_sid != bindparam("call"), attempts.c.pass_id.is_not(None)),
-)
-
-
-def engaged(connection: Connection, at: datetime, call_sid: str) -> frozenset[str]:
-    """Phones that are ringing or talking now for a call other than `call_sid`, or because we called them.
-
-    Whoever goes on to ring one takes `lock` first.
-    """
-    found = connection.execute(_ENGAGED, {"since": at - LONGEST_TALK, "call": call_sid})
-    return frozenset(found.scalars())
 
 
 def connected_technician(connection: Connection, case_id: int) -> str | None:

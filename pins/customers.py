@@ -302,6 +302,16 @@ def phones_of(connection: Connection, customer_id: int) -> list[str]:
     return list(connection.execute(_PHONES_OF, {"customer": customer_id}).scalars())
 
 
+def name_of(connection: Connection, customer_id: int) -> str | None:
+    """His name as it is written; None if there is no such customer."""
+    return connection.execute(select(customers.c.name).where(customers.c.id == customer_id)).scalar()
+
+
+def spoken_name(connection: Connection, customer_id: int) -> str | None:
+    """How his name is said; None if there is no such customer."""
+    return connection.execute(select(customers.c.spoken_name).where(customers.c.id == customer_id)).scalar()
+
+
 # -- small parts -------------------------------------------------------------------------------
 
 

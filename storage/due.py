@@ -8,7 +8,7 @@ therefore be idempotent by the row's key.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,6 +60,27 @@ def add(
             "tries": 0,
             "state": PENDING,
         },
+    )
+
+
+def add_all(
+    connection: Connection, at: datetime, works: Sequence[tuple[str, str, datetime, Mapping[str, Any]]]
+) -> None:
+    """Write several pieces of work in one statement: kind, key, due instant and payload of each."""
+    connection.execute(
+        _ADD,
+        [
+            {
+                "kind": kind,
+                "key": key,
+                "payload": dict(payload),
+                "due_at": due_at,
+                "created_at": at,
+                "tries": 0,
+                "state": PENDING,
+            }
+            for kind, key, due_at, payload in works
+        ],
     )
 
 

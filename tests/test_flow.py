@@ -1819,6 +1819,52 @@ def rung(call: Call, **facts: Any) -> list[str]:
     return people
 
 
+ANNA_AT_HOME = replace(ANNA, phone="+390461777001")
+SEVERAL = (ANNA, ANNA_AT_HOME, DARIO)
+
+
+@pytest.mark.parametrize(
+    ("result", "hung_up", "following"),
+    [
+        ("declined", False, DARIO),
+        ("accepted", False, ANNA_AT_HOME),
+        ("unconfirmed", True, ANNA_AT_HOME),
+    ],
+)
+def test_whoever_says_no_says_it_for_all_his_phones(
+    result: str, hung_up: bool, following: LadderPlace
+) -> None:
+    call = replace(RINGING, ladder=SEVERAL)
+    heard = AttemptEnded(at=NIGHT, passes=2, no_new_attempt_after=240, result=result, hung_up=hung_up)
+    assert take_turn(call, heard).then == RingTechnician(following)
+
+
+def test_after_a_miss_his_next_phone_rings_before_the_next_person() -> None:
+    call = replace(BETWEEN, ladder=SEVERAL)
+    heard = KeepsWaiting(at=NIGHT, passes=2, no_new_attempt_after=240)
+    assert take_turn(call, heard).then == RingTechnician(ANNA_AT_HOME)
+
+
+def test_in_the_next_pass_he_is_rung_again_on_all_of_them() -> None:
+    call = replace(RINGING, ladder=SEVERAL, tried=(ANNA.phone, ANNA_AT_HOME.phone, DARIO.phone))
+    heard = KeepsWaiting(at=NIGHT, passes=2, no_new_attempt_after=240)
+    turn = take_turn(replace(call, step=Step.BETWEEN_RINGS), heard)
+    assert (turn.then, turn.call.tried) == (RingTechnician(ANNA), (ANNA.phone,))
+
+
+@pytest.mark.parametrize("engaged", [ANNA.phone, ANNA_AT_HOME.phone])
+def test_somebody_who_talks_on_one_phone_is_not_rung_on_another(engaged: str) -> None:
+    call = replace(ACCEPTED, ladder=SEVERAL)
+    heard = KeepsWaiting(at=NIGHT, passes=2, no_new_attempt_after=240, engaged=frozenset({engaged}))
+    assert take_turn(call, heard).then == RingTechnician(DARIO)
+
+
+def test_a_technician_who_calls_is_rung_on_none_of_his_phones() -> None:
+    call = replace(ACCEPTED, ladder=SEVERAL, caller=ANNA_AT_HOME.phone)
+    heard = KeepsWaiting(at=NIGHT, passes=2, no_new_attempt_after=240)
+    assert take_turn(call, heard).then == RingTechnician(DARIO)
+
+
 def test_two_passes_and_each_phone_once_in_each() -> None:
     assert rung(KNOWN) == ["anna", "dario", "anna", "dario"]
     also_dario = replace(DARIO, rung=3)

@@ -8,12 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_database
+from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_database, staff
 from sqlalchemy import select
 
 from console.house import House
 from console.work import HANDLERS, calls
-from console.work.calls import NEXT_PASS
 from console.worker import LEASE, tick
 from oncall import casework
 from oncall.cases import PURSUE
@@ -34,6 +33,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 @pytest.fixture
 def opened(house: House) -> Opened:
     with house.database.write() as connection:
+        staff(connection)
         return a_case(connection)
 
 
@@ -47,39 +47,15 @@ def pending(house: House, kind: str, key: str) -> bool:
         return due.pending(connection, kind, key)
 
 
-def test_a_case_is_pursued_until_somebody_takes_it(
-    house: House, opened: Opened, caplog: pytest.LogCaptureFixture
-) -> None:
-    at, told = PURSUED, []
-    assert tick(house, at - SECOND) == 0
-    for _ in range(5):
-        caplog.clear()
-        assert tick(house, at) == 1
-        told += [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-        assert tick(house, at + NEXT_PASS - SECOND) == 0
-        at += NEXT_PASS
-    assert len(told) == 5
-    assert all(opened.number in each for each in told)
-    with house.database.write() as connection:
-        casework.take(connection, ACTOR, at, case(connection, opened), "anna")
-    assert tick(house, at + timedelta(days=1)) == 0
-
-
 def test_a_case_taken_while_its_reminder_runs_is_not_reminded_of_again(house: House, opened: Opened) -> None:
     def slow(house: House, work: Work, at: datetime) -> datetime:
         with house.database.write() as connection:
             casework.take(connection, ACTOR, at, case(connection, opened), "anna")
-        return at + NEXT_PASS
+        return at + timedelta(minutes=3)
 
     assert tick(house, PURSUED, {PURSUE: slow}) == 1
     assert not pending(house, PURSUE, opened.number)
     assert tick(house, PURSUED + timedelta(days=1)) == 0
-
-
-def test_nothing_but_people_ends_a_pursuit(house: House, opened: Opened) -> None:
-    for day in range(30):
-        tick(house, PURSUED + timedelta(days=day))
-    assert pending(house, PURSUE, opened.number)
 
 
 def test_work_that_nobody_handles_yet_stays(house: House) -> None:
@@ -140,8 +116,3 @@ def test_what_was_missed_is_caught_up_once(house: House) -> None:
     for _ in range(3):
         tick(house, NIGHT + timedelta(minutes=10), handlers)
     assert done == ["a"]
-
-
-def test_the_shipped_handlers_pursue() -> None:
-    assert HANDLERS[PURSUE] is calls.pursue
-    assert timedelta(minutes=3) == NEXT_PASS

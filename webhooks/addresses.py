@@ -21,5 +21,14 @@ class PublicAddresses:
     def sound(self, sealed: str) -> str:
         return f"{self._public}/voice/sound?l={sealed}"
 
+    def outgoing(self, number: int, sealed: str) -> str:
+        return f"{self._public}/voice/out/{number}?l={sealed}"
+
+    def outgoing_ended(self, sealed: str) -> str:
+        return f"{self._public}/voice/out/status?l={sealed}"
+
     def recording(self, sealed: str) -> str:
         return f"{self._public}/voice/recording?l={sealed}"
+
+    def text_status(self, sealed: str) -> str:
+        return f"{self._public}/sms/status?l={sealed}"

@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, UnsupportedMediaType
 
 from ivr.desk import Desk
 from ivr.luggage import Seal
+from ivr.outgoing_desk import OutgoingDesk
 from ivr.technician_desk import TechnicianDesk
 from webhooks.parameters import Parameters
 from webhooks.signature import HEADER, SignatureCheck
@@ -30,6 +31,7 @@ class Believed:
     numbers: frozenset[str]
     desk: Desk
     technicians: TechnicianDesk
+    outgoing: OutgoingDesk
     seal: Seal
     clock: Callable[[], datetime]
 
@@ -43,6 +45,7 @@ class Door:
     numbers: frozenset[str]
     desk: Desk
     technicians: TechnicianDesk
+    outgoing: OutgoingDesk
     seal: Seal
 
 
@@ -75,5 +78,6 @@ def check(believed: Believed) -> None:
         believed.numbers,
         believed.desk,
         believed.technicians,
+        believed.outgoing,
         believed.seal,
     )

@@ -88,6 +88,17 @@ class Parameters:
         return self._form.get("DialBridged", "").lower() == "true"
 
     @property
+    def dial_seconds(self) -> int | None:
+        """How long the two talked, if the request says so."""
+        text = self._form.get("DialCallDuration")
+        return None if text is None else _seconds(text)
+
+    @property
+    def status(self) -> str:
+        """CallStatus, as far as it is one of the network's words."""
+        return "".join(c for c in self._form.get("CallStatus", "") if c.isalpha() or c == "-")[:12]
+
+    @property
     def recording_status(self) -> str:
         return "".join(c for c in self._form.get("RecordingStatus", "") if c.isalpha() or c == "-")[:20]
 

@@ -1,4 +1,4 @@
-"""Work that calls leave behind: cases to pursue, recordings to fetch."""
+"""Work that calls leave behind: recordings to fetch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from datetime import datetime, timedelta
 from console.house import House, state_folder
 from ivr import journal
 from storage.due import Work
-from webhooks.outbound import RecordingGone, RecordingNotReady, fetch_recording
+from webhooks.recordings import RecordingGone, RecordingNotReady, fetch_recording
 
 log = logging.getLogger("ivr.worker")
 
-# The next pass of a pursuit, counted from the end of the one before.
-NEXT_PASS = timedelta(minutes=3)
 # A recording that is not ready is asked for again: soon, for a technician may be about to hear it; then
 # later each time, for about a day.
 FETCH_SOON = timedelta(seconds=2)
@@ -21,15 +19,6 @@ FETCHES_SOON = 5
 FETCH_AGAIN = timedelta(seconds=15)
 FETCH_AGAIN_AT_MOST = timedelta(hours=1)
 FETCH_TRIES = 41
-
-
-def pursue(house: House, work: Work, at: datetime) -> datetime | None:
-    """An accepted emergency that nobody has taken: say so, aloud, until a person does.
-
-    Only 'connected', or taking or closing the case by hand, cancels this row.
-    """
-    log.error("case %s is still waiting for a technician (reminder %d)", work.payload["case"], work.tries)
-    return at + NEXT_PASS
 
 
 def fetch_message(house: House, work: Work, at: datetime) -> datetime | None:

@@ -1,0 +1,100 @@
+"""Placing a call that was written down: the network is asked once, and asked about it if it did not say."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from console.doors import sealing
+from console.house import House
+from ivr import luggage, placed
+from ivr.outgoing_desk import over
+from ivr.placed import Placed
+from oncall.channels import CallOut, ChannelFailed
+from storage import due
+from webhooks.addresses import PublicAddresses
+
+log = logging.getLogger("ivr.worker")
+
+# Place a call that was written down; the key is its id.
+PLACE = "call.place"
+# Its phone has long stopped ringing by then: a call that the network does not know was never placed.
+NEVER_PLACED = timedelta(seconds=90)
+FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+
+
+def later(connection: Connection, at: datetime, outgoing_id: int, rings: int) -> None:
+    """Have the worker place a call that was just written down: no page asks the network itself."""
+    due.add(connection, at, PLACE, str(outgoing_id), at, {"rings": rings})
+
+
+def ring_out(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
+    """Ask the network to place the call. False if it was not placed and never will be: it is over then.
+
+    If nobody knows whether it was placed, it counts as placed until `ask_about` finds out.
+    """
+    telephone = house.channels.telephone
+    with house.database.read() as connection:
+        known = placed.find(connection, outgoing_id)
+    if known is None:
+        return False
+    if telephone is None:
+        log.error("no call can be placed: twilio.account_sid and auth_tokens are missing")
+        _over(house, at, known, "failed")
+        return False
+    try:
+        sid = telephone.place(_call(house, known, rings))
+    except ChannelFailed as failed:
+        log.error("the call to %s was not placed: %s", known.call.technician, failed.why)
+        if failed.maybe_done:
+            return True
+        _over(house, at, known, "failed")
+        return False
+    with house.database.write() as connection:
+        placed.lock(connection, outgoing_id)
+        placed.named(connection, outgoing_id, sid)
+    return True
+
+
+def ask_about(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
+    """Ask the network about a call whose end it never told. True if it is over now."""
+    telephone = house.channels.telephone
+    with house.database.read() as connection:
+        known = placed.find(connection, outgoing_id)
+    if known is None or known.ended_at is not None:
+        return True
+    if telephone is None:
+        _over(house, at, known, "failed")
+        return True
+    try:
+        sid = known.sid or telephone.find(_call(house, known, rings), known.asked_at)
+        status = telephone.status(sid) if sid else None
+    except ChannelFailed as failed:
+        log.error("the call to %s cannot be asked about: %s", known.call.technician, failed.why)
+        status = None
+        # The network is away: after a while nobody waits for its word any more.
+        if at - known.asked_at < 2 * NEVER_PLACED:
+            return False
+    if status in FINAL or (status is None and at - known.asked_at >= NEVER_PLACED):
+        _over(house, at, known, status or "failed")
+        return True
+    return False
+
+
+def _call(house: House, known: Placed, rings: int) -> CallOut:
+    configuration = house.configuration
+    addresses = PublicAddresses(configuration.service.public_url)
+    sealed = sealing(configuration).close(luggage.of_outgoing(known.id), known.asked_at)
+    return CallOut(
+        known.phone, known.number, rings, addresses.outgoing(0, sealed), addresses.outgoing_ended(sealed)
+    )
+
+
+def _over(house: House, at: datetime, known: Placed, status: str) -> None:
+    with house.database.write() as connection:
+        placed.lock(connection, known.id)
+        again = placed.find(connection, known.id)
+        if again is not None:
+            over(connection, at, again, status)

@@ -1,0 +1,282 @@
+"""The desk for calls that we place: what is said when a technician picks up, and what his keys do.
+
+One transaction a request, the key recorded before anything is said of it. Whatever is unknown or stale
+gets a hang-up.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from ivr import answer as answers
+from ivr import casework, journal, outgoing_flow, placed
+from ivr.answer import HANG_UP, Answer
+from ivr.outgoing_flow import SHORT_TALK, DialCustomer, Outgoing, OutgoingHeard, Purpose
+from ivr.placed import Placed
+from ivr.rules import Rules
+from ivr.vocabulary import OutgoingReceived
+from ivr.wording import Wording
+from oncall import attempts, cases, phones, reached
+from oncall.cases import PURSUE, Case, CaseRefusal
+from oncall.phones import NumberRefused
+from oncall.roster import RosterRefusal
+from oncall.tables import case_calls
+from oncall.tables import cases as case_rows
+from pins import customers
+from storage import due
+from storage.engine import Database
+
+log = logging.getLogger("ivr")
+security = logging.getLogger("ivr.security")
+
+
+# -- placing -----------------------------------------------------------------------------------
+
+
+def begin(
+    connection: Connection,
+    at: datetime,
+    rules: Rules,
+    *,
+    purpose: Purpose,
+    technician: str,
+    phone: str,
+    language: str | None = None,
+    number: str | None = None,
+    case: Case | None = None,
+    attempt_id: int | None = None,
+    notice_send_id: int | None = None,
+    shift_check_id: int | None = None,
+    hung_up: bool = False,
+    starts_at: datetime | None = None,
+    text: str = "",
+) -> int:
+    """Write down that we are about to call `technician`'s `phone`; returns the call's id.
+
+    `number` of ours is shown; not given: the one that the case came in on, else our first.
+    """
+    called = _number_of(connection, case) if case else None
+    shown = rules.ringing.caller_id if rules.ringing.caller_id != "called" else number or called
+    shown = shown if shown in rules.numbers else next(iter(rules.numbers))
+    call = Outgoing(
+        purpose=purpose,
+        technician=technician,
+        language=language or rules.numbers[shown].settings.language,
+        urgency=(case.final_urgency or case.urgency) if case else None,
+        customer=_spoken_name(connection, case) if case else None,
+        code=case.code if case else "",
+        due_at=case.due_at if case else None,
+        hung_up=hung_up,
+        starts_at=starts_at,
+        text=text,
+    )
+    return placed.begin(
+        connection,
+        at,
+        call,
+        phone=phone,
+        number=shown,
+        case_id=case.id if case else None,
+        attempt_id=attempt_id,
+        notice_send_id=notice_send_id,
+        shift_check_id=shift_check_id,
+    )
+
+
+def _number_of(connection: Connection, case: Case) -> str | None:
+    try:
+        return journal.call(connection, case.call_sid).number
+    except journal.UnknownCall:  # purged
+        return None
+
+
+def _spoken_name(connection: Connection, case: Case) -> str | None:
+    return None if case.customer_id is None else customers.spoken_name(connection, case.customer_id)
+
+
+# -- serving -----------------------------------------------------------------------------------
+
+
+class OutgoingDesk:
+    """Serves the turns of calls that we placed."""
+
+    def __init__(self, database: Database, rules: Rules, wording: Wording) -> None:
+        self._database = database
+        self._rules = rules
+        self._wording = wording
+
+    def answer(self, got: OutgoingReceived, at: datetime) -> Answer:
+        """Serve one request. The same (call, turn) always gets the same answer."""
+        with self._database.write() as connection:
+            placed.lock(connection, got.outgoing)
+            known = placed.find(connection, got.outgoing)
+            if known is None or not placed.named(connection, got.outgoing, got.sid):
+                security.warning("call %s is none that we placed", got.sid)
+                return HANG_UP
+            stored = placed.answer_of(connection, got.outgoing, got.turn)
+            if stored is not None:
+                return answers.from_json(stored)
+            if known.turn != got.turn or known.ended_at is not None:
+                security.warning("call %s: turn %d asked, %d expected", got.sid, got.turn, known.turn)
+                return HANG_UP
+            heard, customer = self._heard(connection, known, got, at)
+            turn = outgoing_flow.take_turn(known.call, heard)
+            answer = self._wording.for_outgoing(
+                turn, known.id, got.turn + 1, at, shows=known.number, customer=customer
+            )
+            placed.write_turn(
+                connection,
+                at,
+                known.id,
+                turn.call,
+                got.turn,
+                heard.replace("-", " "),
+                answers.to_json(answer),
+            )
+            assert not isinstance(turn.then, DialCustomer) or customer
+            return answer
+
+    def ended(self, outgoing_id: int, sid: str, status: str, at: datetime) -> None:
+        """The network says that the call is over: its attempt is settled, the pursuit goes on at once."""
+        with self._database.write() as connection:
+            placed.lock(connection, outgoing_id)
+            known = placed.find(connection, outgoing_id)
+            if known is None or not placed.named(connection, outgoing_id, sid):
+                return
+            over(connection, at, known, status)
+
+    # -- what was heard -------------------------------------------------------------------------
+
+    def _heard(
+        self, connection: Connection, known: Placed, got: OutgoingReceived, at: datetime
+    ) -> tuple[OutgoingHeard, str]:
+        """What was heard, and the customer's number if he is to be dialled."""
+        call = known.call
+        if got.turn == 0:
+            return self._picked_up(connection, known, at), ""
+        if call.step == "talking":
+            return self._talked(connection, known, got, at), ""
+        match got.digits or "":
+            case "":
+                return "silence", ""
+            case "1" if call.purpose in ("pursue", "call-back"):
+                return self._take(connection, known, at)
+            case "1":
+                self._confirmed(connection, known, at)
+                return "heard-it", ""
+            case "2" if call.purpose == "pursue" and call.step == "announced":
+                assert known.attempt_id is not None
+                declined = attempts.press(connection, at, known.attempt_id, "declined")
+                return ("declined" if declined else "too-late"), ""
+            case "2" if call.purpose == "confirm":
+                assert known.shift_check_id is not None
+                reached.cannot(connection, at, known.shift_check_id)
+                return "declined", ""
+            case "9":
+                return "repeat", ""
+            case _:
+                return "wrong-key", ""
+
+    def _picked_up(self, connection: Connection, known: Placed, at: datetime) -> OutgoingHeard:
+        placed.picked_up(connection, at, known.id)
+        if known.attempt_id is not None:
+            if not attempts.picked_up(connection, at, known.attempt_id):
+                return "too-late"
+            if not self._still_pursued(connection, known):
+                return "too-late"
+        return "picked-up"
+
+    @staticmethod
+    def _still_pursued(connection: Connection, known: Placed) -> bool:
+        assert known.case_id is not None
+        return due.pending(connection, PURSUE, cases.number_of(connection, known.case_id))
+
+    def _take(self, connection: Connection, known: Placed, at: datetime) -> tuple[OutgoingHeard, str]:
+        """He takes the case, and the customer is dialled: as often as may be."""
+        assert known.case_id is not None
+        cases.lock(connection)
+        case = cases.find(connection, cases.number_of(connection, known.case_id))
+        technician = known.call.technician
+        if case.closed_at is not None:
+            return "too-late", ""
+        first = known.call.step == "announced"
+        if first and known.attempt_id is not None and not self._still_pursued(connection, known):
+            return "too-late", ""
+        if first and (case.taken_by != technician or case.taken_via == "text"):
+            try:
+                casework.take(connection, f"technician:{technician}", at, case, technician, "phone")
+            except (CaseRefusal, RosterRefusal) as refused:
+                security.warning("call %s: %s", known.sid, refused)
+                return "too-late", ""
+        if first and known.attempt_id is not None:
+            # An attempt that was given up as lost may have a result by now: the case is his all the same.
+            attempts.press(connection, at, known.attempt_id, "accepted")
+        number = self.customer_number(connection, case)
+        if number is None:
+            return "no-number", ""
+        may = (
+            update(case_rows)
+            .where(case_rows.c.id == case.id, case_rows.c.customer_calls < self._rules.ringing.customer_calls)
+            .values(customer_calls=case_rows.c.customer_calls + 1)
+        )
+        if connection.execute(may).rowcount == 0:
+            log.error("case %s: the customer was dialled as often as may be", case.number)
+            return "no-more-calls", ""
+        return "taken", number
+
+    def customer_number(self, connection: Connection, case: Case) -> str | None:
+        """Where the customer of a case is called: where he asked to be, where he called from last, or a
+        number on his file. Of a caller without a verified PIN only a number on file counts: his own was
+        never ours to dial.
+        """
+        wanted: list[str | None] = []
+        if not case.screened:
+            wanted.append(case.call_back_to)
+            calls = select(case_calls.c.call_sid).where(case_calls.c.case_id == case.id)
+            for sid in connection.execute(calls.order_by(case_calls.c.joined_at.desc())).scalars():
+                try:
+                    wanted.append(journal.call(connection, sid).caller)
+                except journal.UnknownCall:
+                    continue
+        if case.customer_id is not None:
+            wanted += customers.phones_of(connection, case.customer_id)
+        return next((each for each in wanted if each and self._dialable(each)), None)
+
+    def _dialable(self, number: str) -> bool:
+        try:
+            return phones.check(number, self._rules.ringing.countries) == number
+        except NumberRefused:
+            return False
+
+    @staticmethod
+    def _talked(connection: Connection, known: Placed, got: OutgoingReceived, at: datetime) -> OutgoingHeard:
+        """How dialling the customer ended. Nobody whispers here, so a completed Dial was a talk."""
+        if not (got.bridged or got.dial_status in ("completed", "answered")):
+            return "not-connected"
+        if known.attempt_id is not None:
+            attempts.settle(connection, at, known.attempt_id, got.dial_status, bridged=True)
+        elif known.case_id is not None:
+            attempts.reached(connection, at, known.case_id)
+        return "cut-short" if got.talked is not None and got.talked < SHORT_TALK else "connected"
+
+    @staticmethod
+    def _confirmed(connection: Connection, known: Placed, at: datetime) -> None:
+        if known.notice_send_id is not None:
+            reached.heard(connection, at, known.notice_send_id)
+        if known.shift_check_id is not None:
+            reached.can(connection, at, known.shift_check_id)
+
+
+def over(connection: Connection, at: datetime, known: Placed, status: str) -> None:
+    """A call that we placed has ended, so far as anybody can tell. Holds its lock."""
+    if not placed.ended(connection, at, known.id, status):
+        return
+    if known.attempt_id is not None:
+        attempts.settle(connection, at, known.attempt_id, status, bridged=False)
+        assert known.case_id is not None
+        due.move(connection, PURSUE, cases.number_of(connection, known.case_id), at)
+    if known.notice_send_id is not None:
+        reached.unheard(connection, at, known.notice_send_id, status)

@@ -1,0 +1,558 @@
+"""A case nobody has is pursued: whom it phones, in which order, when, and what ends it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from making import ACTOR, NIGHT, ROTA, Opened, a_case, a_sid, case, configuration, opened_at, staff
+from sqlalchemy import select, update
+from telephones import Telephones
+
+from console.doors import desks
+from console.house import House
+from console.work import HANDLERS
+from console.worker import tick
+from ivr import answer as answers
+from ivr import casework as joined
+from ivr import placed
+from ivr.answer import Answer
+from ivr.tables import calls, outgoing
+from ivr.vocabulary import OutgoingReceived
+from oncall import attempts, cases, casework, pursuit, reminders
+from oncall.cases import PURSUE
+from oncall.channels import ChannelFailed, Channels
+from oncall.tables import case_log, notices, passes, technicians
+from oncall.tables import cases as case_rows
+from pins import customers
+from storage import due
+from storage.tables import due_work
+
+ANNA, BRUNO, DARIO = "+393331234501", "+393331234502", "+393331234504"
+CUSTOMER = "+390461555001"
+# When the pursuit of a case opened at NIGHT is due.
+DUE = NIGHT + timedelta(seconds=270)
+SECOND = timedelta(seconds=1)
+ONLY = {kind: HANDLERS[kind] for kind in (PURSUE, reminders.REMIND)}
+
+
+@dataclass
+class Scene:
+    """A house, its telephones, and the instant."""
+
+    house: House
+    network: Telephones
+    at: datetime
+
+    def works(self, *, after: timedelta = timedelta(0), only: tuple[str, ...] = (PURSUE,)) -> int:
+        """The worker does what is due `after` a while."""
+        self.at += after
+        return tick(self.house, self.at, {kind: ONLY[kind] for kind in only})
+
+    def last(self) -> int:
+        with self.house.database.read() as connection:
+            found: int = (
+                connection.execute(select(outgoing.c.id).order_by(outgoing.c.id.desc())).scalars().first()
+                or 0
+            )
+            return found
+
+    def asks(self, turn: int, digits: str | None = None, **told: object) -> Answer:
+        """The network asks what to say in the call placed last."""
+        desk = desks(self.house, random.Random(1)).outgoing
+        got = OutgoingReceived(self.network.sids[-1], self.last(), turn, digits, **told)  # type: ignore[arg-type]
+        return desk.answer(got, self.at)
+
+    def ends(self, status: str) -> None:
+        """The call placed last is over."""
+        desks(self.house).outgoing.ended(self.last(), self.network.sids[-1], status, self.at)
+
+    def misses(self) -> None:
+        """Nobody answers for 25 s; the worker goes on."""
+        self.at += timedelta(seconds=25)
+        self.ends("no-answer")
+        self.works()
+
+    def pending(self, opened: Opened) -> bool:
+        with self.house.database.read() as connection:
+            return due.pending(connection, PURSUE, opened.number)
+
+    def due_at(self, opened: Opened) -> datetime:
+        with self.house.database.read() as connection:
+            row = select(due_work.c.due_at).where(due_work.c.key == opened.number, due_work.c.kind == PURSUE)
+            found: datetime = connection.execute(row).scalar_one()
+            return found
+
+    def results(self, opened: Opened) -> list[tuple[str, str | None]]:
+        with self.house.database.read() as connection:
+            return [(a.phone, a.result) for a in attempts.attempts_of(connection, opened.id)]
+
+
+@pytest.fixture
+def scene(database_url: str, tmp_path: object) -> Iterator[Scene]:
+    with opened_at(database_url) as database:
+        with database.write() as connection:
+            staff(connection, rota=ROTA.replace("2026-01-05", "2026-01-12"))  # anna's week
+        network = Telephones()
+        house = House(configuration(tmp_path), database, outward=Channels(telephone=network))  # type: ignore[arg-type]
+        yield Scene(house, network, DUE)
+
+
+@pytest.fixture
+def opened(scene: Scene) -> Opened:
+    return another(scene, 1)
+
+
+def another(scene: Scene, number: int, minutes: int = 60) -> Opened:
+    """A case of a call of its own, to be taken in charge within so many minutes."""
+    with scene.house.database.write() as connection:
+        found = a_case(connection, sid=a_sid(number))
+        connection.execute(
+            update(calls).where(calls.c.sid == found.sid).values(caller=CUSTOMER, ended_at=NIGHT)
+        )
+        connection.execute(
+            update(case_rows)
+            .where(case_rows.c.id == found.id)
+            .values(due_at=NIGHT + timedelta(minutes=minutes))
+        )
+        return found
+
+
+def test_the_ladder_is_phoned_one_after_the_other(scene: Scene, opened: Opened) -> None:
+    assert scene.works(after=-SECOND) == 0
+    assert scene.works(after=SECOND) == 1
+    assert scene.network.phones == [ANNA]
+    (call,) = scene.network.placed
+    assert (call.shows, call.rings) == ("+390461825060", 25)
+    assert call.answered_at.startswith("https://ivr.example.net/voice/out/0?l=")
+    assert call.ended_at.startswith("https://ivr.example.net/voice/out/status?l=")
+    # Nobody else while hers rings.
+    assert scene.works(after=timedelta(seconds=20)) == 0
+    scene.misses()
+    assert scene.network.phones == [ANNA, DARIO]
+    scene.misses()
+    assert scene.network.phones == [ANNA, DARIO]
+    ended = scene.at
+    # The next pass begins three minutes after the end of this one.
+    assert scene.due_at(opened) == ended + timedelta(minutes=3)
+    scene.works(after=timedelta(minutes=3) - SECOND)
+    assert scene.network.phones == [ANNA, DARIO]
+    scene.works(after=SECOND)
+    assert scene.network.phones == [ANNA, DARIO, ANNA]
+    assert scene.results(opened) == [(ANNA, "no-answer"), (DARIO, "no-answer"), (ANNA, None)]
+
+
+def test_whoever_presses_1_has_the_case_and_the_customer_is_dialled(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    announced = scene.asks(0)
+    assert "Acme" in announced.texts()[0]
+    assert " ".join(opened.code) in announced.texts()[0]
+    scene.at += timedelta(seconds=8)
+    connecting = scene.asks(1, "1")
+    (dial,) = [part for part in connecting.parts if isinstance(part, answers.Dial)]
+    assert [target.address for target in dial.targets] == [CUSTOMER]
+    assert dial.targets[0].whisper is None
+    assert dial.caller_id == "+390461825060"
+    with scene.house.database.read() as connection:
+        now = case(connection, opened)
+        assert (now.taken_by, now.taken_at, now.taken_via) == ("anna", scene.at, "phone")
+        assert now.connected_at is None
+    assert not scene.pending(opened)
+    taken = scene.at
+    scene.at += timedelta(minutes=10)
+    goodbye = scene.asks(2, dial_status="completed", bridged=True, talked=590)
+    assert answers.HangUp() in goodbye.parts
+    scene.ends("completed")
+    assert scene.results(opened) == [(ANNA, "connected")]
+    with scene.house.database.read() as connection:
+        assert case(connection, opened).connected_at == taken
+    assert scene.works(after=timedelta(days=1)) == 0
+
+
+def test_a_customer_who_does_not_answer_is_tried_again_on_request(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "1")
+    missed = scene.asks(2, dial_status="no-answer")
+    assert "Il caso resta suo" in missed.texts()[0]
+    again = scene.asks(3, "1")
+    assert any(isinstance(part, answers.Dial) for part in again.parts)
+    for turn in (4, 6, 8):
+        scene.asks(turn, dial_status="busy")
+        last = scene.asks(turn + 1, "1")
+    # Five times for a case, whoever asks.
+    assert any(isinstance(part, answers.Dial) for part in last.parts)
+    scene.asks(10, dial_status="busy")
+    assert "troppe volte" in scene.asks(11, "1").texts()[0]
+    with scene.house.database.read() as connection:
+        assert connection.execute(select(case_rows.c.customer_calls)).scalar_one() == 5
+    assert scene.results(opened) == [(ANNA, None)]
+    scene.ends("completed")
+    assert scene.results(opened) == [(ANNA, "accepted")]
+    assert not scene.pending(opened)
+
+
+def test_passing_rings_the_next_and_none_of_his_other_phones(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        anna = update(technicians).where(technicians.c.key == "anna")
+        connection.execute(anna.values(other_phones=["+393331239999"]))
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "2")
+    scene.ends("completed")
+    scene.works()
+    assert scene.network.phones == [ANNA, DARIO]
+    assert scene.results(opened)[0] == (ANNA, "declined")
+
+
+def test_all_of_a_persons_phones_are_tried_before_the_next_person(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        anna = update(technicians).where(technicians.c.key == "anna")
+        connection.execute(anna.values(other_phones=["+393331239999"]))
+    scene.works()
+    scene.misses()
+    scene.misses()
+    assert scene.network.phones == [ANNA, "+393331239999", DARIO]
+
+
+def test_a_voicemail_is_no_taking(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "")
+    assert answers.HangUp() in scene.asks(2, "").parts
+    scene.ends("completed")
+    scene.works()
+    assert scene.results(opened)[0] == (ANNA, "unconfirmed")
+    assert scene.network.phones == [ANNA, DARIO]
+    assert scene.pending(opened)
+
+
+def test_a_case_taken_meanwhile_is_not_given_twice(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    with scene.house.database.write() as connection:
+        casework.take(connection, ACTOR, scene.at, case(connection, opened), "dario")
+    assert "già seguito" in scene.asks(0).texts()[0]
+    with scene.house.database.read() as connection:
+        assert case(connection, opened).taken_by == "dario"
+    scene.ends("completed")
+    assert scene.works(after=timedelta(hours=1)) == 0
+
+
+def test_a_case_taken_while_he_listens_is_not_given_twice(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    with scene.house.database.write() as connection:
+        casework.take(connection, ACTOR, scene.at, case(connection, opened), "dario")
+    late = scene.asks(1, "1")
+    assert "già seguito" in late.texts()[0]
+    assert not any(isinstance(part, answers.Dial) for part in late.parts)
+
+
+def test_a_request_asked_twice_has_one_effect(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    first = scene.asks(0)
+    assert scene.asks(0) == first
+    dialled = scene.asks(1, "1")
+    assert scene.asks(1, "2") == dialled
+    with scene.house.database.read() as connection:
+        assert connection.execute(select(case_rows.c.customer_calls)).scalar_one() == 1
+
+
+def test_a_call_that_is_not_ours_is_hung_up(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    desk = desks(scene.house).outgoing
+    stranger = OutgoingReceived(a_sid(99), scene.last(), 1, "1")
+    assert desk.answer(stranger, scene.at) == answers.HANG_UP
+    assert desk.answer(OutgoingReceived(a_sid(99), 4711, 0), scene.at) == answers.HANG_UP
+    assert scene.pending(opened)
+
+
+# -- one pass at a time ----------------------------------------------------------------------------
+
+
+def test_the_most_urgent_case_of_a_rota_comes_first_and_one_at_a_time(scene: Scene, opened: Opened) -> None:
+    urgent = another(scene, 2, minutes=30)
+    for _ in range(4):
+        scene.works(after=SECOND)
+    assert scene.network.phones == [ANNA]
+    assert scene.results(opened) == []
+    assert scene.results(urgent) == [(ANNA, None)]
+    scene.misses()
+    scene.works(after=timedelta(seconds=11))
+    assert scene.results(opened) == []
+    scene.misses()  # the pass of the urgent one is over
+    scene.works(after=timedelta(seconds=11))
+    assert scene.results(opened) == [(ANNA, None)]
+    assert scene.results(urgent) == [(ANNA, "no-answer"), (DARIO, "no-answer")]
+
+
+def test_a_phone_that_rings_or_talks_is_never_phoned(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        other = a_case(connection, sid=a_sid(7))
+        due.move(connection, PURSUE, other.number, DUE + timedelta(days=1))
+        attempts.begin_attempt(connection, DUE - SECOND, other.id, other.sid, "anna", ANNA, 1)
+    scene.works()
+    assert scene.network.phones == [DARIO]
+
+
+def test_a_live_call_pauses_the_pursuit(scene: Scene, opened: Opened) -> None:
+    """The customer calls again: his call rings the ladder, the pursuit waits and a running pass ends."""
+    scene.works()
+    with scene.house.database.write() as connection:
+        cases.pursue(connection, scene.at, opened.id, scene.at + timedelta(seconds=270))
+    other = another(scene, 3, minutes=240)
+    scene.at += timedelta(seconds=25)
+    desks(scene.house).outgoing.ended(scene.last(), scene.network.sids[-1], "no-answer", scene.at)
+    with scene.house.database.write() as connection:
+        cases.pursue(connection, scene.at, opened.id, scene.at + timedelta(seconds=270))
+    scene.works(after=timedelta(seconds=11))
+    # The paused case holds up nobody else.
+    assert scene.results(other) == [(ANNA, None)]
+
+
+# -- who was at it -----------------------------------------------------------------------------------
+
+
+def rung_before(scene: Scene, opened: Opened, *, seconds: int, pressed: bool) -> None:
+    """Dario's phone rang in the caller's own call until he hung up."""
+    with scene.house.database.write() as connection:
+        attempt = attempts.begin_attempt(connection, NIGHT, opened.id, opened.sid, "dario", DARIO, 2)
+        if pressed:
+            assert attempts.picked_up(connection, NIGHT, attempt)
+            assert attempts.press(connection, NIGHT, attempt, "accepted")
+        ended = NIGHT + timedelta(seconds=seconds)
+        attempts.settle(connection, ended, attempt, "canceled", bridged=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pressed", "first"), [(10, False, DARIO), (10, True, DARIO), (25, False, ANNA)]
+)
+def test_whoever_was_at_it_is_phoned_first(
+    scene: Scene, opened: Opened, seconds: int, pressed: bool, first: str
+) -> None:
+    rung_before(scene, opened, seconds=seconds, pressed=pressed)
+    scene.works()
+    assert scene.network.phones == [first]
+    assert ("ha riagganciato" in scene.asks(0).texts()[0]) == (first == DARIO)
+    with scene.house.database.read() as connection:
+        told = connection.execute(select(notices.c.kind, notices.c.recipient)).all()
+    assert told == ([("hung-up-ringing", "technician:dario")] if first == DARIO else [])
+    scene.misses()
+    assert scene.network.phones == [first, ANNA if first == DARIO else DARIO]
+    scene.misses()
+    scene.works(after=timedelta(minutes=3))
+    assert scene.network.phones[-1] == ANNA  # in the second pass the ladder's order holds
+
+
+# -- what goes wrong -----------------------------------------------------------------------------------
+
+
+def test_a_number_the_network_refuses_makes_way_for_the_next(scene: Scene, opened: Opened) -> None:
+    scene.network.fails = [ChannelFailed("21211", for_good=True)]
+    scene.works()
+    scene.works()
+    assert scene.network.phones == [DARIO]
+    assert scene.results(opened) == [(ANNA, "failed"), (DARIO, None)]
+
+
+def test_nobody_knows_whether_it_rings_so_the_network_is_asked(scene: Scene, opened: Opened) -> None:
+    scene.network.fails = [ChannelFailed("time-out", maybe_done=True)]
+    scene.works()
+    assert scene.results(opened) == [(ANNA, None)]
+    scene.works(after=timedelta(seconds=70))
+    assert scene.results(opened) == [(ANNA, None)]  # it is in progress
+    scene.network.says = "completed"
+    scene.works(after=timedelta(seconds=15))
+    scene.works()
+    assert (
+        scene.results(opened) == [(ANNA, "failed"), (DARIO, None)] or scene.results(opened)[0][1] is not None
+    )
+    assert scene.network.phones == [ANNA, DARIO]
+
+
+def test_a_worker_that_died_before_it_placed_the_call_loses_a_minute_and_no_more(
+    scene: Scene, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(scene.network, "place", dies)
+    with pytest.raises(Killed):
+        scene.works()
+    monkeypatch.undo()
+    assert scene.results(opened) == [(ANNA, None)]
+    # The lease has to pass, then the network is asked and knows of no such call.
+    for _ in range(20):
+        scene.works(after=timedelta(seconds=10))
+    assert scene.results(opened)[:2] == [(ANNA, "failed"), (DARIO, None)]
+    assert scene.network.phones == [DARIO]
+
+
+def test_a_lost_callback_is_asked_for(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.network.says = "no-answer"
+    scene.works(after=timedelta(seconds=69))
+    assert scene.network.phones == [ANNA]
+    scene.works(after=timedelta(seconds=1))
+    scene.works()
+    assert scene.network.phones == [ANNA, DARIO]
+    assert scene.results(opened)[0] == (ANNA, "no-answer")
+
+
+def test_a_network_that_answers_nothing_does_not_stop_the_pursuit(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    with scene.network.out():
+        for _ in range(30):
+            scene.works(after=timedelta(seconds=10))
+    assert scene.network.phones[:2] == [ANNA, DARIO]
+    assert scene.pending(opened)
+
+
+def test_without_a_telephone_the_case_stays_pursued(scene: Scene, opened: Opened) -> None:
+    deaf = House(scene.house.configuration, scene.house.database, outward=Channels())
+    for minute in range(10):
+        tick(deaf, DUE + timedelta(minutes=minute), ONLY)
+    assert scene.pending(opened)
+
+
+def test_nobody_on_duty_is_an_alarm_and_no_end(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        connection.execute(update(technicians).values(retired_at=NIGHT - SECOND))
+    scene.works()
+    assert scene.network.phones == []
+    assert scene.due_at(opened) == DUE + timedelta(minutes=3)
+    with scene.house.database.read() as connection:
+        alarms = connection.execute(select(due_work.c.key).where(due_work.c.kind == "alarm")).scalars().all()
+    assert alarms == ["nobody-on-duty:rota:duty"]
+
+
+def test_nothing_but_people_ends_it(scene: Scene, opened: Opened) -> None:
+    """Whatever the network says for a night, the case is pursued."""
+    drawn = random.Random(5)
+    for _ in range(300):
+        scene.works(after=timedelta(seconds=drawn.randrange(1, 60)))
+        if scene.network.sids and drawn.random() < 0.5:
+            scene.ends(drawn.choice(["busy", "failed", "no-answer", "completed", "canceled"]))
+    assert scene.pending(opened)
+    assert len(scene.network.placed) > 20
+    with scene.house.database.read() as connection:
+        running = connection.execute(select(passes).where(passes.c.ended_at.is_(None))).all()
+        assert len(running) <= 1
+
+
+def test_a_closed_case_ends_its_pass(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    with scene.house.database.write() as connection:
+        found = case(connection, opened)
+        joined.close(connection, ACTOR, scene.at, found)
+        now = case(connection, opened)
+        assert (
+            pursuit.decide(connection, scene.at, scene.house.configuration.ringing, now, ()) == pursuit.Over()
+        )
+        assert connection.execute(select(passes).where(passes.c.ended_at.is_(None))).all() == []
+
+
+# -- what calls the customer ---------------------------------------------------------------------------
+
+
+def number_of(scene: Scene, opened: Opened) -> str | None:
+    with scene.house.database.read() as connection:
+        return desks(scene.house).outgoing.customer_number(connection, case(connection, opened))
+
+
+def test_the_customer_is_called_where_he_asked_to_be(scene: Scene, opened: Opened) -> None:
+    assert number_of(scene, opened) == CUSTOMER
+    with scene.house.database.write() as connection:
+        connection.execute(update(case_rows).values(call_back_to="+390461555077"))
+    assert number_of(scene, opened) == "+390461555077"
+
+
+def test_a_number_that_may_not_be_dialled_makes_way_for_one_on_file(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        connection.execute(update(calls).values(caller="+39899123456"))
+    assert number_of(scene, opened) is None
+    with scene.house.database.write() as connection:
+        customers.change(connection, ACTOR, NIGHT, "ACME", phones=["+390461555088"])
+    assert number_of(scene, opened) == "+390461555088"
+
+
+def test_a_screened_callers_own_number_is_never_dialled(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        connection.execute(update(case_rows).values(screened=True, customer_id=None, call_back_to=CUSTOMER))
+    assert number_of(scene, opened) is None
+
+
+def test_without_a_number_the_case_is_his_all_the_same(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        connection.execute(update(calls).values(caller="anonymous"))
+    scene.works()
+    scene.asks(0)
+    told = scene.asks(1, "1")
+    assert "non conosciamo un numero" in told.texts()[0]
+    assert not any(isinstance(part, answers.Dial) for part in told.parts)
+    with scene.house.database.read() as connection:
+        assert case(connection, opened).taken_by == "anna"
+
+
+# -- reminders ---------------------------------------------------------------------------------------
+
+
+def reminded(scene: Scene) -> list[str]:
+    with scene.house.database.read() as connection:
+        rows = connection.execute(
+            select(notices.c.recipient, notices.c.facts).where(notices.c.kind == "case-reminder")
+        )
+        return sorted(f"{row.facts['percent']} {row.recipient}" for row in rows)
+
+
+def test_reminders_go_further_each_time(scene: Scene, opened: Opened) -> None:
+    managed = scene.house.configuration.notices.model_copy(update={"managers": ["chief@example.net"]})
+    house = House(
+        scene.house.configuration.model_copy(update={"notices": managed}),
+        scene.house.database,
+        outward=scene.house.outward,
+    )
+    only = {reminders.REMIND: ONLY[reminders.REMIND]}
+    tick(house, NIGHT + timedelta(minutes=30) - SECOND, only)
+    assert reminded(scene) == []
+    tick(house, NIGHT + timedelta(minutes=30), only)
+    assert reminded(scene) == ["50 technician:anna"]
+    tick(house, NIGHT + timedelta(minutes=48), only)
+    assert reminded(scene) == ["50 technician:anna", "80 technician:anna", "80 technician:dario"]
+    tick(house, NIGHT + timedelta(minutes=60), only)
+    late = ["100 manager:chief@example.net", "100 technician:anna", "100 technician:dario"]
+    assert reminded(scene)[:3] == late
+    assert tick(house, NIGHT + timedelta(days=1), only) == 0
+    with scene.house.database.read() as connection:
+        row = connection.execute(select(case_rows)).one()
+        assert row.breached_at == NIGHT + timedelta(minutes=60)
+        log = connection.execute(select(case_log.c.act)).scalars().all()
+    assert log == ["reminded", "reminded", "breached", "reminded"]
+
+
+def test_a_case_that_somebody_has_is_not_reminded_of(scene: Scene, opened: Opened) -> None:
+    with scene.house.database.write() as connection:
+        casework.take(connection, ACTOR, NIGHT, case(connection, opened), "anna")
+    scene.works(after=timedelta(days=1), only=(reminders.REMIND,))
+    assert reminded(scene) == []
+
+
+def test_a_worker_that_slept_reminds_once(scene: Scene, opened: Opened) -> None:
+    scene.works(after=timedelta(days=1), only=(reminders.REMIND,))
+    assert reminded(scene) == ["100 technician:anna", "100 technician:dario"]
+
+
+def test_placed_calls_are_found_by_case(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    with scene.house.database.read() as connection:
+        (found,) = placed.of_case(connection, opened.id)
+        turns = placed.turns_of(connection, found.id)
+    assert [turn.heard for turn in turns] == ["picked up"]

@@ -1,0 +1,75 @@
+"""The addresses of calls that we placed. Whatever is unknown, stale, refused or failing here gets
+`<Hangup/>`.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
+
+from ivr.luggage import LuggageRefused
+from ivr.vocabulary import OutgoingReceived
+from webhooks import twiml
+from webhooks.door import Door, here
+
+outgoing = Blueprint("outgoing", __name__)
+log = logging.getLogger("ivr")
+
+
+@outgoing.post("/voice/out/<int(max=99):number>")
+def turn(number: int) -> Response:
+    """Turn 0 is asked when the technician's phone was picked up."""
+    door = here()
+    which = _which(door)
+    if which is None:
+        return _hang_up()
+    parameters = door.parameters
+    if parameters.gone and number == 0:
+        return _hang_up()
+    got = OutgoingReceived(
+        sid=parameters.call_sid,
+        outgoing=which,
+        turn=number,
+        digits=parameters.digits,
+        dial_status=parameters.dial_status,
+        bridged=parameters.bridged,
+        talked=parameters.dial_seconds,
+    )
+    answer = twiml.for_technician(door.outgoing.answer(got, door.at))
+    return Response(answer, content_type=twiml.CONTENT_TYPE)
+
+
+@outgoing.post("/voice/out/status")
+def status() -> Response:
+    """The end of a call that we placed."""
+    door = here()
+    which = _which(door)
+    if which is None:
+        raise Forbidden
+    if door.parameters.gone:
+        door.outgoing.ended(which, door.parameters.call_sid, door.parameters.status, door.at)
+    return Response(status=204)
+
+
+@outgoing.errorhandler(Exception)
+def failing(error: Exception) -> Response:
+    if isinstance(error, HTTPException) and not isinstance(error, BadRequest):
+        # Not believed at all: 403, 413, 415.
+        return Response(f"{error.name}\n", status=error.code, mimetype="text/plain")
+    log.error("a call that we placed failed and was hung up", exc_info=error)
+    return _hang_up()
+
+
+def _which(door: Door) -> int | None:
+    """The call that the address was made for."""
+    try:
+        named = door.seal.open(request.args.get("l", ""))["out"]
+    except (LuggageRefused, KeyError):
+        return None
+    return named if isinstance(named, int) else None
+
+
+def _hang_up() -> Response:
+    return Response(twiml.HANG_UP_DOCUMENT, content_type=twiml.CONTENT_TYPE)
