@@ -12,7 +12,7 @@ help:
 	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, arrows between packages"
-	@echo "make bench   what a PIN check costs, and against what (ten minutes); bench/results.json"
+	@echo "make bench   what a PIN check and a look-up in the rota cost, and against what (ten minutes)"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
@@ -46,6 +46,7 @@ check: $(VENV)/made-test
 bench: $(VENV)/made-test
 	$(BIN)/python bench/pin_checks.py
 	$(BIN)/python bench/letters.py
+	$(BIN)/python bench/rota_lookups.py
 
 # Never part of `make test`; docs/mutations.md tells what its last run found.
 ONLY ?=

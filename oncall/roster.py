@@ -1,29 +1,26 @@
-"""Verbs on technicians and the rota. Each takes a Connection, the actor and `at`, and never commits."""
+"""Verbs on the rota, and who is rung. Each takes a Connection, the actor and `at`, and never commits."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, or_, select, update
 
-from oncall import rota, rota_file
+from oncall import people, rota, rota_file, watch
+from oncall.people import RosterRefusal as RosterRefusal
+from oncall.people import Technician as Technician
+from oncall.people import UnknownTechnician as UnknownTechnician
+from oncall.people import all_technicians as all_technicians
+from oncall.people import technician as technician
+from oncall.rota_book import book as book
+from oncall.rota_book import rota_keys as rota_keys
+from oncall.rota_book import to_override, to_version
 from oncall.settings import RingingSettings
-from oncall.tables import rota_overrides, rota_versions, technicians
+from oncall.tables import absences, rota_overrides, rota_versions, technicians
 from storage import audit
-
-
-class RosterRefusal(Exception):
-    """What was asked of the roster cannot be; nothing was changed. The text says why."""
-
-
-class UnknownTechnician(RosterRefusal):
-    def __init__(self, key: str) -> None:
-        super().__init__(f"there is no technician {key!r}")
 
 
 class UnknownRota(RosterRefusal):
@@ -31,23 +28,14 @@ class UnknownRota(RosterRefusal):
         super().__init__(f"there is no rota {key!r}")
 
 
-@dataclass(frozen=True)
-class Technician:
-    key: str
-    name: str
-    spoken_name: str
-    phone: str
-    email: str | None
-    retired_at: datetime | None
-
-    def serves(self, at: datetime) -> bool:
-        """Whether he was not retired yet at `at`."""
-        return self.retired_at is None or self.retired_at > at
+class UnknownOverride(RosterRefusal):
+    def __init__(self, override_id: int) -> None:
+        super().__init__(f"there is no override {override_id}")
 
 
 @dataclass(frozen=True)
 class Contact:
-    """A rung of the ladder with what is needed to ring it. `rings` in seconds."""
+    """A rung of the ladder with what is needed to ring it. `rings` in seconds, for each of his phones."""
 
     rung: int
     technician: str
@@ -56,99 +44,7 @@ class Contact:
     phone: str
     because: rota.Because
     rings: int
-
-
-# -- technicians -------------------------------------------------------------------------------
-
-
-def put_technician(
-    connection: Connection,
-    actor: str,
-    at: datetime,
-    settings: RingingSettings,
-    entry: rota_file.TechnicianEntry,
-    *,
-    reason: str | None = None,
-) -> str:
-    """Add the technician, or change the one with this key; returns "added", "changed" or "unchanged".
-
-    Raises NumberRefused (a ValueError) for a number that may not be dialled.
-    """
-    settings.check_number(entry.phone)
-    values = {
-        "name": entry.name,
-        "spoken_name": entry.spoken_name or entry.name,
-        "phone": entry.phone,
-        "email": entry.email,
-    }
-    known = connection.execute(select(technicians).where(technicians.c.key == entry.key)).first()
-    if known is None:
-        connection.execute(insert(technicians).values(key=entry.key, created_at=at, **values))
-        done, told = "added", values
-    elif all(getattr(known, name) == value for name, value in values.items()) and known.retired_at is None:
-        return "unchanged"
-    else:
-        connection.execute(
-            update(technicians).where(technicians.c.key == entry.key).values(retired_at=None, **values)
-        )
-        done, told = "changed", _changes(known, values)
-    audit.record(
-        connection,
-        actor,
-        at,
-        "technician.add" if done == "added" else "technician.change",
-        f"technician:{entry.key}",
-        reason=reason,
-        details=told,
-    )
-    return done
-
-
-def _changes(known: Row[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is changed, each as it was and as it is; `back` for one who was retired."""
-    changed = {name: [getattr(known, name), new] for name, new in values.items()}
-    told: dict[str, Any] = {name: both for name, both in changed.items() if both[0] != both[1]}
-    return told | ({"back": True} if known.retired_at is not None else {})
-
-
-def technician(connection: Connection, key: str) -> Technician:
-    """The technician with this key, retired or not. Raises UnknownTechnician."""
-    row = connection.execute(select(technicians).where(technicians.c.key == key)).first()
-    if row is None:
-        raise UnknownTechnician(key)
-    return Technician(row.key, row.name, row.spoken_name, row.phone, row.email, row.retired_at)
-
-
-def all_technicians(connection: Connection) -> list[Technician]:
-    rows = connection.execute(select(technicians).order_by(technicians.c.key))
-    return [Technician(r.key, r.name, r.spoken_name, r.phone, r.email, r.retired_at) for r in rows]
-
-
-def retire(connection: Connection, actor: str, at: datetime, key: str, *, reason: str | None = None) -> None:
-    """Take a technician out of service. Raises UnknownTechnician, or RosterRefusal while any rules
-    in force (or a coming override) still name him: that would tear a hole into the rota by silence.
-    """
-    technician(connection, key)
-    for name in rota_keys(connection):
-        if any(key in rung.people for rules in _still_to_hold(connection, name, at) for rung in rules.rungs):
-            raise RosterRefusal(f"{key} stands in rota {name}: apply a rota without {key} first")
-    coming = connection.execute(
-        select(rota_overrides.c.rota).where(rota_overrides.c.technician == key, rota_overrides.c.ends_at > at)
-    ).first()
-    if coming:
-        raise RosterRefusal(f"{key} has an override of rota {coming.rota} that has not ended")
-    connection.execute(update(technicians).where(technicians.c.key == key).values(retired_at=at))
-    audit.record(connection, actor, at, "technician.retire", f"technician:{key}", reason=reason)
-
-
-def _still_to_hold(connection: Connection, rota_key: str, at: datetime) -> list[rota.Rules]:
-    """The rules in force at `at`, and those applied since that will be."""
-    found: list[rota.Rules] = []
-    for version in book(connection, rota_key).versions:  # the latest applied first
-        found.append(version.rules)
-        if version.valid_from <= at:
-            break
-    return found
+    other_phones: tuple[str, ...] = ()
 
 
 # -- rules -------------------------------------------------------------------------------------
@@ -162,45 +58,90 @@ def apply(
     plan: rota_file.RotaFile,
     *,
     start: datetime | None = None,
+    zone: ZoneInfo = people.ROME,
     reason: str | None = None,
 ) -> list[str]:
     """Apply a rota file whole; returns a line for each thing that changed.
 
     The first rules of a rota hold from their beginning, later ones from `start` (default: `at`) on.
-    Raises RosterRefusal, with nothing to keep, for an unknown or retired person, a `start` in the
-    past, or a number that may not be dialled; the caller rolls back.
+    Technicians' first and last days are those of `zone`. Raises RosterRefusal, with nothing to keep, for
+    an unknown or retired person, a `start` in the past, a number that may not be dialled, or a last day
+    after which a rung has nobody; the caller rolls back.
     """
     if start is not None and start < at:
         raise RosterRefusal("the past stays as it was: give an instant that is still to come")
+    for key in sorted({*rota_keys(connection), *(wanted.key for wanted in plan.rota)}):
+        watch.wake(connection, at, key)
     done: list[str] = []
     for entry in plan.technician:
         try:
-            change = put_technician(connection, actor, at, settings, entry, reason=reason)
+            change = people.enter(connection, actor, at, settings, entry, zone=zone, reason=reason)
         except ValueError as error:
             raise RosterRefusal(f"technician {entry.key}: {error}") from None
         if change != "unchanged":
             done.append(f"technician {entry.key} {change}")
-    serving = {t.key for t in all_technicians(connection) if t.retired_at is None}
     for wanted in plan.rota:
-        for number, rung in enumerate(wanted.rung, start=1):
-            if missing := sorted(set(rung.people) - serving):
-                raise RosterRefusal(
-                    f"rota {wanted.key}, rung {number}: no technician {', '.join(missing)} in service"
-                )
-        document = rota_file.to_document(wanted)
-        first = not book(connection, wanted.key).versions
-        holds = rota_file.to_rules(document).first_instant() if first else (start or at)
-        if first and start is not None:
-            holds = max(holds, start)
-        connection.execute(
-            insert(rota_versions).values(
-                rota=wanted.key, valid_from=holds, document=document, applied_at=at, applied_by=actor
-            )
-        )
-        told = {"from": holds, "rules": document}
-        audit.record(connection, actor, at, "rota.apply", f"rota:{wanted.key}", reason=reason, details=told)
+        _apply_rules(connection, actor, at, wanted, start, reason)
         done.append(f"rota {wanted.key} applied")
+    for entry in plan.technician:
+        people.refuse_hole(connection, at, entry.key)
     return done
+
+
+def _apply_rules(
+    connection: Connection,
+    actor: str,
+    at: datetime,
+    wanted: rota_file.RotaEntry,
+    start: datetime | None,
+    reason: str | None,
+) -> None:
+    document = rota_file.to_document(wanted)
+    rules = rota_file.to_rules(document)
+    first = not book(connection, wanted.key).versions
+    holds = rules.first_instant() if first else (start or at)
+    if first and start is not None:
+        holds = max(holds, start)
+    left = {t.key: t.retired_at for t in all_technicians(connection)}
+    # First rules may reach back to when somebody who has left was there.
+    there = {key for key, leaves in left.items() if leaves is None or leaves > holds}
+    still_there = {key for key, leaves in left.items() if leaves is None or leaves > max(holds, at)}
+    for number, rung in enumerate(rules.rungs, start=1):
+        missing = sorted(rung.everybody() - there)
+        if missing or not rung.stands(still_there):
+            names = ", ".join(missing or sorted(rung.everybody() - still_there))
+            raise RosterRefusal(f"rota {wanted.key}, rung {number}: no technician {names} in service")
+    connection.execute(
+        insert(rota_versions).values(
+            rota=wanted.key, valid_from=holds, document=document, applied_at=at, applied_by=actor
+        )
+    )
+    told = {"from": holds, "rules": document}
+    audit.record(connection, actor, at, "rota.apply", f"rota:{wanted.key}", reason=reason, details=told)
+
+
+def document(connection: Connection, rota_key: str, at: datetime) -> dict[str, object]:
+    """The rules in force at `at`, as they were applied. Raises UnknownRota if there are none."""
+    row = connection.execute(_VERSION, {"of_rota": rota_key, "now": at}).first()
+    if row is None:
+        raise UnknownRota(rota_key)
+    return dict(row.document)
+
+
+def swap_rules(connection: Connection, rota_key: str, at: datetime) -> rota_file.SwapRules:
+    """Whether and how turns may be swapped by the rules in force at `at`; before the first, by these.
+
+    Raises UnknownRota.
+    """
+    row = connection.execute(_VERSION, {"of_rota": rota_key, "now": at}).first()
+    if row is None:
+        row = connection.execute(_FIRST_VERSION, {"of_rota": rota_key}).first()
+    if row is None:
+        raise UnknownRota(rota_key)
+    return rota_file.to_swap_rules(dict(row.document))
+
+
+# -- overrides ---------------------------------------------------------------------------------
 
 
 def override(
@@ -213,37 +154,47 @@ def override(
     end: datetime,
     technician_key: str,
     *,
+    because: Literal["override", "swap"] = "override",
+    swap_id: int | None = None,
     reason: str | None = None,
 ) -> int:
     """Let a technician replace whoever has the turn on `rung` from `start` up to, not including, `end`.
 
-    Returns the override's id. Raises UnknownRota, UnknownTechnician or RosterRefusal.
+    `because` and `swap_id` are for what two technicians agreed on. Returns the override's id. Raises
+    UnknownRota, UnknownTechnician or RosterRefusal.
     """
     if end <= start:
         raise RosterRefusal("an override ends after it starts")
     if end <= at:
         raise RosterRefusal("the past stays as it was: this override would have ended already")
+    begins = max(start, at)  # what was is not rewritten
     person = technician(connection, technician_key)
-    if person.retired_at is not None:
-        raise RosterRefusal(f"{technician_key} is no longer in service")
+    if person.starts_at is not None and person.starts_at > begins:
+        raise RosterRefusal(f"{technician_key} is not in service yet when the override begins")
+    if person.retired_at is not None and person.retired_at < end:
+        raise RosterRefusal(f"{technician_key} is no longer in service when the override ends")
     known = book(connection, rota_key)
     if not known.versions:
         raise UnknownRota(rota_key)
-    newest = known.versions[0]
-    if not 1 <= rung <= len(newest.rules.rungs):
-        raise RosterRefusal(f"rota {rota_key} has rungs 1 to {len(newest.rules.rungs)}")
+    rungs = max((len(rules.rungs) for holds, rules in known.rules_from(begins) if holds < end), default=0)
+    if not 1 <= rung <= rungs:
+        has = f"has rungs 1 to {rungs}" if rungs else "has no rules"
+        raise RosterRefusal(f"rota {rota_key} {has} then")
     identity = connection.execute(
         insert(rota_overrides).values(
             rota=rota_key,
             rung=rung,
-            starts_at=max(start, at),  # what was is not rewritten
+            starts_at=begins,
             ends_at=end,
             technician=technician_key,
             created_at=at,
             created_by=actor,
+            because=because,
+            swap_id=swap_id,
         )
     ).inserted_primary_key
     assert identity is not None
+    watch.wake(connection, at, rota_key)
     audit.record(
         connection,
         actor,
@@ -257,31 +208,47 @@ def override(
             "from": start.isoformat(),
             "to": end.isoformat(),
             "technician": technician_key,
-        },
+        }
+        | ({} if swap_id is None else {"swap": swap_id}),
     )
     return int(identity[0])
 
 
-def rota_keys(connection: Connection) -> list[str]:
-    """Rotas that have ever been applied, in the order of their first application."""
-    rows = connection.execute(select(rota_versions.c.rota).order_by(rota_versions.c.id)).scalars()
-    return list(dict.fromkeys(rows))
+def withdraw_override(
+    connection: Connection, actor: str, at: datetime, override_id: int, *, reason: str | None = None
+) -> None:
+    """Take an override back: from `at` on it counts no more; whom it put there until then, it did.
 
-
-def document(connection: Connection, rota_key: str, at: datetime) -> dict[str, object]:
-    """The rules in force at `at`, as they were applied. Raises UnknownRota if there are none."""
-    row = connection.execute(_VERSION, {"of_rota": rota_key, "now": at}).first()
+    Raises UnknownOverride, or RosterRefusal for one that has ended or was withdrawn before.
+    """
+    this = rota_overrides.c.id == override_id
+    row = connection.execute(select(rota_overrides).where(this)).first()
     if row is None:
-        raise UnknownRota(rota_key)
-    return dict(row.document)
+        raise UnknownOverride(override_id)
+    if row.withdrawn_at is not None:
+        raise RosterRefusal(f"override {override_id} was withdrawn before")
+    if row.ends_at <= at:
+        raise RosterRefusal(f"the past stays as it was: override {override_id} has ended")
+    held = update(rota_overrides).where(this, rota_overrides.c.withdrawn_at.is_(None))
+    if connection.execute(held.values(withdrawn_at=at)).rowcount != 1:
+        raise RosterRefusal(f"override {override_id} was withdrawn before")
+    watch.wake(connection, at, row.rota)
+    told = {"override": override_id, "rung": row.rung, "technician": row.technician}
+    audit.record(connection, actor, at, "rota.withdraw", f"rota:{row.rota}", reason=reason, details=told)
 
 
 # -- who has the turn --------------------------------------------------------------------------
 
-_VERSION = (
+_VERSION: Select[Any] = (
     select(rota_versions.c.id, rota_versions.c.valid_from, rota_versions.c.document)
     .where(rota_versions.c.rota == bindparam("of_rota"), rota_versions.c.valid_from <= bindparam("now"))
     .order_by(rota_versions.c.id.desc())
+    .limit(1)
+)
+_FIRST_VERSION = (
+    select(rota_versions.c.document)
+    .where(rota_versions.c.rota == bindparam("of_rota"))
+    .order_by(rota_versions.c.valid_from, rota_versions.c.id.desc())
     .limit(1)
 )
 _OVERRIDES = select(rota_overrides).where(
@@ -291,16 +258,31 @@ _OVERRIDES = select(rota_overrides).where(
         rota_overrides.c.starts_at <= bindparam("now"),
     )
 )
-_PEOPLE = select(technicians.c.key, technicians.c.name, technicians.c.spoken_name, technicians.c.phone).where(
-    technicians.c.key.in_(bindparam("keys", expanding=True)),
-    or_(technicians.c.retired_at.is_(None), technicians.c.retired_at > bindparam("now")),
+_ABSENT_NOW = and_(
+    absences.c.technician == technicians.c.key,
+    absences.c.starts_at <= bindparam("now"),
+    absences.c.ends_at > bindparam("now"),
+    or_(absences.c.withdrawn_at.is_(None), absences.c.withdrawn_at > bindparam("now")),
 )
-
-
-@lru_cache(maxsize=64)
-def _rules(document: str) -> rota.Rules:
-    """Stored rules, parsed once a process: they are never changed, only added."""
-    return rota_file.to_rules(json.loads(document))
+# Whoever may be rung, each with the absences that cover the instant: a row for each of these.
+_PEOPLE: Select[Any] = (
+    select(
+        technicians.c.key,
+        technicians.c.name,
+        technicians.c.spoken_name,
+        technicians.c.phone,
+        technicians.c.other_phones,
+        technicians.c.rings,
+        technicians.c.starts_at,
+        technicians.c.retired_at,
+        absences.c.id.label("absence"),
+        absences.c.starts_at.label("absent_from"),
+        absences.c.ends_at.label("absent_to"),
+        absences.c.created_at.label("recorded_at"),
+    )
+    .select_from(technicians.outerjoin(absences, _ABSENT_NOW))
+    .where(technicians.c.key.in_(bindparam("keys", expanding=True)))
+)
 
 
 def ladder(connection: Connection, settings: RingingSettings, rota_key: str, at: datetime) -> list[Contact]:
@@ -311,46 +293,40 @@ def ladder(connection: Connection, settings: RingingSettings, rota_key: str, at:
     row = connection.execute(_VERSION, {"of_rota": rota_key, "now": at}).first()
     if row is None:
         return []
-    version = rota.Version(row.id, row.valid_from, _rules(json.dumps(row.document, sort_keys=True)))
+    version = to_version(row)
     found = connection.execute(_OVERRIDES, {"of_rota": rota_key, "now": at})
-    overrides = [rota.Override(o.id, o.rung, o.starts_at, o.ends_at, o.technician) for o in found]
-    standing = rota.Book([version], overrides).ladder(at)
-    keys = [duty.technician for duty in standing]
-    people = {p.key: p for p in connection.execute(_PEOPLE, {"keys": keys, "now": at})}
-    contacts: list[Contact] = []
-    for duty in standing:
-        person = people.get(duty.technician)
-        if person is not None:
-            contacts.append(
-                Contact(
-                    duty.rung,
-                    person.key,
-                    person.name,
-                    person.spoken_name,
-                    person.phone,
-                    duty.because,
-                    duty.rings or settings.rings,
-                )
-            )
-    return contacts
+    overrides = [to_override(each) for each in found]
+    named = {each.technician for each in overrides}.union(*(r.everybody() for r in version.rules.rungs))
+    rows = list(connection.execute(_PEOPLE, {"keys": sorted(named), "now": at}))
+    away = [
+        rota.Absence(p.absence, p.key, p.absent_from, p.absent_to, p.recorded_at)
+        for p in rows
+        if p.absence is not None
+    ]
+    known = {p.key: p for p in rows}
+    employed = [rota.Employment(p.key, p.starts_at, p.retired_at) for p in known.values()]
+    standing = rota.Book([version], overrides, away, employed).ladder(at)
+    return [_contact(duty, known[duty.technician], settings) for duty in standing if duty.technician in known]
 
 
 def contact(connection: Connection, settings: RingingSettings, key: str, at: datetime) -> Contact | None:
-    """A technician in service outside the rota's order: rung before everybody else. None if retired."""
+    """A technician in service outside the rota's order, absent or not: rung before everybody else. None
+    if he is not employed then.
+    """
     person = connection.execute(_PEOPLE, {"keys": [key], "now": at}).first()
-    if person is None:
+    if person is None or not rota.Employment(key, person.starts_at, person.retired_at).covers(at):
         return None
-    return Contact(0, person.key, person.name, person.spoken_name, person.phone, "turn", settings.rings)
+    return _contact(rota.OnDuty(0, key, "turn"), person, settings)
 
 
-def book(connection: Connection, rota_key: str) -> rota.Book:
-    """All rules and overrides of a rota, to answer many instants without asking again."""
-    versions = [
-        rota.Version(row.id, row.valid_from, _rules(json.dumps(row.document, sort_keys=True)))
-        for row in connection.execute(select(rota_versions).where(rota_versions.c.rota == rota_key))
-    ]
-    overrides = [
-        rota.Override(o.id, o.rung, o.starts_at, o.ends_at, o.technician)
-        for o in connection.execute(select(rota_overrides).where(rota_overrides.c.rota == rota_key))
-    ]
-    return rota.Book(versions, overrides)
+def _contact(duty: rota.OnDuty, person: Row[Any], settings: RingingSettings) -> Contact:
+    return Contact(
+        duty.rung,
+        person.key,
+        person.name,
+        person.spoken_name,
+        person.phone,
+        duty.because,
+        person.rings or duty.rings or settings.rings,
+        tuple(person.other_phones),
+    )

@@ -1,21 +1,49 @@
 """The rota file: technicians and rules as an admin writes them in TOML. Pure.
 
 Everything that can be wrong without looking at the database is reported here, all at once, each
-mistake with its dotted path.
+mistake with its dotted path. `docs/rota.md` explains every key.
 """
 
 from __future__ import annotations
 
 import tomllib
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from oncall import rota, wallclock
 
 Key = Annotated[str, Field(pattern=r"\A[a-z0-9][a-z0-9_-]{0,31}\z")]
+Rings = Annotated[int, Field(ge=10, le=60)]
+# Far enough from the ends of the calendar to be counted from.
+Day = Annotated[date, Field(ge=date(1970, 1, 1), lt=date(2200, 1, 1))]
+WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+def _time_of_day(text: str) -> str:
+    wallclock.parse_time(text)
+    return text
+
+
+def _period(text: str) -> str:
+    rota.parse_period(text)
+    return text
+
+
+People = Annotated[list[Key], Field(min_length=1, max_length=100)]
+Clock = Annotated[str, AfterValidator(_time_of_day)]
+Period = Annotated[str, AfterValidator(_period)]
 
 
 class RotaFileRefused(Exception):
@@ -27,6 +55,8 @@ class RotaFileRefused(Exception):
 
 
 class TechnicianEntry(BaseModel):
+    """All there is to say of a technician: what is left out is as if it had never been said."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: Key
@@ -34,36 +64,63 @@ class TechnicianEntry(BaseModel):
     phone: str
     spoken_name: Annotated[str, Field(max_length=200)] | None = None
     email: Annotated[str, Field(max_length=254, pattern=r"\A[^@\s]+@[^@\s]+\.[^@\s]+\z")] | None = None
+    other_phones: Annotated[list[str], Field(max_length=5)] = []
+    rings: Rings | None = None
+    language: Literal["it", "en", "de"] | None = None
+    services: Annotated[list[Key], Field(max_length=20)] = []
+    # His first day of service and his last.
+    first_day: Day | None = Field(None, alias="from")
+    last_day: Day | None = Field(None, alias="until")
+
+    @model_validator(mode="after")
+    def sensible(self) -> Self:
+        for what, many in (("phone", [self.phone, *self.other_phones]), ("service", self.services)):
+            if twice := sorted({each for each in many if many.count(each) > 1}):
+                raise ValueError(f"{what} {', '.join(twice)} stands more than once")
+        if self.first_day and self.last_day and self.last_day < self.first_day:
+            raise ValueError("until: expected a day that is not before `from`")
+        return self
+
+
+class PatternEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    days: Annotated[list[Weekday], Field(min_length=1, max_length=7)] | None = None
+    begins: Clock = Field(alias="from")
+    ends: Clock = Field(alias="to")
+    people: People
+    starts: Day | None = None
+    every: Period | None = None
+
+    @model_validator(mode="after")
+    def together_or_not_at_all(self) -> Self:
+        if (self.starts is None) != (self.every is None):
+            raise ValueError("starts and every stand together or not at all")
+        if self.starts is None and len(self.people) > 1:
+            raise ValueError("several people need starts and every, so that it is clear whose turn it is")
+        return self
 
 
 class RungEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    people: Annotated[list[Key], Field(min_length=1, max_length=100)]
-    starts: date | None = None
-    handover: str | None = None
-    every: str | None = None
-    rings: Annotated[int, Field(ge=10, le=60)] | None = None
-
-    @field_validator("handover")
-    @classmethod
-    def time_of_day(cls, value: str | None) -> str | None:
-        if value is not None:
-            wallclock.parse_time(value)
-        return value
-
-    @field_validator("every")
-    @classmethod
-    def period(cls, value: str | None) -> str | None:
-        if value is not None:
-            rota.parse_period(value)
-        return value
+    # May be left out where patterns name somebody.
+    people: People = []
+    starts: Day | None = None
+    handover: Clock | None = None
+    every: Period | None = None
+    rings: Rings | None = None
+    pattern: Annotated[list[PatternEntry], Field(max_length=50)] = []
 
     @model_validator(mode="after")
     def together_or_not_at_all(self) -> Self:
+        if not self.people and not self.pattern:
+            raise ValueError("expected people, or a pattern that names some")
         given = [self.starts is not None, self.handover is not None, self.every is not None]
         if any(given) and not all(given):
             raise ValueError("starts, handover and every stand together or not at all")
+        if any(given) and not self.people:
+            raise ValueError("starts, handover and every need people who take turns")
         if not any(given) and len(self.people) > 1:
             raise ValueError(
                 "several people need starts, handover and every, so that it is clear whose turn it is"
@@ -71,11 +128,24 @@ class RungEntry(BaseModel):
         return self
 
 
+class SwapRules(BaseModel):
+    """`[rota.swaps]`: whether technicians may swap turns, and until when."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    allowed: bool = True
+    # An admin has the last word.
+    approval: bool = False
+    # Hours before what is swapped begins, at the latest.
+    ahead_hours: Annotated[int, Field(ge=0, le=336)] = 12
+
+
 class RotaEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: Key
     time_zone: str = "Europe/Rome"
+    swaps: SwapRules | None = None
     rung: Annotated[list[RungEntry], Field(min_length=1, max_length=20)]
 
     @field_validator("time_zone")
@@ -122,22 +192,38 @@ def read(text: str) -> RotaFile:
 
 def to_document(entry: RotaEntry) -> dict[str, Any]:
     """The rules as they are stored: JSON, nothing derived."""
-    return {
-        "time_zone": entry.time_zone,
-        "rung": [r.model_dump(mode="json", exclude_none=True) for r in entry.rung],
-    }
+    said = entry.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"key"})
+    return {"time_zone": entry.time_zone, **said}
+
+
+def to_swap_rules(document: dict[str, Any]) -> SwapRules:
+    """What stored rules say of swaps; the defaults if they say nothing."""
+    return SwapRules.model_validate(document.get("swaps", {}))
 
 
 def to_rules(document: dict[str, Any]) -> rota.Rules:
     """The stored rules as the rota computes with them."""
-    rungs: list[rota.Rung] = []
-    for stored in document["rung"]:
-        rotation = None
-        if "starts" in stored:
-            rotation = rota.Rotation(
-                starts=date.fromisoformat(stored["starts"]),
-                handover=wallclock.parse_time(stored["handover"]),
-                period=rota.parse_period(stored["every"]),
-            )
-        rungs.append(rota.Rung(tuple(stored["people"]), rotation, stored.get("rings")))
-    return rota.Rules(ZoneInfo(document["time_zone"]), tuple(rungs))
+    return rota.Rules(ZoneInfo(document["time_zone"]), tuple(map(_to_rung, document["rung"])))
+
+
+def _to_rung(stored: dict[str, Any]) -> rota.Rung:
+    rotation = None
+    if "starts" in stored:
+        rotation = rota.Rotation(
+            starts=date.fromisoformat(stored["starts"]),
+            handover=wallclock.parse_time(stored["handover"]),
+            period=rota.parse_period(stored["every"]),
+        )
+    patterns = tuple(map(_to_pattern, stored.get("pattern", ())))
+    return rota.Rung(tuple(stored.get("people", ())), rotation, stored.get("rings"), patterns)
+
+
+def _to_pattern(stored: dict[str, Any]) -> rota.Pattern:
+    return rota.Pattern(
+        days=frozenset(WEEK.index(day) for day in stored.get("days", WEEK)),
+        begins=wallclock.parse_time(stored["from"]),
+        ends=wallclock.parse_time(stored["to"]),
+        people=tuple(stored["people"]),
+        starts=date.fromisoformat(stored["starts"]) if "starts" in stored else None,
+        period=rota.parse_period(stored.get("every", "1 day")),
+    )

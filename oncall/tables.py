@@ -231,7 +231,7 @@ case_log = Table(
     Column("case_id", ForeignKey("cases.id"), nullable=False),
     Column("at", Instant, nullable=False),
     Column("actor", String(120), nullable=False),
-    # taken, passed, reclassified, note, reminded, breached, resumed, merged, closed, called
+    # See oncall/case_log.py for what can have happened.
     Column("act", String(16), nullable=False),
     # In the words of whoever acted; may hold anything about the customer.
     Column("text", Text, nullable=False, default="", server_default=""),
@@ -339,7 +339,7 @@ notice_sends = Table(
     # text, voice, mail, service
     Column("channel", String(8), nullable=False),
     Column("address", String(300), nullable=False),
-    # trying (written before the provider is asked), sent, delivered, failed
+    # trying (written before the provider is asked), sent, delivered, failed, refused (never for this address)
     Column("state", String(10), nullable=False),
     # The provider's name for it: a message's or a call's sid.
     Column("sid", String(34)),

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+_TICK = timedelta(microseconds=1)
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
@@ -22,15 +24,29 @@ def parse_time(text: str) -> time:
     return time(int(found[1]), int(found[2]))
 
 
+@lru_cache(maxsize=1 << 14)
 def instant_of(day: date, clock: time, zone: ZoneInfo) -> datetime:
     """The instant (UTC) at which the clocks of `zone` show `clock` on `day`, by the rule above."""
     wall = datetime.combine(day, clock, tzinfo=zone)  # fold=0: the first of two
     instant = wall.astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
+    if instant.astimezone(zone) == wall:  # of one zone, so what the clocks show is compared
         return instant
     # Skipped. With fold=0 zoneinfo uses the offset before the change, so `instant` lies after the
     # change by as much as `wall` lies after the stretch's beginning.
     return _change_before(instant, zone)
+
+
+def shown(at: datetime, zone: ZoneInfo) -> datetime:
+    """The latest time (naive) that the clocks of `zone` have shown by `at`.
+
+    The same rule, asked from the other side: an instant of a wall-clock time has come when the clocks have
+    shown it or a later one.
+    """
+    wall = at.astimezone(zone)
+    if wall.fold:  # shown for the second time: the clock had come further when it was set back
+        change = _change_before(at, zone)
+        return (change - _TICK).astimezone(zone).replace(tzinfo=None)
+    return wall.replace(tzinfo=None)
 
 
 def _change_before(instant: datetime, zone: ZoneInfo) -> datetime:

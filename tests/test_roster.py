@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from making import ACTOR, NIGHT, RINGING, ROTA, opened_at, rome, staff
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, insert, select
 
-from oncall import roster, rota_file
-from oncall.phones import NumberRefused
-from oncall.roster import RosterRefusal, UnknownRota, UnknownTechnician
+from oncall import people, roster, rota_file
+from oncall.roster import RosterRefusal, UnknownOverride, UnknownRota, UnknownTechnician
 from oncall.rota_file import TechnicianEntry
-from oncall.tables import rota_versions
+from oncall.tables import absences, rota_versions
 from storage import audit
 from storage.engine import Database
 
@@ -59,86 +58,6 @@ def acts(connection: Connection) -> list[tuple[str, str]]:
     return [(act.act, act.subject) for act in reversed(audit.acts(connection))]
 
 
-# -- technicians ---------------------------------------------------------------------------------
-
-
-def test_a_technician_is_added_changed_and_left_alone(connection: Connection) -> None:
-    def put(wanted: TechnicianEntry) -> str:
-        return roster.put_technician(connection, ACTOR, NIGHT, RINGING, wanted)
-
-    assert put(entry()) == "added"
-    assert put(entry()) == "unchanged"
-    assert put(entry(spoken_name="Elena", email="elena@example.net")) == "changed"
-    found = roster.technician(connection, "elena")
-    assert (found.spoken_name, found.email, found.retired_at) == ("Elena", "elena@example.net", None)
-    assert acts(connection) == [
-        ("technician.add", "technician:elena"),
-        ("technician.change", "technician:elena"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "phone", ["+39899123456", "+39199123456", "+39112", "+870773111632", "+18765551234", "+393331234501,,1"]
-)
-def test_a_phone_that_may_not_be_dialled_is_refused_with_the_reason(staffed: Connection, phone: str) -> None:
-    with pytest.raises(NumberRefused, match="'\\" + phone):
-        roster.put_technician(staffed, ACTOR, NIGHT, RINGING, entry(phone=phone))
-    text = ROTA.replace("+393331234502", phone)
-    with pytest.raises(RosterRefusal, match="technician bruno: '\\" + phone):
-        roster.apply(staffed, ACTOR, NIGHT, RINGING, rota_file.read(text))
-    assert roster.technician(staffed, "bruno").phone == "+393331234502"
-
-
-def test_nobody_unknown_is_retired(connection: Connection) -> None:
-    with pytest.raises(UnknownTechnician, match="'zoe'"):
-        roster.retire(connection, ACTOR, NIGHT, "zoe")
-
-
-def test_whoever_stands_in_the_rules_is_not_retired(staffed: Connection) -> None:
-    with pytest.raises(RosterRefusal, match="rota duty"):
-        roster.retire(staffed, ACTOR, NIGHT, "anna")
-    assert roster.technician(staffed, "anna").retired_at is None
-
-
-def test_whoever_has_a_coming_override_is_not_retired(staffed: Connection) -> None:
-    roster.put_technician(staffed, ACTOR, NIGHT, RINGING, entry())
-    end = NIGHT + timedelta(hours=8)
-    roster.override(staffed, ACTOR, NIGHT, "duty", 1, NIGHT, end, "elena")
-    with pytest.raises(RosterRefusal, match="override"):
-        roster.retire(staffed, ACTOR, end - timedelta(seconds=1), "elena")
-    roster.retire(staffed, ACTOR, end, "elena")
-    assert roster.technician(staffed, "elena").retired_at == end
-
-
-def test_whoever_stands_in_rules_still_to_come_is_not_retired(connection: Connection) -> None:
-    """Or their beginning would open a hole into the rota, silently."""
-    before = rome("2026-01-01 12:00")
-    staff(connection, before)  # the first turn begins on the 5th
-    roster.put_technician(connection, ACTOR, before, RINGING, entry())
-    with pytest.raises(RosterRefusal, match="rota duty"):
-        roster.retire(connection, ACTOR, before, "anna")
-    later = rome("2026-02-01 00:00")
-    roster.apply(connection, ACTOR, before, RINGING, rules('people = ["elena"]'), start=later)
-    with pytest.raises(RosterRefusal, match="rota duty"):
-        roster.retire(connection, ACTOR, before, "elena")
-
-
-def test_whoever_stands_only_in_rules_of_the_past_is_retired(staffed: Connection) -> None:
-    roster.apply(staffed, ACTOR, NIGHT, RINGING, rules('people = ["dario"]'))
-    roster.retire(staffed, ACTOR, NIGHT + timedelta(seconds=1), "anna")
-    assert who(staffed, NIGHT) == ["dario"]
-    with pytest.raises(RosterRefusal, match="no technician anna in service"):
-        roster.apply(staffed, ACTOR, NIGHT, RINGING, rules('people = ["anna"]'))
-
-
-def test_whoever_is_retired_had_the_turns_of_the_past(staffed: Connection) -> None:
-    before = rome("2026-01-06 12:00")
-    assert who(staffed, before) == ["anna", "dario"]
-    roster.apply(staffed, ACTOR, NIGHT, RINGING, rules('people = ["dario"]'))
-    roster.retire(staffed, ACTOR, NIGHT, "anna")
-    assert who(staffed, before) == ["anna", "dario"]
-
-
 # -- rules ---------------------------------------------------------------------------------------
 
 
@@ -149,7 +68,7 @@ def test_first_rules_hold_from_their_first_turn(staffed: Connection) -> None:
 
 
 def test_first_rules_without_turns_hold_always(connection: Connection) -> None:
-    roster.put_technician(connection, ACTOR, NIGHT, RINGING, entry("dario"))
+    people.put_technician(connection, ACTOR, NIGHT, RINGING, entry("dario"))
     roster.apply(connection, ACTOR, NIGHT, RINGING, rules('people = ["dario"]'))
     assert who(connection, rome("2000-01-01 00:00")) == ["dario"]
 
@@ -188,6 +107,20 @@ def test_rules_are_never_put_into_the_past(staffed: Connection) -> None:
 def test_a_rota_names_people_in_service_only(staffed: Connection) -> None:
     with pytest.raises(RosterRefusal, match="rota duty, rung 1: no technician zoe in service"):
         roster.apply(staffed, ACTOR, NIGHT, RINGING, rules('people = ["zoe"]'))
+
+
+def test_first_rules_may_name_whoever_was_there_then(connection: Connection) -> None:
+    """A rota that is entered late tells the truth about its past, too."""
+    text = ROTA.replace('name = "Anna Rossi"', 'name = "Anna Rossi"\nuntil = 2026-02-01')
+    roster.apply(connection, ACTOR, NIGHT, RINGING, rota_file.read(text))
+    assert who(connection, rome("2026-01-07 12:00")) == ["anna", "dario"]
+    assert who(connection, rome("2026-02-18 12:00")) == ["bruno", "dario"]
+
+
+def test_nor_may_first_rules_be_of_people_who_have_all_left(connection: Connection) -> None:
+    text = ROTA.replace('name = "Dario Neri"', 'name = "Dario Neri"\nuntil = 2026-02-01')
+    with pytest.raises(RosterRefusal, match="rota duty, rung 2: no technician dario in service"):
+        roster.apply(connection, ACTOR, NIGHT, RINGING, rota_file.read(text))
 
 
 def test_a_refused_file_leaves_nothing_behind(database: Database) -> None:
@@ -298,8 +231,8 @@ def test_an_override_that_cannot_be(
     error: type[Exception],
     why: str,
 ) -> None:
-    roster.put_technician(staffed, ACTOR, APPLIED, RINGING, entry())
-    roster.retire(staffed, ACTOR, APPLIED, "elena")
+    people.put_technician(staffed, ACTOR, APPLIED, RINGING, entry())
+    people.retire(staffed, ACTOR, APPLIED, "elena")
     before = roster.book(staffed, "duty").overrides
     with pytest.raises(error, match=why):
         roster.override(staffed, ACTOR, NIGHT, rota, rung, start, end, person)
@@ -316,11 +249,11 @@ def test_every_act_is_in_the_audit(staffed: Connection) -> None:
 def test_an_act_says_who_why_and_what(staffed: Connection) -> None:
     why = "her telephone was stolen"
     new = TechnicianEntry(key="anna", name="Anna Rossi", phone="+393331234599")
-    roster.put_technician(staffed, "cli:rita", NIGHT, RINGING, new, reason=why)
+    people.put_technician(staffed, "cli:rita", NIGHT, RINGING, new, reason=why)
     roster.override(staffed, "cli:rita", NIGHT, "duty", 1, NIGHT, NIGHT + HOUR, "bruno", reason=why)
-    roster.put_technician(staffed, "cli:rita", NIGHT, RINGING, entry())
-    roster.retire(staffed, "cli:rita", NIGHT, "elena", reason=why)
-    roster.put_technician(staffed, "cli:rita", NIGHT + HOUR, RINGING, entry())
+    people.put_technician(staffed, "cli:rita", NIGHT, RINGING, entry())
+    people.retire(staffed, "cli:rita", NIGHT, "elena", reason=why)
+    people.put_technician(staffed, "cli:rita", NIGHT + HOUR, RINGING, entry())
     rota = rules('people = ["dario"]')
     roster.apply(staffed, "cli:rita", NIGHT + HOUR, RINGING, rota, reason=why)
     told = {(act.act, act.subject): act for act in audit.acts(staffed, limit=6)}
@@ -339,6 +272,162 @@ def test_an_act_says_who_why_and_what(staffed: Connection) -> None:
         "reason": why,
     }
     assert told["technician.retire", "technician:elena"].details == {"reason": why}
-    assert told["technician.change", "technician:elena"].details == {"back": True}
+    assert told["technician.change", "technician:elena"].details == {
+        "back": True,
+        "retired_at": [str(NIGHT), None],
+    }
     applied = told["rota.apply", "rota:duty"].details or {}
     assert (applied["reason"], applied["rules"]["rung"]) == (why, [{"people": ["dario"]}])
+
+
+# -- withdrawn -----------------------------------------------------------------------------------
+
+
+def test_a_withdrawn_override_counts_until_then(staffed: Connection) -> None:
+    override = roster.override(staffed, ACTOR, NIGHT, "duty", 1, NIGHT, NIGHT + 4 * HOUR, "anna")
+    roster.withdraw_override(staffed, "cli:rita", NIGHT + HOUR, override, reason="she is back")
+    assert who(staffed, NIGHT + HOUR - timedelta(seconds=1)) == ["anna", "dario"]
+    assert who(staffed, NIGHT + HOUR) == ["bruno", "dario"]
+    (act, *_) = audit.acts(staffed)
+    assert (act.act, act.subject, act.actor) == ("rota.withdraw", "rota:duty", "cli:rita")
+    assert act.details == {"override": override, "rung": 1, "technician": "anna", "reason": "she is back"}
+
+
+def test_one_withdrawn_before_it_begins_never_was(staffed: Connection) -> None:
+    override = roster.override(staffed, ACTOR, NIGHT, "duty", 1, NIGHT + HOUR, NIGHT + 2 * HOUR, "anna")
+    roster.withdraw_override(staffed, ACTOR, NIGHT, override)
+    assert who(staffed, NIGHT + HOUR) == ["bruno", "dario"]
+
+
+def test_what_cannot_be_withdrawn(staffed: Connection) -> None:
+    override = roster.override(staffed, ACTOR, NIGHT, "duty", 1, NIGHT, NIGHT + HOUR, "anna")
+    with pytest.raises(UnknownOverride, match="999"):
+        roster.withdraw_override(staffed, ACTOR, NIGHT, 999)
+    with pytest.raises(RosterRefusal, match="has ended"):
+        roster.withdraw_override(staffed, ACTOR, NIGHT + HOUR, override)
+    roster.withdraw_override(staffed, ACTOR, NIGHT, override)
+    with pytest.raises(RosterRefusal, match="withdrawn before"):
+        roster.withdraw_override(staffed, ACTOR, NIGHT, override)
+
+
+# -- absences ------------------------------------------------------------------------------------
+
+
+def absent(
+    connection: Connection,
+    key: str,
+    start: datetime,
+    end: datetime,
+    recorded: datetime,
+    withdrawn: datetime | None = None,
+) -> None:
+    connection.execute(
+        insert(absences).values(
+            technician=key,
+            starts_at=start,
+            ends_at=end,
+            kind="holiday",
+            created_at=recorded,
+            created_by=ACTOR,
+            withdrawn_at=withdrawn,
+        )
+    )
+
+
+def because(connection: Connection, at: datetime) -> tuple[str, str]:
+    who(connection, at)
+    first = roster.ladder(connection, RINGING, "duty", at)[0]
+    return first.technician, first.because
+
+
+def test_the_turn_of_who_is_absent_passes_on(staffed: Connection) -> None:
+    absent(staffed, "bruno", NIGHT, NIGHT + 2 * HOUR, NIGHT - HOUR)
+    assert because(staffed, NIGHT - timedelta(seconds=1)) == ("bruno", "turn")
+    assert because(staffed, NIGHT) == ("anna", "absence")
+    assert because(staffed, NIGHT + 2 * HOUR) == ("bruno", "turn")
+
+
+def test_an_absence_counts_from_when_it_was_recorded_until_it_was_withdrawn(staffed: Connection) -> None:
+    absent(staffed, "bruno", NIGHT, NIGHT + 8 * HOUR, NIGHT + HOUR, NIGHT + 3 * HOUR)
+    assert because(staffed, NIGHT + HOUR - timedelta(seconds=1)) == ("bruno", "turn")
+    assert because(staffed, NIGHT + HOUR) == ("anna", "absence")
+    assert because(staffed, NIGHT + 3 * HOUR) == ("bruno", "turn")
+
+
+def test_an_override_made_in_knowledge_of_an_absence_counts(staffed: Connection) -> None:
+    end = NIGHT + 8 * HOUR
+    roster.override(staffed, ACTOR, NIGHT - HOUR, "duty", 1, NIGHT, end, "anna")
+    absent(staffed, "anna", NIGHT, end, NIGHT)
+    assert because(staffed, NIGHT) == ("bruno", "absence")
+    roster.override(staffed, ACTOR, NIGHT + HOUR, "duty", 1, NIGHT, end, "anna", because="swap")
+    assert because(staffed, NIGHT) == ("bruno", "absence")
+    assert because(staffed, NIGHT + HOUR) == ("anna", "swap")
+
+
+def test_with_everybody_away_the_rung_is_left_out(staffed: Connection) -> None:
+    for key in ("anna", "bruno"):
+        absent(staffed, key, NIGHT, NIGHT + HOUR, NIGHT)
+        absent(staffed, key, NIGHT - HOUR, NIGHT + HOUR, NIGHT)
+    assert who(staffed, NIGHT) == ["dario"]
+
+
+def test_somebody_is_not_overridden_to_when_he_is_not_employed(staffed: Connection) -> None:
+    days = {"from": date(2026, 3, 12), "until": date(2026, 3, 13)}
+    new = TechnicianEntry.model_validate({"key": "elena", "name": "E", "phone": "+393331234505"} | days)
+    people.put_technician(staffed, ACTOR, NIGHT, RINGING, new)
+    begins, ends = rome("2026-03-12 00:00"), rome("2026-03-14 00:00")
+    with pytest.raises(RosterRefusal, match="not in service yet"):
+        roster.override(staffed, ACTOR, NIGHT, "duty", 1, begins - HOUR, ends, "elena")
+    with pytest.raises(RosterRefusal, match="no longer in service"):
+        roster.override(staffed, ACTOR, NIGHT, "duty", 1, begins, ends + HOUR, "elena")
+    roster.override(staffed, ACTOR, NIGHT, "duty", 1, begins, ends, "elena")
+    assert who(staffed, ends - HOUR)[0] == "elena"
+
+
+def test_an_override_may_be_of_a_rung_that_is_still_to_come(staffed: Connection) -> None:
+    three = "\n[[rota.rung]]\n".join(['people = ["anna"]'] * 3)
+    roster.apply(staffed, ACTOR, NIGHT, RINGING, rules(three), start=NIGHT + 2 * HOUR)
+    with pytest.raises(RosterRefusal, match="rungs 1 to 2"):
+        roster.override(staffed, ACTOR, NIGHT, "duty", 3, NIGHT, NIGHT + HOUR, "bruno")
+    roster.override(staffed, ACTOR, NIGHT, "duty", 3, NIGHT, NIGHT + 3 * HOUR, "bruno")
+    assert who(staffed, NIGHT + 2 * HOUR) == ["anna", "anna", "bruno"]
+
+
+# -- what else a ladder carries ------------------------------------------------------------------
+
+
+def test_other_phones_and_how_long_they_ring(staffed: Connection) -> None:
+    text = ROTA.replace('name = "Dario Neri"', 'name = "Dario Neri"\nother_phones = ["+390461234567"]')
+    text = text.replace('name = "Bruno Bianchi"', 'name = "Bruno Bianchi"\nrings = 40')
+    text = text.replace('people = ["dario"]', 'people = ["dario"]\nrings = 15')
+    text = text.replace('people = ["anna", "bruno"]', 'people = ["anna", "bruno"]\nrings = 20')
+    roster.apply(staffed, ACTOR, NIGHT, RINGING, rota_file.read(text))
+    first, second = roster.ladder(staffed, RINGING, "duty", NIGHT)
+    assert (first.technician, first.rings, first.other_phones) == ("bruno", 40, ())
+    assert (second.technician, second.rings, second.other_phones) == ("dario", 15, ("+390461234567",))
+    alone = roster.contact(staffed, RINGING, "dario", NIGHT)
+    assert alone is not None
+    assert (alone.rung, alone.rings, alone.other_phones) == (0, RINGING.rings, ("+390461234567",))
+
+
+def test_whoever_took_a_case_is_rung_first_while_he_is_employed(staffed: Connection) -> None:
+    absent(staffed, "anna", NIGHT, NIGHT + HOUR, NIGHT)
+    assert roster.contact(staffed, RINGING, "anna", NIGHT) is not None
+    people.retire(staffed, ACTOR, NIGHT, "anna")
+    assert roster.contact(staffed, RINGING, "anna", NIGHT) is None
+    assert roster.contact(staffed, RINGING, "zoe", NIGHT) is None
+
+
+def test_how_turns_may_be_swapped(connection: Connection) -> None:
+    before = rome("2026-01-01 12:00")
+    text = ROTA.replace('key = "duty"', 'key = "duty"\n[rota.swaps]\napproval = true\nahead_hours = 24')
+    staff(connection, before, text)
+    # Before the first rules hold, by these.
+    for at in (before, NIGHT):
+        found = roster.swap_rules(connection, "duty", at)
+        assert (found.allowed, found.approval, found.ahead_hours) == (True, True, 24)
+    roster.apply(connection, ACTOR, NIGHT, RINGING, rota_file.read(ROTA))
+    assert roster.swap_rules(connection, "duty", NIGHT).approval is False
+    assert roster.swap_rules(connection, "duty", NIGHT - HOUR).approval is True
+    with pytest.raises(UnknownRota):
+        roster.swap_rules(connection, "other", NIGHT)

@@ -40,6 +40,20 @@ ROME = "Europe/Rome"
         ("Europe/Dublin", "2026-10-25", "01:30", "2026-10-25T00:30"),
         # Midnight itself is skipped.
         ("America/Havana", "2026-03-08", "00:30", "2026-03-08T05:00"),
+        # Midnight comes twice: 24:00 becomes 23:00, and the day begins an hour later.
+        ("Asia/Beirut", "2026-10-24", "23:30", "2026-10-24T20:30"),
+        ("Asia/Beirut", "2026-10-25", "00:00", "2026-10-24T22:00"),
+        # Clocks are set for Ramadan: 03:00 becomes 02:00, and back.
+        ("Africa/Casablanca", "2026-02-15", "02:30", "2026-02-15T01:30"),
+        ("Africa/Casablanca", "2026-03-22", "02:30", "2026-03-22T02:00"),
+        # Offsets of three quarters of an hour.
+        ("Pacific/Chatham", "2026-09-27", "03:15", "2026-09-26T14:00"),
+        ("Pacific/Chatham", "2026-04-05", "03:00", "2026-04-04T13:15"),
+        # A day that never was: all of it counts as its end.
+        ("Pacific/Apia", "2011-12-30", "00:00", "2011-12-30T10:00"),
+        ("Pacific/Apia", "2011-12-30", "12:00", "2011-12-30T10:00"),
+        ("Pacific/Apia", "2011-12-30", "23:59", "2011-12-30T10:00"),
+        ("Pacific/Apia", "2011-12-31", "00:00", "2011-12-30T10:00"),
     ],
 )
 def test_the_instant_of_a_wall_clock_time(zone: str, day: str, clock: str, instant: str) -> None:
