@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from console import outside
 from console.house import House
 from console.work.erasure import TRACES, remove
 from console.worker import tick
-from oncall import cases, roster
+from oncall import cases, people
 from pins import customers, outbox, registry
 from pins.customers import Customer
 from storage import audit, due, ledger
@@ -56,6 +56,15 @@ class Belongings:
     numbers: set[str]
     calls: list[str]
     case_numbers: list[str]
+    # Calls that we placed, by their ids.
+    placed: list[int]
+
+    @property
+    def abouts(self) -> set[str]:
+        """What notices about him are about."""
+        cases_ = {f"case:{number}" for number in self.case_numbers}
+        calls_ = {f"call:{sid}" for sid in self.calls}
+        return cases_ | calls_ | {customers.subject(self.customer.id)}
 
 
 def belongings(house: House, connection: Connection, code: str) -> Belongings:
@@ -63,13 +72,18 @@ def belongings(house: House, connection: Connection, code: str) -> Belongings:
     customer = customers.customer(connection, code)
     callers = ivr.erasure.callers_of(connection, customer.id) - _numbers_of_the_house(house, connection)
     numbers = pins.erasure.numbers_of(connection, customer, callers)
-    return Belongings(
+    his_calls = oncall.erasure.calls_of(connection, customer.id)
+    his = Belongings(
         customer,
         [pin.id for pin in registry.all_pins(connection, code)],
         numbers,
-        ivr.erasure.calls_of(connection, customer.id, numbers),
+        ivr.erasure.calls_of(connection, customer.id, numbers, his_calls),
         [case.number for case in oncall.erasure.cases_of(connection, customer.id)],
+        [],
     )
+    told = [notice.id for notice in oncall.erasure.notices_about(connection, his.abouts)]
+    case_ids = oncall.erasure.case_ids_of(connection, customer.id)
+    return replace(his, placed=ivr.erasure.placed_for(connection, case_ids, told))
 
 
 def erase(house: House, actor: str, at: datetime, code: str) -> Erased:
@@ -80,6 +94,9 @@ def erase(house: House, actor: str, at: datetime, code: str) -> Erased:
     with house.database.write() as connection:
         his = _locked(house, connection, code)
         customer = his.customer
+        ivr.erasure.erase_placed(connection, his.placed)
+        oncall.erasure.forget_notices(connection, at, his.abouts)
+        oncall.erasure.forget_answers(connection, {customer.code, customer.name, customer.spoken_name})
         oncall.erasure.erase(connection, actor, at, customer.id)
         oncall.erasure.forget_call_backs(connection, his.numbers)
         emptied = ivr.erasure.erase(connection, his.calls)
@@ -102,7 +119,7 @@ def _numbers_of_the_house(house: House, connection: Connection) -> set[str]:
     """Our lines, our office's, our technicians' phones: whoever called from one is not told by it."""
     lines = house.configuration.number
     offices = {phone for line in lines for phone in line.office}
-    technicians = {technician.phone for technician in roster.all_technicians(connection)}
+    technicians = {phone for each in people.all_technicians(connection) for phone in each.phones}
     return {line.number for line in lines} | offices | technicians
 
 
@@ -110,6 +127,7 @@ def _locked(house: House, connection: Connection, code: str) -> Belongings:
     """What belongs to the customer, with everything locked in the order in which calls lock it."""
     his = belongings(house, connection, code)
     ivr.erasure.lock(connection, his.calls)
+    ivr.erasure.lock_placed(connection, his.placed)
     cases.lock(connection)
     oncall.erasure.lock(connection, his.customer.id)
     pins.erasure.lock(connection, his.customer.id)

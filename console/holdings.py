@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, select
 from console import erasure
 from console.erasure import Belongings
 from console.house import House
-from ivr import journal
+from ivr import journal, placed
 from ivr.erasure import recordings_of
 from oncall import erasure as his_cases
+from oncall.notices import Notice
 from pins import registry
 from pins.customer_card import fields_of
 from storage.tables import audit, audit_details
@@ -39,6 +40,12 @@ def of_customer(house: House, connection: Connection, code: str) -> dict[str, An
         "calls": [_call(connection, sid) for sid in his.calls],
         "recordings": recorded,
         "cases": [_record(case.__dict__) for case in his_cases.cases_of(connection, customer.id)],
+        "case_log": [
+            {"case": number} | _record(entry.__dict__)
+            for number, entry in his_cases.log_of(connection, customer.id)
+        ],
+        "notices": [_notice(notice) for notice in his_cases.notices_about(connection, his.abouts)],
+        "calls_placed": [_placed(connection, placed_id) for placed_id in his.placed],
         "due_work": [_work(row) for row in erasure.work_of(connection, his, sids)],
         "audit": _acts(connection, his),
     }
@@ -51,6 +58,28 @@ def _pin(pin: registry.PinRecord) -> dict[str, Any]:
 def _call(connection: Connection, sid: str) -> dict[str, Any]:
     turns = [_record(turn.__dict__) for turn in journal.turns_of(connection, sid)]
     return _record(journal.call(connection, sid).__dict__) | {"turns": turns}
+
+
+def _notice(notice: Notice) -> dict[str, Any]:
+    return _record(
+        {
+            "kind": notice.kind,
+            "about": notice.about,
+            "facts": notice.facts,
+            "created": notice.created_at,
+            "outcome": notice.outcome,
+        }
+    )
+
+
+def _placed(connection: Connection, placed_id: int) -> dict[str, Any]:
+    """A call that we placed to a technician about him: what was said."""
+    call = placed.find(connection, placed_id)
+    assert call is not None
+    turns = [_record(turn.__dict__) for turn in placed.turns_of(connection, placed_id)]
+    return _record(
+        {"purpose": call.call.purpose, "text": call.call.text, "at": call.asked_at, "turns": turns}
+    )
 
 
 def _work(row: Row[Any]) -> dict[str, Any]:

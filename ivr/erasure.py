@@ -15,10 +15,13 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from ivr import answer as answers
 from ivr.answer import HANG_UP, Answer, Dial, Gather, Part, Say
-from ivr.tables import calls, leg_turns, legs, messages, turns
+from ivr.outgoing_flow import Outgoing
+from ivr.tables import calls, leg_turns, legs, messages, outgoing, outgoing_turns, turns
 from ivr.vocabulary import Call, Step
+from oncall.tables import notice_sends
 
 _CALL = TypeAdapter(Call)
+_OUTGOING = TypeAdapter(Outgoing)
 # Before he keyed a PIN: what he is asked next does not depend on who he is.
 _STILL_UNKNOWN = (Step.ARRIVAL, Step.OFFICE, Step.OFFICE_MISSED, Step.PIN, Step.MESSAGE)
 # A statement takes a limited number of values.
@@ -45,10 +48,18 @@ def callers_of(connection: Connection, customer_id: int) -> set[str]:
     return own - others
 
 
-def calls_of(connection: Connection, customer_id: int, numbers: Collection[str] = ()) -> list[str]:
-    """The customer's calls, and those from `numbers` in which nobody was recognised; by their sids."""
+def calls_of(
+    connection: Connection,
+    customer_id: int,
+    numbers: Collection[str] = (),
+    about: Collection[str] = (),
+) -> list[str]:
+    """The customer's calls, and those in which nobody was recognised: from `numbers`, or, by their sids,
+    `about` his cases; by their sids.
+    """
     his = [calls.c.customer_id == customer_id]
-    his += [calls.c.customer_id.is_(None) & calls.c.caller.in_(some) for some in _portions(sorted(numbers))]
+    for column, values in ((calls.c.caller, numbers), (calls.c.sid, about)):
+        his += [calls.c.customer_id.is_(None) & column.in_(some) for some in _portions(sorted(values))]
     return list(connection.execute(select(calls.c.sid).where(or_(*his)).order_by(calls.c.sid)).scalars())
 
 
@@ -67,6 +78,32 @@ def lock(connection: Connection, sids: Sequence[str]) -> None:
         for column in (calls.c.sid, legs.c.call_sid):
             query = select(column).where(column.in_(some)).order_by(column)
             connection.execute(query.with_for_update(key_share=True))
+
+
+def placed_for(connection: Connection, case_ids: Collection[int], notice_ids: Collection[int]) -> list[int]:
+    """The ids of calls that we placed for these cases, or to read these notices aloud."""
+    read = select(notice_sends.c.id).where(notice_sends.c.notice_id.in_(notice_ids))
+    found = select(outgoing.c.id).where(
+        or_(outgoing.c.case_id.in_(case_ids), outgoing.c.notice_send_id.in_(read))
+    )
+    return list(connection.execute(found.order_by(outgoing.c.id)).scalars())
+
+
+def lock_placed(connection: Connection, placed_ids: Collection[int]) -> None:
+    """Keep other transactions from these calls until ours ends."""
+    rows = select(outgoing.c.id).where(outgoing.c.id.in_(placed_ids)).order_by(outgoing.c.id)
+    connection.execute(rows.with_for_update(key_share=True))
+
+
+def erase_placed(connection: Connection, placed_ids: Collection[int]) -> None:
+    """Empty these calls of what was said in them. One that goes on is hung up at its next turn."""
+    for row in connection.execute(select(outgoing).where(outgoing.c.id.in_(placed_ids))).all():
+        call = _OUTGOING.validate_json(row.state)
+        bare = Outgoing(call.purpose, call.technician, call.language, step="ended")
+        connection.execute(
+            update(outgoing).where(outgoing.c.id == row.id).values(state=_OUTGOING.dump_json(bare).decode())
+        )
+        connection.execute(delete(outgoing_turns).where(outgoing_turns.c.outgoing_id == row.id))
 
 
 def erase(connection: Connection, sids: Sequence[str]) -> Erased:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from oncall import reminders
 from oncall.tables import case_calls, case_numbers, cases
 from storage import due
 
@@ -62,6 +63,26 @@ class Case:
     closed_at: datetime | None
     # The caller had no verified PIN; a technician heard him and decided.
     screened: bool = False
+    # Where the caller asked to be called back; None: the number he called from.
+    call_back_to: str | None = None
+    # phone, link, text, hand; a taking by text message holds for a while only.
+    taken_via: str | None = None
+    # How often the customer was dialled for a technician.
+    customer_calls: int = 0
+    # The time to take in charge passed before anybody did.
+    breached_at: datetime | None = None
+    # The number of the case that goes on in its stead.
+    merged_into: str | None = None
+    billable: bool = False
+    closed_by: str | None = None
+    outcome: str | None = None
+    # Minutes worked.
+    minutes: int | None = None
+
+    @property
+    def level(self) -> str | None:
+        """Its urgency as it stands: the final one, else the first; None if the caller was never asked."""
+        return self.final_urgency or self.urgency
 
 
 # PostgreSQL's advisory lock behind `lock`: any number that nobody else in the database uses.
@@ -152,8 +173,12 @@ def open_case(
         },
     ).inserted_primary_key
     assert identity is not None
-    if pursue_at is not None:
-        due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
+    if pursue_at is not None and due_at is not None:
+        about = {"case": number}
+        first = reminders.instant_of(50, at, due_at)
+        due.add_all(
+            connection, at, [(PURSUE, number, pursue_at, about), (reminders.REMIND, number, first, about)]
+        )
     case_id = int(identity[0])
     connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
     return case_id
@@ -172,15 +197,20 @@ def join(
     """Another call about an open case. No second case opens; its pursuit waits until `pursue_at`.
 
     An earlier deadline than the case's own means that it is more urgent now: then the deadline moves
-    and `urgency` becomes its final one; the first stays on record.
+    and `urgency` becomes its final one; the first stays on record. So it does where there was none.
     """
     connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
     connection.execute(
         update(cases)
-        .where(cases.c.id == case_id, cases.c.due_at > due_at)
-        .values(due_at=due_at, final_urgency=urgency)
+        .where(cases.c.id == case_id, or_(cases.c.due_at.is_(None), cases.c.due_at > due_at))
+        .values(due_at=due_at, urgency=func.coalesce(cases.c.urgency, urgency), final_urgency=urgency)
     )
     pursue(connection, at, case_id, pursue_at)
+    row = connection.execute(_TIMES, {"case": case_id}).one()
+    reminders.plan(connection, at, row.number, row.opened_at, row.due_at)
+
+
+_TIMES = select(cases.c.number, cases.c.opened_at, cases.c.due_at).where(cases.c.id == bindparam("case"))
 
 
 def pursue(connection: Connection, at: datetime, case_id: int, pursue_at: datetime) -> None:
@@ -252,9 +282,41 @@ def open_of_customer(connection: Connection, customer_id: int, code: str | None 
     return next((_case(row) for row in rows if code is None or row.code == code), None)
 
 
-def recent(connection: Connection, *, limit: int = 200) -> list[Case]:
-    """The latest cases, newest first."""
-    return [_case(row) for row in connection.execute(select(cases).order_by(cases.c.id.desc()).limit(limit))]
+def recent(
+    connection: Connection, *, limit: int = 200, still_open: bool = False, customer_id: int | None = None
+) -> list[Case]:
+    """The latest cases, newest first; only those still open, or a customer's, if so asked."""
+    query = select(cases).order_by(cases.c.id.desc()).limit(limit)
+    if still_open:
+        query = query.where(cases.c.closed_at.is_(None))
+    if customer_id is not None:
+        query = query.where(cases.c.customer_id == customer_id)
+    return [_case(row) for row in connection.execute(query)]
+
+
+_LOCKED = (
+    select(cases)
+    .where(cases.c.id.in_(bindparam("some", expanding=True)))
+    .order_by(cases.c.id)
+    .with_for_update(key_share=True)
+)
+
+
+def locked(connection: Connection, *case_ids: int) -> list[Case]:
+    """These cases as they stand now, oldest first; nobody else changes them until our transaction ends."""
+    return [_case(row) for row in connection.execute(_LOCKED, {"some": case_ids})]
+
+
+_CALLS = (
+    select(case_calls.c.call_sid)
+    .where(case_calls.c.case_id == bindparam("case"))
+    .order_by(case_calls.c.joined_at, case_calls.c.call_sid)
+)
+
+
+def calls_of(connection: Connection, case_id: int) -> list[str]:
+    """The calls about a case, by their sids: the one that opened it, then those that joined it."""
+    return list(connection.execute(_CALLS, {"case": case_id}).scalars())
 
 
 def _case(row: Row[Any]) -> Case:
@@ -274,4 +336,13 @@ def _case(row: Row[Any]) -> Case:
         taken_by=row.taken_by,
         closed_at=row.closed_at,
         screened=row.screened,
+        call_back_to=row.call_back_to,
+        taken_via=row.taken_via,
+        customer_calls=row.customer_calls,
+        breached_at=row.breached_at,
+        merged_into=row.merged_into,
+        billable=row.billable,
+        closed_by=row.closed_by,
+        outcome=row.outcome,
+        minutes=row.minutes,
     )

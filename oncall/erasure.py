@@ -6,10 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
-from oncall import cases, casework
-from oncall.tables import case_log
+from oncall import case_log, cases, closing, notices
+from oncall.tables import case_calls, case_links, texts_in
+from oncall.tables import case_log as log_rows
 from oncall.tables import cases as table
 
 
@@ -31,12 +32,38 @@ class HisCase:
     call_back_to: str | None
     outcome: str | None
     minutes: int | None
+    screened: bool
+    merged_into: str | None
 
 
 def cases_of(connection: Connection, customer_id: int) -> list[HisCase]:
     """The customer's cases, oldest first."""
     rows = connection.execute(select(table).where(table.c.customer_id == customer_id).order_by(table.c.id))
     return [HisCase(*(getattr(row, field) for field in HisCase.__annotations__)) for row in rows]
+
+
+def case_ids_of(connection: Connection, customer_id: int) -> list[int]:
+    """The ids of the customer's cases."""
+    his = select(table.c.id).where(table.c.customer_id == customer_id).order_by(table.c.id)
+    return list(connection.execute(his).scalars())
+
+
+def calls_of(connection: Connection, customer_id: int) -> list[str]:
+    """The calls about his cases, also those in which nobody recognised him."""
+    joined = select(case_calls.c.call_sid).join(table, table.c.id == case_calls.c.case_id)
+    return sorted(set(connection.execute(joined.where(table.c.customer_id == customer_id)).scalars()))
+
+
+def log_of(connection: Connection, customer_id: int) -> list[tuple[str, case_log.Entry]]:
+    """What was written down about his cases, each with the case's number."""
+    rows = select(table.c.number, table.c.id).where(table.c.customer_id == customer_id).order_by(table.c.id)
+    found = connection.execute(rows).all()
+    return [(row.number, entry) for row in found for entry in case_log.of(connection, row.id)]
+
+
+def notices_about(connection: Connection, abouts: Collection[str]) -> list[notices.Notice]:
+    """Every notice about these ("case:2026-00412", "call:CA…")."""
+    return [each for about in sorted(abouts) for each in notices.about_of(connection, about)]
 
 
 def lock(connection: Connection, customer_id: int) -> None:
@@ -50,9 +77,10 @@ def erase(connection: Connection, actor: str, at: datetime, customer_id: int) ->
     them were. Returns their numbers.
     """
     while (opened := cases.open_of_customer(connection, customer_id)) is not None:
-        casework.close(connection, actor, at, opened)
+        closing.close(connection, actor, at, opened)
     his = select(table.c.id).where(table.c.customer_id == customer_id)
-    connection.execute(update(case_log).where(case_log.c.case_id.in_(his)).values(text="", details={}))
+    connection.execute(update(log_rows).where(log_rows.c.case_id.in_(his)).values(text="", details={}))
+    connection.execute(delete(case_links).where(case_links.c.case_id.in_(his)))
     numbers = [each.number for each in cases_of(connection, customer_id)]
     connection.execute(
         update(table)
@@ -60,6 +88,22 @@ def erase(connection: Connection, actor: str, at: datetime, customer_id: int) ->
         .values(customer_id=None, call_back_to=None, outcome=None)
     )
     return numbers
+
+
+def forget_notices(connection: Connection, at: datetime, abouts: Collection[str]) -> None:
+    """Nobody is told any more of these, and what was told is forgotten; to whom it went stays."""
+    for about in sorted(abouts):
+        waiting = {each.kind for each in notices.about_of(connection, about) if each.settled_at is None}
+        if waiting:
+            notices.settle_needless(connection, at, about, waiting)
+    notices.forget(connection, abouts)
+
+
+def forget_answers(connection: Connection, names: Collection[str]) -> None:
+    """Forget what technicians' text messages were answered, where that names him."""
+    named = [texts_in.c.answer.contains(name, autoescape=True) for name in sorted(names) if name]
+    if named:
+        connection.execute(update(texts_in).where(or_(*named)).values(answer=""))
 
 
 def forget_call_backs(connection: Connection, numbers: Collection[str]) -> None:

@@ -10,10 +10,11 @@ from itertools import pairwise, product
 from typing import Literal
 
 import pytest
-from making import ACTOR, NIGHT, Opened, a_case, a_sid, case, opened_at
+from making import ACTOR, NIGHT, Opened, a_case, a_sid, case, opened_at, staff
 from sqlalchemy import Connection, select, update
 
-from oncall import attempts, cases, casework
+from ivr import casework, placed
+from oncall import attempts, cases
 from oncall.attempts import result_of
 from oncall.cases import PURSUE, CaseClosed, CaseRefusal, NoFreeCode, UnknownCase
 from oncall.tables import attempts as attempt_rows
@@ -35,6 +36,7 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def connection(database: Database) -> Iterator[Connection]:
     with database.write() as connection:
+        staff(connection)
         yield connection
 
 
@@ -175,7 +177,7 @@ def test_connected_stops_the_clock_when_the_key_was_pressed(connection: Connecti
     assert attempts.settle(connection, END, attempt, "completed", bridged=True) == "connected"
     assert case(connection, opened).connected_at == LATER + timedelta(seconds=9)
     assert not pursued(connection, opened)
-    work = connection.execute(select(due_work)).one()
+    work = connection.execute(select(due_work).where(due_work.c.kind == PURSUE)).one()
     assert (work.state, work.ended_by) == ("cancelled", "connected to anna")
 
 
@@ -234,19 +236,19 @@ def test_attempts_without_a_result_are_known_by_their_call(connection: Connectio
 def test_a_phone_is_engaged_while_another_call_rings_it(connection: Connection, opened: Opened) -> None:
     attempt = ring(connection, opened)
     (phone,) = [each.phone for each in attempts.attempts_of(connection, opened.id)]
-    assert attempts.engaged(connection, LATER, a_sid(2)) == {phone}
-    assert attempts.engaged(connection, LATER, a_sid(1)) == frozenset()  # its own call
+    assert placed.engaged(connection, LATER, a_sid(2)) == {phone}
+    assert placed.engaged(connection, LATER, a_sid(1)) == frozenset()  # its own call
     # A talk of more than four hours is a callback that got lost.
-    assert attempts.engaged(connection, NIGHT + timedelta(hours=4), a_sid(2)) == frozenset()
+    assert placed.engaged(connection, NIGHT + timedelta(hours=4), a_sid(2)) == frozenset()
     attempts.settle(connection, END, attempt, "busy", bridged=False)
-    assert attempts.engaged(connection, LATER, a_sid(2)) == frozenset()
+    assert placed.engaged(connection, LATER, a_sid(2)) == frozenset()
 
 
 # -- pursuit -------------------------------------------------------------------------------------
 
 
 def test_the_pursuit_is_written_with_the_case(connection: Connection, opened: Opened) -> None:
-    work = connection.execute(select(due_work)).one()
+    work = connection.execute(select(due_work).where(due_work.c.kind == PURSUE)).one()
     assert (work.kind, work.key, work.payload) == (PURSUE, opened.number, {"case": opened.number})
     assert work.due_at == NIGHT + timedelta(seconds=270)
     assert pursued(connection, opened)
@@ -336,7 +338,10 @@ def test_a_case_taken_from_a_colleague_keeps_its_first_instant(
     taken = case(connection, opened)
     assert (taken.taken_at, taken.taken_by) == (LATER, "bruno")
     acts = [(act.act, act.details) for act in audit.acts(connection, [f"case:{opened.number}"])]
-    assert acts == [("case.take", {"technician": "bruno"}), ("case.take", {"technician": "anna"})]
+    assert acts == [
+        ("case.take", {"technician": "bruno", "via": "hand", "from": "anna"}),
+        ("case.take", {"technician": "anna", "via": "hand"}),
+    ]
 
 
 def test_a_closed_case_keeps_its_urgency_and_stays_closed(connection: Connection, opened: Opened) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from making import everything_written, fresh_database
-from sqlalchemy import func, select
+from making import a_call, a_sid, everything_written, fresh_database
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, func, select
 from sqlalchemy import text as sql
 
 import console.work.calls
@@ -25,12 +26,19 @@ from console.phone import CallerCall, Exchange, Reply, WsgiDoor
 from console.rehearsal import PUBLIC_URL, Rehearsal
 from console.work.erasure import TRACES
 from console.worker import tick
-from ivr import journal
-from ivr.tables import calls, leg_turns, legs, messages, turns
-from oncall import attempts, cases, casework
+from ivr import answer as answers
+from ivr import casework, journal, placed
+from ivr.answer import Answer, Say
+from ivr.outgoing_flow import Outgoing
+from ivr.prompts import Speech
+from ivr.tables import calls, leg_turns, legs, messages, outgoing, outgoing_turns, turns
+from ivr.vocabulary import Call
+from oncall import cases, notices
+from oncall.tables import case_links, case_log, texts_in
 from oncall.tables import cases as case_rows
+from oncall.tables import notices as notice_rows
 from pins import customers, outbox, registry
-from pins.customers import Site, UnknownCustomer
+from pins.customers import Customer, Site, UnknownCustomer
 from pins.tables import pin_tries, pins, spent_pins
 from storage import alarms, audit, due, ledger, trace
 from storage.tables import due_work, metadata
@@ -49,6 +57,10 @@ DISTINCTIVE = (
     "Via Zigzag 77",
     "paga in zecchini",
     "stampante di zinco",
+    "zaino del tecnico",
+    "Zeno vuole Zita",
+    "zampa di gatto",
+    # In a file: it is not in what is held in tables.
     "Zwingli telefonò",
 )
 
@@ -165,7 +177,34 @@ def inhabited(rehearsal: Rehearsal) -> Rehearsal:
         connection.execute(
             case_rows.update().where(case_rows.c.closed_at.is_(None)).values(call_back_to=ON_FILE)
         )
+        what_people_did(connection, rehearsal, owner)
     return rehearsal
+
+
+def what_people_did(connection: Connection, rehearsal: Rehearsal, owner: Customer) -> None:
+    """Notes, links, notices, a text message and a call of ours about his open case."""
+    at = rehearsal.clock.now()
+    case = cases.open_of_customer(connection, owner.id)
+    assert case is not None
+    casework.note(connection, ACTOR, at, case, "zaino del tecnico")
+    connection.execute(
+        case_links.insert().values(
+            token_hash=b"z" * 32, case_id=case.id, created_at=at, expires_at=at + timedelta(days=1)
+        )
+    )
+    facts = {"customer": owner.spoken_name, "caller": ELSEWHERE}
+    for about in (f"case:{case.number}", f"call:{case.call_sid}"):
+        notices.tell(connection, at, "nobody-answered", "technician:anna", about, facts, loud=True)
+    connection.execute(
+        texts_in.insert().values(
+            sid="SM1", technician="anna", received_at=at, act="take", answer="Caso di Zanzibär Pellicce"
+        )
+    )
+    call = Outgoing("pursue", "anna", "it", customer=owner.spoken_name, text="Zeno vuole Zita")
+    placed_id = placed.begin(connection, at, call, phone="+393331234501", number=LINE, case_id=case.id)
+    answer = Answer((Say(Speech("zampa di gatto", "it-IT", "Polly.Bianca")),))
+    placed.write_turn(connection, at, placed_id, call, 0, "picked up", answers.to_json(answer))
+    placed.ended(connection, at, placed_id, "completed")
 
 
 def erase(rehearsal: Rehearsal, code: str = "ZNZ-GMBH") -> erasure.Erased:
@@ -270,6 +309,49 @@ def test_the_ledger_is_told(house: Rehearsal) -> None:
         assert f"customer.erase:{erased.customer_id}" in list(noted)
 
 
+def test_what_people_did_about_him_stays_without_a_word(house: Rehearsal) -> None:
+    erase(house)
+    with house.house.database.read() as connection:
+        his = select(case_rows.c.id).where(case_rows.c.customer_id.is_(None))
+        written = connection.execute(select(case_log).where(case_log.c.case_id.in_(his))).all()
+        assert [(row.act, row.text, row.details) for row in written] == [
+            ("closed", "", {}),
+            ("note", "", {}),
+            ("closed", "", {}),
+        ]
+        assert connection.execute(select(case_links)).all() == []
+        told = connection.execute(select(notice_rows).where(notice_rows.c.kind == "nobody-answered")).all()
+        assert {str(row.facts) for row in told} == {"{}"}
+        assert all(row.settled_at is not None for row in told)
+        assert connection.execute(select(outgoing_turns)).all() == []
+        (call,) = connection.execute(select(outgoing.c.state)).scalars()
+        assert json.loads(call)["step"] == "ended"
+        assert connection.execute(select(texts_in.c.answer)).scalar_one() == ""
+        for notice in told:
+            assert not due.pending(connection, notices.NOTICE, str(notice.id))
+
+
+def test_the_call_of_a_screened_caller_is_his_once_the_case_is(house: Rehearsal) -> None:
+    """It came from a withheld number, and no PIN was heard in it."""
+    with house.house.database.write() as connection:
+        at = house.clock.now()
+        sid = a_call(connection, a_sid(77), at)
+        number = cases.next_number(connection, at.year)
+        opened: dict[str, Any] = {"urgency": None, "due_at": None, "pursue_at": None, "customer_id": None}
+        cases.open_case(
+            connection, at, number=number, code="9999", call_sid=sid, rota="duty", billable=False, **opened
+        )
+        urgency = house.configuration.urgency
+        found = cases.find(connection, number)
+        casework.name_customer(connection, ACTOR, at, found, "ZNZ-GMBH", urgency)
+        empty = TypeAdapter(Call).dump_json(Call(sid, "", LINE, "it", ("it",))).decode()
+        connection.execute(calls.update().where(calls.c.sid == sid).values(state=empty))
+    assert erase(house).calls == 4
+    with house.house.database.read() as connection:
+        assert cases.find(connection, number).customer_id is None
+        assert "ZNZ" not in str(audit.acts(connection, [f"case:{number}"]))
+
+
 # -- others ----------------------------------------------------------------------------------------
 
 
@@ -312,6 +394,9 @@ def test_all_that_is_held_about_a_customer(house: Rehearsal) -> None:
     assert [call["caller"] for call in document["calls"]].count(ELSEWHERE) == 2
     assert all(len(call["turns"]) > 1 for call in document["calls"])
     assert [each["kind"] for each in document["recordings"]] == ["message"]
+    assert [entry["act"] for entry in document["case_log"]] == ["closed", "note"]
+    assert [notice["kind"] for notice in document["notices"]].count("nobody-answered") >= 2
+    assert [call["turns"][0]["said"] for call in document["calls_placed"]] == [["zampa di gatto"]]
     assert {"customer.add", "pin.issue", "case.close"} <= {act["act"] for act in document["audit"]}
     letter = next(work for work in document["due_work"] if work["kind"] == outbox.LETTER)
     assert "key" not in letter["details"]
@@ -405,7 +490,7 @@ def test_a_call_that_goes_on_while_its_customer_is_erased(house: Rehearsal) -> N
     # Nothing of it keeps a technician's phone engaged.
     with house.house.database.read() as connection:
         later = house.clock.now() + timedelta(seconds=1)
-        assert attempts.engaged(connection, later, "") == frozenset()
+        assert placed.engaged(connection, later, "") == frozenset()
 
 
 def test_what_the_network_asks_again_after_an_erasure(house: Rehearsal) -> None:
