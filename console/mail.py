@@ -23,6 +23,7 @@ from email.utils import format_datetime, parseaddr
 from pathlib import Path
 
 from console.settings import MailSettings
+from oncall.channels import ChannelFailed
 
 # Seconds without a word from the server, and for the whole of one message.
 SILENCE = 10.0
@@ -58,7 +59,7 @@ def compose(
     try:
         message["From"] = Address(name, addr_spec=sender)
         message["To"] = [Address(addr_spec=each) for each in to]
-    except (MessageError, ValueError):  # their words quote it
+    except (MessageError, ValueError, IndexError):  # their words quote it
         raise ValueError("not an address of e-mail") from None
     message["Subject"] = subject
     message["Date"] = format_datetime(at)
@@ -104,6 +105,26 @@ def send(settings: MailSettings, message: EmailMessage, to: list[str], folder: P
         raise MailFailed(f"no mail server: {type(error).__name__}") from None
     except (MessageError, ValueError):
         raise MailRefused("the message or its recipient is malformed") from None
+
+
+class HouseMail:
+    """Brings notices by e-mail: `oncall.channels.Mail`. `folder` is where `ca_file` is looked for."""
+
+    def __init__(self, settings: MailSettings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+
+    def send(self, to: str, subject: str, text: str, identity: str, at: datetime) -> None:
+        """Raises ChannelFailed. A message that was sent all the same has the same Message-ID again."""
+        try:
+            message = compose(self._settings, at, [to], subject, text, identity=identity)
+            send(self._settings, message, [to], self._folder)
+        except ValueError as why:
+            raise ChannelFailed(str(why), for_good=True) from None
+        except MailRefused as why:
+            raise ChannelFailed(str(why), for_good=True) from None
+        except MailFailed as why:
+            raise ChannelFailed(str(why)) from None
 
 
 # -- small parts -------------------------------------------------------------------------------

@@ -83,3 +83,12 @@ def check(target: str, countries: Collection[str], sip_domains: Collection[str] 
     if phonenumbers.number_type(number) not in _ORDINARY:
         raise NumberRefused(f"{target!r} is neither an ordinary mobile nor a fixed number")
     return target
+
+
+def is_mobile(number: str) -> bool:
+    """Whether text messages reach it; where a country does not tell its mobiles apart, all may be."""
+    try:
+        kind = phonenumbers.number_type(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:  # a sip: address
+        return False
+    return kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)

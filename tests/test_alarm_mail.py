@@ -16,9 +16,12 @@ from sqlalchemy import select
 
 from console import alarm_texts
 from console.house import House
-from console.work import BY_MAIL, HANDLERS, mail
-from console.worker import LEASE, MAILS_AT_ONCE, tick
+from console.work import APART, AT_ONCE, HANDLERS, calendars, mail
+from console.work import notices as notice_work
+from console.work import rota as rota_work
+from console.worker import LEASE, tick
 from ivr.settings import LANGUAGES
+from oncall import coverage, shift_checks
 from pins import customers, registry
 from pins.index import PinIndex
 from storage import due
@@ -35,6 +38,22 @@ KNOWN = {
     "letter-expired": {"pin": 17, "customer": "ACME", "why": "no server"},
     "letter-refused": {"pin": 17, "customer": "ACME", "why": "refused"},
     "screening-used-up": {},
+    "rota-hole": {
+        "rota": "duty",
+        "from": "2026-08-14 18:30",
+        "to": "2026-08-15 08:00",
+        "lasts": "13h",
+        "more": 2,
+    },
+    "nobody-on-duty": {"rota": "duty", "from": "2026-08-14 18:30", "case": "2026-00412"},
+    "shift-unconfirmed": {"technician": "anna", "rota": "duty"},
+    "notice-not-delivered": {
+        "kind": "case-reminder",
+        "recipient": "anna",
+        "concerns": "case:2026-00412",
+        "why": "text: 30003",
+    },
+    "calendar-stale": {"technician": "anna", "since": "2026-08-14 18:30", "why": "time-out"},
     "audit-broken": {"row": 12},
     "audit-unanchored": {"why": "OSError"},
     "ledger-failed": {"why": "OSError"},
@@ -80,7 +99,7 @@ def raise_one(house: House, what: str = "pin-budget", about: str = "", **details
 
 
 def work(house: House, after: timedelta = timedelta(0)) -> int:
-    return tick(house, NIGHT + after, {kind: HANDLERS[kind] for kind in BY_MAIL})
+    return tick(house, NIGHT + after, {kind: HANDLERS[kind] for kind in APART["mail"]})
 
 
 def state(house: House) -> Any:
@@ -172,8 +191,8 @@ def test_one_admin_whose_address_is_gone_does_not_cost_the_others_the_alarm(
 
 
 def test_mail_is_done_apart_and_ends_before_its_lease() -> None:
-    assert set(BY_MAIL) <= set(HANDLERS)
-    assert MAILS_AT_ONCE * timedelta(seconds=mail.mail.AT_MOST + mail.mail.SILENCE) < LEASE
+    assert {kind for kinds in APART.values() for kind in kinds} <= set(HANDLERS)
+    assert AT_ONCE * timedelta(seconds=mail.mail.AT_MOST + mail.mail.SILENCE) < LEASE
 
 
 def test_a_tick_takes_no_more_than_its_share(house: House, server: Server) -> None:
@@ -193,7 +212,8 @@ def test_each_known_alarm_has_a_text_of_its_own(language: str, what: str) -> Non
     assert what in texts
     raised = {"what": what, "about": "", **KNOWN[what]}
     subject, text = alarm_texts.written(raised, NIGHT, ROME, language, "Cloudfabric")
-    assert texts[what]["subject"] in subject
+    wanted = texts[what]["subject"].format_map({name: str(value) for name, value in KNOWN[what].items()})
+    assert wanted in subject
     said = " ".join(text.split())
     for sentence in texts[what]["text"]:
         assert re.split(r"\{", sentence)[0].strip()[:40] in said, sentence
@@ -227,6 +247,8 @@ def test_every_alarm_the_house_raises_has_a_text() -> None:
                 )
             )
     assert len(raised) > 3
+    named = (coverage.HOLE, rota_work.NOBODY, shift_checks.UNCONFIRMED, notice_work.UNDELIVERED)
+    raised |= {*named, calendars.STALE}
     known = alarm_texts.catalogue("it").keys() | alarm_texts.SAME_AS.keys()
     assert raised <= known
 

@@ -1,0 +1,82 @@
+"""The addresses of text messages: those that come in, and what Twilio tells of those that we sent.
+
+They pass the same checks as calls: signature, account, no parameter twice, none hidden in another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from flask import Blueprint, Response, request
+from twilio.twiml.messaging_response import MessagingResponse
+from werkzeug.exceptions import Forbidden
+
+from ivr.luggage import LuggageRefused
+from ivr.text_messages import TextDesk, TextReceived
+from webhooks import twiml
+from webhooks.door import Believed, signed_form
+from webhooks.parameters import Parameters
+
+MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}")
+_ERROR_CODE = re.compile(r"[0-9]{1,6}")
+LONGEST_STATUS = 20
+
+
+class MessageParameters(Parameters):
+    """The form of a request about a text message."""
+
+    named, sid_form = "MessageSid", MESSAGE_SID
+    optional: Collection[str] = ("ErrorCode", "MessageStatus", "Body")
+    # Whoever writes to us writes any word he likes.
+    free_text: Collection[str] = frozenset({"Body"})
+
+    @property
+    def text(self) -> str:
+        return self._form.get("Body", "")
+
+    @property
+    def message_status(self) -> str:
+        return "".join(c for c in self._form.get("MessageStatus", "") if c.isalpha())[:LONGEST_STATUS]
+
+    @property
+    def error_code(self) -> str:
+        """Twilio's number for why it was not delivered; "" for none."""
+        code = self._form.get("ErrorCode", "")
+        return code if _ERROR_CODE.fullmatch(code) else ""
+
+
+def text_messages(believed: Believed, desk: TextDesk, senders: Collection[str]) -> Blueprint:
+    """`senders` are the numbers that our text messages come from, so that answers come to them."""
+    sms = Blueprint("sms", __name__)
+
+    @sms.post("/sms")
+    def arrive() -> Response:
+        """A text message comes in."""
+        parameters = MessageParameters(signed_form(believed), believed.account_sid)
+        parameters.number(senders)
+        got = TextReceived(parameters.call_sid, parameters.caller, parameters.text)
+        response = MessagingResponse()
+        if answer := desk.answer(got, believed.clock()):
+            response.message(answer)
+        return Response(str(response), content_type=twiml.CONTENT_TYPE)
+
+    @sms.post("/sms/status")
+    def status() -> Response:
+        """What became of a text message that we sent. It is the one that the address was made for."""
+        parameters = MessageParameters(signed_form(believed), believed.account_sid)
+        try:
+            send_id = believed.seal.open(request.args.get("l", ""))["text"]
+        except (LuggageRefused, KeyError):
+            raise Forbidden from None
+        if isinstance(send_id, int) and parameters.message_status:
+            desk.receipt(
+                send_id,
+                parameters.call_sid,
+                parameters.message_status,
+                parameters.error_code,
+                believed.clock(),
+            )
+        return Response(status=204)
+
+    return sms
