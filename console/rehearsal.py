@@ -1,16 +1,20 @@
 """A throwaway copy of the house in which a call can be rehearsed: same rules, same rota, other PINs.
 
-Nothing real is touched: a database of its own in a temporary folder, keys and an account of its own,
-a virtual clock, no worker. The telephone still signs its requests and knocks at the same door.
+Nothing real is touched: a database of its own in a temporary folder, keys and an account of its own, a
+virtual clock. The telephone still signs its requests and knocks at the same door. The worker works when
+it is told to, and what it would ask of anybody outside stays here: it calls and writes to people over the
+rehearsal's own telephone network, e-mail is kept in a list.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,19 +25,26 @@ from pydantic import SecretStr
 from sqlalchemy import insert, select
 
 from console.doors import webhook_app
-from console.house import House, open_house, pin_index
-from console.phone import Behaviour, Cast, Conversation, Exchange, VirtualClock, WsgiDoor, parse, play
-from console.phone.events import Event
-from console.settings import Configuration
+from console.house import House, open_house, pin_index, state_folder
+from console.phone import Behaviour, Cast, Conversation, Exchange, Rest, VirtualClock, WsgiDoor, parse, play
+from console.phone.events import Event, Worked
+from console.phone.exchange import NeverSettles
+from console.phone.rest import FAULTS
+from console.settings import Configuration, MailSettings
 from ivr import journal
-from oncall import attempts, cases, roster
+from oncall import attempts, cases, roster, watch
 from oncall.cases import PURSUE
-from oncall.tables import rota_overrides, rota_versions, technicians
+from oncall.channels import Channels
+from oncall.settings import CalendarSettings
+from oncall.tables import absences, rota_overrides, rota_versions, swaps, technicians
 from pins import customers, registry
 from pins import tables as pin_tables
 from pins.settings import PinSettings
 from storage import due, schema
+from storage.alarms import ALARM
+from storage.due import Work
 from storage.engine import Database
+from webhooks.outbound import RestTelephone, RestTexts
 
 PUBLIC_URL = "https://rehearsal.invalid"
 ACTOR = "rehearsal"
@@ -41,11 +52,40 @@ ACTOR = "rehearsal"
 COPIED = (
     technicians,
     rota_versions,
+    swaps,
     rota_overrides,
+    absences,
     pin_tables.customers,
     pin_tables.customer_sites,
     pin_tables.customer_phones,
 )
+
+
+# Rounds of the worker at one instant; more mean that it makes work for itself.
+MOST_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Mailed:
+    """An e-mail that would have been sent."""
+
+    to: str
+    subject: str
+    text: str
+    at: datetime
+
+
+class MailKept(list[Mailed]):
+    """`oncall.channels.Mail` that keeps what it is given. The same message is kept once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[tuple[str, str]] = set()
+
+    def send(self, to: str, subject: str, text: str, identity: str, at: datetime) -> None:
+        if (to, identity) not in self._known:
+            self._known.add((to, identity))
+            self.append(Mailed(to, subject, text, at))
 
 
 class Rehearsal:
@@ -67,9 +107,18 @@ class Rehearsal:
         self.configuration = _throwaway(
             configuration, self._folder, self.account_sid, self.auth_token, database_url
         )
-        self.house: House = open_house(self.configuration)
-        schema.migrate(self.house.database)
         self.clock = VirtualClock(at)
+        self.mails = MailKept()
+        # What the admins were alarmed of.
+        self.alarms: list[str] = []
+        # The network and the house know each other: the requests find it when they are made.
+        network = Rest(lambda: self.exchange, behaviour.rest_faults if behaviour else ())
+        twilio = self.configuration.twilio
+        self.house: House = replace(
+            open_house(self.configuration),
+            outward=Channels(RestTelephone(twilio, network), RestTexts(twilio, network), self.mails),
+        )
+        schema.migrate(self.house.database)
         self.app = webhook_app(self.house, self.clock.now, source)
         self.exchange = Exchange(
             WsgiDoor(self.app),
@@ -79,6 +128,7 @@ class Rehearsal:
             clock=self.clock,
             behaviour=behaviour,
             owned=self.configuration.our_numbers,
+            rest=network,
         )
         self.pins: dict[str, str] = {}
         self.pin_ids: dict[str, int] = {}
@@ -144,15 +194,64 @@ class Rehearsal:
         self, text: str, path: str = "conversation", on_event: Callable[[Event], None] | None = None
     ) -> Conversation:
         """Play a `.call` file. Raises BadCallFile or Mismatch."""
-        return play(parse(text, path), self.exchange, self.cast(), self.fact, on_event)
+        return play(parse(text, path), self.exchange, self.cast(), self.fact, on_event, self.work)
+
+    def work(self) -> None:
+        """Let the worker do what is due at this instant, and what that makes due, until nothing is.
+
+        Raises NeverSettles if that has no end.
+        """
+        from console.work import HANDLERS  # APScheduler and what else a worker needs
+        from console.worker import tick
+        from pins import outbox
+
+        # Letters would reach outside by another way than the channels: they wait. A rehearsal begins in the
+        # middle of a turn, and nobody is told that it begins.
+        left_out = (outbox.LETTER, watch.WATCH)
+        handlers = {kind: do for kind, do in HANDLERS.items() if kind not in left_out}
+        handlers |= {journal.FETCH: self._fetched, ALARM: self._alarmed}
+        self.exchange.note(Worked(self.clock.now()))
+        for _ in range(MOST_ROUNDS):
+            done = tick(self.house, self.clock.now(), handlers)
+            self.exchange.settle()
+            if not done:
+                return
+        raise NeverSettles(f"after {MOST_ROUNDS} rounds the worker still has work")
+
+    def _fetched(self, house: House, work: Work, at: datetime) -> datetime | None:
+        """A recording arrives at once. Nobody listens to it."""
+        folder = state_folder(house.configuration) / "messages"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        file = folder / f"{work.key}.mp3"
+        file.write_bytes(b"")
+        with house.database.write() as connection:
+            journal.message_fetched(connection, at, work.key, file.name)
+        return None
+
+    def _alarmed(self, _: House, work: Work, __: datetime) -> datetime | None:
+        self.alarms.append(work.payload["what"])
+        return None
 
     def fact(self, asked: str) -> str | None:
         """Whether something holds of the latest call, as a `.call` file asks it; None: it does.
 
         `outcome connected` · `no case` · `case P1+ is open and pursued` ("closed", "connected";
         "not pursued"; "unverified" for the urgency of a caller without a verified PIN) ·
-        `anna's result is declined` (of the latest attempt) · `a message of 12 s` · `customer acme`.
+        `anna's result is declined` (of the latest attempt) · `a message of 12 s` · `customer acme` ·
+        `managers get an e-mail "…"` (also: admins; anna gets) · `the admins are alarmed of pin-budget`.
+
+        One line is no question: `the network meets 500 after` (or another of FAULTS) befalls the
+        next request to place a call or to send a text message.
         """
+        if about := re.fullmatch(r'(?P<who>\S+) gets? an e-mail "(?P<words>.*)"', asked):
+            return self._mailed(about["who"], about["words"])
+        if asked.startswith("the admins are alarmed of "):
+            what = asked.rpartition(" ")[2]
+            return None if what in self.alarms else f"they are alarmed of {self.alarms}"
+        fault = next((each for each in FAULTS if asked == f"the network meets {each}"), None)
+        if fault is not None:
+            self.exchange.rest.faults.append(fault)
+            return None
         with self.house.database.read() as connection:
             calls = journal.recent(connection, limit=1)
             if not calls:
@@ -189,6 +288,24 @@ class Rehearsal:
                 case _:
                     return "that is no fact the journal can answer"
 
+    def _mailed(self, who: str, words: str) -> str | None:
+        """Why not, if no e-mail to `who` has these fragments in it, in this order."""
+        notices = self.configuration.notices
+        if who in ("managers", "admins"):
+            addresses = notices.managers if who == "managers" else notices.admins
+        else:
+            with self.house.database.read() as connection:
+                emails = {t.key: t.email for t in roster.all_technicians(connection)}
+            addresses = [emails.get(who) or ""]
+        pattern = ".*".join(re.escape(" ".join(part.split())) for part in re.split(r"…|\.\.\.", words))
+        subjects = []
+        for mail in self.mails:
+            if mail.to in addresses:
+                subjects.append(mail.subject)
+                if re.search(pattern, " ".join(f"{mail.subject} {mail.text}".split()), re.IGNORECASE):
+                    return None
+        return f"they were sent {subjects}"
+
 
 def _throwaway(
     configuration: Configuration, folder: Path, account_sid: str, auth_token: str, database_url: str
@@ -205,8 +322,12 @@ def _throwaway(
         update={
             "service": service,
             "twilio": configuration.twilio.model_copy(
-                update={"account_sid": account_sid, "auth_tokens": [SecretStr(auth_token)]}
+                update={"account_sid": account_sid, "auth_tokens": [SecretStr(auth_token)], "api_base": None}
             ),
+            # Nothing of a rehearsal leaves it: no mail server, no other service, nobody's calendar.
+            "mail": MailSettings(),
+            "notices": configuration.notices.model_copy(update={"services": {}}),
+            "calendars": CalendarSettings(),
             "database": configuration.database.model_copy(update={"url": database_url}),
             "pins": PinSettings(
                 peppers=[SecretStr(secrets.token_hex(32))],

@@ -18,7 +18,7 @@ from console import worker
 from console.house import House
 from ivr import journal
 from ivr.vocabulary import Recording
-from webhooks.outbound import RecordingGone, RecordingNotReady, fetch_recording
+from webhooks.recordings import RecordingGone, RecordingNotReady, fetch_recording
 from webhooks.settings import TwilioSettings
 
 ACCOUNT = "AC" + "1" * 32

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import SecretStr
 from werkzeug.wrappers import Request, Response
 
 from console.phone import (
@@ -21,8 +22,13 @@ from console.phone import (
     play,
     save,
 )
+from console.phone.events import Worked
+from oncall.channels import CallOut, TextOut
+from webhooks.outbound import RestTelephone, RestTexts
+from webhooks.settings import TwilioSettings
 
 PIN = "90817263"
+ACCOUNT, TOKEN = "AC" + "0" * 32, "0123456789abcdef0123456789abcdef"
 CAST = Cast(
     people={"mario": "+393401234567", "anna": "+393331234501", "bruno": "+393331234502"},
     numbers={"trento": "+390461825060"},
@@ -147,6 +153,14 @@ anna > hangs up
 * anna answers
 * anna's voicemail answers
 * anna hangs up
+* the worker works
+* anna is phoned
+* anna gets a text "Chiamata P1 … codice"
+anna texts "OK CODE"
+anna texts "CHIUSO CODE fatto, tutto a posto"
+anna reads "preso in carico"
+* no phone rings
+* nobody is told
 * anna and mario are connected
 * they talk for 4 minutes
 * they talk for 90 seconds, then the caller hangs up
@@ -158,6 +172,13 @@ anna > hangs up
 
 def test_every_line_is_written_as_it_was_read() -> None:
     assert str(parse(EVERY_LINE)) == EVERY_LINE
+
+
+@pytest.mark.parametrize(
+    ("written", "line"), [("@ + 3 minutes", "@ +3m"), ("@ +1 hour", "@ +1h"), ("@ +90 seconds", "@ +90s")]
+)
+def test_time_in_words(written: str, line: str) -> None:
+    assert str(parse(written).lines[0]) == line
 
 
 def test_line_numbers_are_kept() -> None:
@@ -191,6 +212,9 @@ def test_a_pin_never_stands_in_a_file(pin: str) -> None:
         ("*", "what happens"),
         ("* they talk for ever", "4 minutes"),
         ("mario calls trento", "begins with"),
+        ('anna texts "OK 4712 47"', "more than 4 digits"),
+        ('anna reads ""', "words"),
+        ('* anna gets a text "…"', "words"),
     ],
 )
 def test_a_line_that_is_not_understood(line: str, says: str) -> None:
@@ -348,3 +372,184 @@ def test_saved_words_leave_out_what_differs_from_call_to_call() -> None:
     assert "< Il codice è … entro le\n" in saved
     assert "bruno < Chiamata P1+ da ACME, codice\n" in saved
     assert saved.startswith("@ 2026-03-10 22:00\n* mario calls trento\n")
+
+
+# What the program does by itself
+
+PURSUED = """\
+@ 2026-03-10 22:00
+* mario calls trento
+> PIN acme
+> 1
+* anna's voicemail answers
+* bruno does not answer
+< Lasci un messaggio
+> hangs up
+* the call ends
+* nobody is told
+* the worker works
+* anna is phoned
+* anna does not answer
+@ +3 minutes
+* anna is phoned
+* anna gets a text "Chiamata P1+ … codice 4712"
+anna texts "OK CODE"
+anna reads "preso in carico: 4712"
+* anna answers
+anna < Chiamata P1+ da ACME
+anna > 1
+anna < La collego
+* mario's phone rings
+* mario answers
+* anna and mario are connected
+* they talk for 4 minutes, then the caller hangs up
+anna < Arrivederci
+* the call ends
+* no phone rings
+"""
+
+
+class Hotline:
+    """The tiny hotline, with a worker that phones Anna until somebody has talked to Mario."""
+
+    def __init__(self) -> None:
+        self.exchange = Exchange(
+            WsgiDoor(self),
+            public_url="https://ivr.example.net",
+            account_sid=ACCOUNT,
+            auth_token=TOKEN,
+            clock=VirtualClock(datetime(2026, 3, 1, tzinfo=UTC)),
+            owned=["+390461825060"],
+        )
+        settings = TwilioSettings(account_sid=ACCOUNT, auth_tokens=[SecretStr(TOKEN)])
+        self.telephone = RestTelephone(settings, self.exchange.rest)
+        self.texts = RestTexts(settings, self.exchange.rest)
+        self.talked = False
+        self.passes = 0
+
+    def work(self) -> None:
+        self.exchange.note(Worked(self.exchange.clock.now()))
+        if self.talked or (self.exchange.placed and self.exchange.placed[-1].state != "ended"):
+            return
+        self.passes += 1
+        base, anna, ours = "https://ivr.example.net", "+393331234501", "+390461825060"
+        self.telephone.place(CallOut(anna, ours, 25, f"{base}/out", f"{base}/ended"))
+        if self.passes == 2:
+            text = "Chiamata P1+ da ACME, codice 4712."
+            self.texts.send(TextOut(anna, ours, text, f"{base}/receipt"))
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        match request.path:
+            case "/out":
+                body = '<Gather action="/taken" numDigits="1">'
+                body += "<Say>Chiamata P1+ da ACME.</Say></Gather>"
+            case "/taken":
+                body = '<Say>La collego.</Say><Dial action="/talked" callerId="+390461825060">'
+                body += "<Number>+393401234567</Number></Dial>"
+            case "/talked":
+                self.talked = True
+                body = "<Say>Arrivederci.</Say>"
+            case "/sms":
+                code = request.form["Body"].removeprefix("OK ")
+                body = f"<Message>preso in carico: {code}</Message>"
+            case _:
+                return service(environ, start_response)
+        return Response(f"<Response>{body}</Response>", content_type="text/xml")(environ, start_response)
+
+    def play(self, text: str) -> Conversation:
+        return play(parse(text, "a.call"), self.exchange, CAST, lambda fact: None, work=self.work)
+
+
+def test_the_program_phones_and_writes_by_itself() -> None:
+    conversation = Hotline().play(PURSUED)
+    assert [call.state for call in conversation.calls] == ["ended"]
+    assert [call.status for call in conversation.placed] == ["no-answer", "completed"]
+
+
+def test_without_the_worker_the_clock_alone_makes_nobody_ring() -> None:
+    hotline = Hotline()
+    hotline.play("@ 2026-03-10 22:00\n@ +3 minutes\n* no phone rings\n* nobody is told\n")
+    assert hotline.passes == 0
+
+
+FIRST = "* the worker works\n"
+OWN_MISMATCHES = {
+    "somebody else is phoned": (FIRST + "* bruno is phoned\n", 2, "anna is phoned"),
+    "nobody is": ("* anna is phoned\n", 1, "there is no call"),
+    "she is still being phoned": (FIRST + "* no phone rings\n", 2, "anna is phoned"),
+    "somebody is told": (FIRST + "* nobody is told\n", 2, "told: anna"),
+    "time while a phone rings": (FIRST + "@ +90s\n", 2, "in a call"),
+    "who has not picked up": (FIRST + "anna > 1\n", 2, "anna is not on the line: anna is phoned"),
+    "what nobody sent": (FIRST + '* anna gets a text "Chiamata"\n', 2, "there is none"),
+    "what nobody told": ('anna texts "OK CODE"\n', 1, "no case code"),
+    "the call goes on": (FIRST + "* anna answers\n* the call ends\n", 3, "it is gathering"),
+    "nobody is named": (FIRST, 1, "anna was rung"),
+    "a text to somebody nobody named": (
+        FIRST + "* anna is busy\n" + FIRST + "* anna is busy\n",
+        4,
+        'anna was sent "Chiamata P1+ da ACME, codice 4712."',
+    ),
+    "other words": (
+        FIRST + "* anna is busy\n" + FIRST + '* anna is busy\n* anna gets a text "Caso chiuso"\n',
+        5,
+        'there is "Chiamata P1+ da ACME, codice 4712."',
+    ),
+    "read twice": (
+        FIRST
+        + "* anna is busy\n"
+        + FIRST
+        + '* anna is busy\n* anna gets a text "codice"\n' * 1
+        + '* anna gets a text "codice"\n',
+        6,
+        "there is none",
+    ),
+    "no answer to it": ('anna texts "ciao"\nanna reads "non capisco"\n', 2, "preso in carico: ciao"),
+}
+
+
+@pytest.mark.parametrize(("text", "number", "says"), OWN_MISMATCHES.values(), ids=OWN_MISMATCHES.keys())
+def test_what_the_program_does_by_itself_is_held_to_the_file(text: str, number: int, says: str) -> None:
+    with pytest.raises(Mismatch) as mismatch:
+        Hotline().play(text)
+    assert mismatch.value.line == number, mismatch.value
+    assert says in str(mismatch.value)
+
+
+def test_a_worker_is_needed() -> None:
+    with pytest.raises(Mismatch, match="a worker"):
+        played("* the worker works\n")
+
+
+OWN_VARIANTS = {
+    "taken": PURSUED,
+    "he hangs up first": PURSUED.replace(", then the caller hangs up\nanna < Arrivederci", ""),
+    "declined": FIRST + "* anna answers\nanna > nothing\n",
+    "a voicemail": FIRST + "* anna's voicemail answers\n",
+    "she hangs up": FIRST + "* anna answers\nanna > hangs up\n",
+    "cannot be reached": FIRST + "* anna cannot be reached\n",
+}
+
+
+@pytest.mark.parametrize("text", OWN_VARIANTS.values(), ids=OWN_VARIANTS.keys())
+def test_what_the_program_did_by_itself_plays_again(text: str) -> None:
+    first = Hotline()
+    played_once = first.play(text)
+    saved = save(played_once.events, CAST)
+    again = Hotline()
+    assert save(again.play(saved).events, CAST) == saved
+    assert [call.status for call in again.exchange.placed] == [call.status for call in first.exchange.placed]
+    assert PIN not in saved
+
+
+def test_a_transcript_tells_calls_and_texts_of_the_program() -> None:
+    transcript = "\n".join(lines(Hotline().play(PURSUED).events, CAST))
+    for told in (
+        "Anna is phoned",
+        "Mario and Anna are connected",
+        "✉ → Anna      Chiamata P1+ da ACME, codice 4712.",
+        "✉ ← Anna      OK 4712",
+        "Mario hangs up",
+        "Anna is hung up on",
+    ):
+        assert told in transcript

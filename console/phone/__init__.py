@@ -9,7 +9,7 @@ the rest of the house: whatever answers at a `Door` can be phoned.
     call.press("1")
 """
 
-from console.phone.call import CallerCall
+from console.phone.call import Call, CallerCall
 from console.phone.callfile import BadCallFile, CallFile, parse
 from console.phone.clock import VirtualClock
 from console.phone.dialling import Leg
@@ -17,12 +17,17 @@ from console.phone.document import NotTwiml, read_twiml
 from console.phone.door import Door, HttpDoor, Reply, WsgiDoor
 from console.phone.exchange import Behaviour, Exchange
 from console.phone.execution import OutOfTurn
-from console.phone.player import Cast, Conversation, Mismatch, play
+from console.phone.names import Cast
+from console.phone.placed import PlacedCall
+from console.phone.player import Conversation, Mismatch, play
+from console.phone.rest import Rest
+from console.phone.texts import Text
 from console.phone.transcript import lines, save
 
 __all__ = [
     "BadCallFile",
     "Behaviour",
+    "Call",
     "CallFile",
     "CallerCall",
     "Cast",
@@ -34,7 +39,10 @@ __all__ = [
     "Mismatch",
     "NotTwiml",
     "OutOfTurn",
+    "PlacedCall",
     "Reply",
+    "Rest",
+    "Text",
     "VirtualClock",
     "WsgiDoor",
     "lines",

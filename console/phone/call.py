@@ -1,4 +1,4 @@
-"""One incoming call, from the caller's side."""
+"""A call on which documents run: what its party hears, whom it dials, how it ends. And one that came in."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,16 +19,32 @@ RECORD_LENGTH = 3600  # Twilio: Record, maxLength, default 3600 s
 ANSWERING_VERBS = ("Say", "Play", "Gather", "Record", "Hangup")
 APOLOGY = "We are sorry, an application error has occurred. Goodbye."
 
-State = Literal["gathering", "ringing", "whispering", "bridged", "recording", "ended"]
+State = Literal["phoning", "gathering", "ringing", "whispering", "bridged", "recording", "ended"]
 
 
-class CallerCall(Execution):
-    """A call that somebody placed. It runs by itself until somebody is needed: see `state`."""
+class Call(Execution):
+    """A call with its own address to ask, in either direction. It runs by itself until somebody is needed:
+    see `state`.
+    """
 
-    def __init__(self, exchange: "Exchange", from_: str, to: str) -> None:
-        super().__init__(exchange, CALLER, "CA" + exchange.hex32())
+    def __init__(
+        self,
+        exchange: "Exchange",
+        party: str,
+        from_: str,
+        to: str,
+        *,
+        direction: Literal["inbound", "outbound-api"],
+        status_url: str,
+        fallback_url: str = "",
+    ) -> None:
+        super().__init__(exchange, party, "CA" + exchange.hex32())
         self.from_ = from_
         self.to = to
+        self.began = exchange.clock.now()
+        self._direction = direction
+        self._status_url = status_url
+        self._fallback_url = fallback_url
         self.events: list[Event] = []
         self._status = "ringing"
         self._ended = False
@@ -38,7 +54,7 @@ class CallerCall(Execution):
         self._late: list[tuple[str, dict[str, str]]] = []
 
     def __repr__(self) -> str:
-        return f"<CallerCall {self.sid} {self.state}>"
+        return f"<{type(self).__name__} {self.sid} {self.state}>"
 
     # What there is to see
 
@@ -66,11 +82,12 @@ class CallerCall(Execution):
         """The phone that was picked up: it hears a whisper, or is bridged."""
         return self._dialling.answered if self._dialling else None
 
-    def heard(self, party: str = CALLER) -> list[str]:
-        """What a party heard so far."""
+    def heard(self, party: str = "") -> list[str]:
+        """What a party heard so far; the call's own, if none is named."""
+        party = party or self.party
         return [event.text for event in self.events if isinstance(event, Heard) and event.party == party]
 
-    # What the caller does
+    # What the party does
 
     def wait(self) -> None:
         """Says and presses nothing: a Gather times out, a ring is answered by nobody, a Record ends."""
@@ -104,13 +121,13 @@ class CallerCall(Execution):
             self.exchange.clock.forward(seconds=int(verb.get("timeout", str(RECORD_TIMEOUT))))
         if then == "hang up":
             self._recorded(verb, min(seconds, limit), "hang up")
-            self._caller_left()
+            self._left()
         else:
             self._recorded(verb, min(seconds, limit), "limit" if cut else then)
             self.go_on()
 
     def hang_up(self) -> None:
-        """The caller hangs up, at whatever moment; a second into what either side is being told.
+        """The party hangs up, at whatever moment; a second into what either side is being told.
 
         Raises OutOfTurn after the end.
         """
@@ -121,16 +138,16 @@ class CallerCall(Execution):
             self.exchange.clock.forward(seconds=SECONDS_TO_REACT)
         if self._recording is not None:
             self._recorded(self._recording, 0, "hang up")
-        self._caller_left()
+        self._left()
 
     # What legs and Dial report
 
     def go_on(self) -> None:
-        """Goes on with the caller's document, if it waits for nobody."""
+        """Goes on with the call's document, if it waits for nobody."""
         self._run()
 
     def pick_up(self) -> None:
-        """The caller's call counts as answered from now on."""
+        """The call counts as answered from now on."""
         if self._answered_at is None:
             self._answered_at = self.exchange.clock.now()
             self._status = "in-progress"
@@ -151,9 +168,18 @@ class CallerCall(Execution):
     def parameters(self) -> dict[str, str]:
         """What every request about this call carries. Twilio: CallStatus is ringing until answered."""
         return {
-            **self.exchange.parameters(self.sid, self.from_, self.to, "inbound"),
+            **self.exchange.parameters(self.sid, self.from_, self.to, self._direction),
             "CallStatus": self._status,
         }
+
+    @property
+    def status(self) -> str:
+        """The call's CallStatus."""
+        return self._status
+
+    @property
+    def answered_at(self) -> datetime | None:
+        return self._answered_at
 
     def note(self, event: Event) -> None:
         self.events.append(event)
@@ -166,13 +192,6 @@ class CallerCall(Execution):
 
     # Inside
 
-    def begin(self) -> None:
-        """The network delivers the call: the number's voice address is asked."""
-        self.note(Called(self.exchange.clock.now(), self.from_, self.to))
-        self.exchange.begin_move()
-        self._load(self.exchange.voice_url)
-        self._run()
-
     def _is_busy(self) -> bool:
         return self._ended or self._dialling is not None or self._recording is not None or super()._is_busy()
 
@@ -184,7 +203,7 @@ class CallerCall(Execution):
         leg = self._dialling.answered
         if "*" in keys and leg and leg.state == "bridged" and self._dialling.verb.says_yes("hangupOnStar"):
             self.exchange.begin_move()
-            leg.drop(by=CALLER)
+            leg.drop(by=self.party)
             self._dialling.finish("completed", leg, bridged=True)
             self.go_on()
 
@@ -193,14 +212,17 @@ class CallerCall(Execution):
 
     def _on_fault(self, fault: Fault) -> None:
         """Twilio: the fallback address is asked, with ErrorCode and ErrorUrl; failing that, an apology."""
-        fallback = self.exchange.fallback_url
+        fallback = self._fallback_url
         more = {"ErrorCode": str(fault.code), "ErrorUrl": fault.url}
         try:
+            if not fallback:
+                raise fault
             document = self._document(fallback, {**self.parameters(), **more})
         except Fault as second:
             now = self.exchange.clock.now()
-            self.note(Failed(now, second.code, str(second)))
-            self.note(Heard(now, CALLER, APOLOGY, "en-US", "man"))
+            if second is not fault:
+                self.note(Failed(now, second.code, str(second)))
+            self.note(Heard(now, self.party, APOLOGY, "en-US", "man"))
             self._finish("completed" if self._answered_at else "failed", by="program")
         else:
             self._address = fallback
@@ -234,7 +256,7 @@ class CallerCall(Execution):
         """Twilio: the action gets Digits, the key or "hangup"; an empty recording falls through."""
         self._recording = None
         at = self.exchange.clock.now()
-        self.note(Recorded(at, CALLER, seconds, ended_by))
+        self.note(Recorded(at, self.party, seconds, ended_by))
         if seconds == 0:
             return
         sid = "RE" + self.exchange.hex32()
@@ -256,19 +278,20 @@ class CallerCall(Execution):
             form = {"AccountSid": self.exchange.account_sid, "CallSid": self.sid, **about, **more}
             self.callback(urljoin(base, verb.get("recordingStatusCallback")), form)
 
-    def _caller_left(self) -> None:
+    def _left(self) -> None:
+        """The party is not on the line any more."""
         self._stop_prompt()
-        self.note(HungUp(self.exchange.clock.now(), CALLER, CALLER))
+        self.note(HungUp(self.exchange.clock.now(), self.party, self.party))
         self._gathering = None
         self._todo.clear()
         self._status = "completed" if self._answered_at else "no-answer"
         dialling, self._dialling = self._dialling, None
         if dialling is not None:
-            outcome = dialling.caller_gone()
+            outcome = dialling.party_gone()
             action = dialling.verb.get("action")
             if action and self.exchange.behaviour.action_after_caller_hangup:
                 self._report(urljoin(self._address, action), {**self.parameters(), **outcome})
-        self._finish(self._status, by=CALLER)
+        self._finish(self._status, by=self.party)
 
     def _report(self, url: str, form: Mapping[str, str]) -> None:
         """Tells an address something whose answer changes nothing."""
@@ -277,14 +300,14 @@ class CallerCall(Execution):
             self.note(failure)
 
     def _finish(self, status: str, *, by: str) -> None:
-        """Ends the call, and tells the number's status callback. Twilio: one request, at the end."""
+        """Ends the call, and tells its status callback. Twilio: one request, at the end."""
         self._ended = True
         self._gathering = None
         self._todo.clear()
         self._status = status
         at = self.exchange.clock.now()
-        if by != CALLER:
-            self.note(HungUp(at, CALLER, by))
+        if by != self.party:
+            self.note(HungUp(at, self.party, by))
         form = {
             **self.parameters(),
             "Timestamp": format_datetime(at),
@@ -293,7 +316,32 @@ class CallerCall(Execution):
         }
         if self._answered_at is not None:
             form["CallDuration"] = str(int((at - self._answered_at).total_seconds()))
-        self._report(self.exchange.status_url, form)
+        self._tell_the_end(form)
         # Twilio promises no order, so the late ones come in the least convenient.
         while self._late:
             self._report(*self._late.pop())
+
+    def _tell_the_end(self, form: Mapping[str, str]) -> None:
+        self._report(self._status_url, form)
+
+
+class CallerCall(Call):
+    """A call that somebody placed to one of our numbers."""
+
+    def __init__(self, exchange: "Exchange", from_: str, to: str) -> None:
+        super().__init__(
+            exchange,
+            CALLER,
+            from_,
+            to,
+            direction="inbound",
+            status_url=exchange.status_url,
+            fallback_url=exchange.fallback_url,
+        )
+
+    def begin(self) -> None:
+        """The network delivers the call: the number's voice address is asked."""
+        self.note(Called(self.exchange.clock.now(), self.from_, self.to))
+        self.exchange.begin_move()
+        self._load(self.exchange.voice_url)
+        self._run()

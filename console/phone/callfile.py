@@ -2,7 +2,7 @@
 
     # The second technician accepts.
     @ 2026-03-10 22:00                   the clock: local time, or ISO 8601 with an offset
-    @ +90s                               time passes (s, m or h)
+    @ +90s                               time passes (s, m or h; or "+ 3 minutes")
     * mario calls trento                 a name, a number, "an unknown number", "a withheld number"
     < Benvenuto … PIN                    the caller hears these fragments, in this order
     > PIN acme                           keys the PIN of acme, then #
@@ -19,8 +19,16 @@
     * anna's voicemail answers
     anna < Chiamata P1                   what she hears
     anna > 1                             what she does; also: nothing, hangs up
+    * the worker works                   does what is due: now, and from now on whenever the clock was moved
+    * anna is phoned                     the program has called her: her phone rings, the same acts follow
+    * anna gets a text "Chiamata P1"     fragments, as after <
+    anna texts "OK CODE"                 to the number that wrote to her last; CODE: the code told last
+    anna reads "preso in carico"         what she is answered
+    * nobody is told                     no call placed, no text sent since the last line that did something
+    * no phone rings
     * anna and mario are connected
-    * they talk for 4 minutes            then the technician hangs up; or ", then the caller hangs up"
+    * they talk for 4 minutes            then the technician hangs up; or ", then the caller hangs up":
+                                         the customer, if the program dialled him
     * the call ends                      the call is over by now
     * error 11200                        Twilio would have reported this error
     * outcome connected                  any other fact, asked of whoever plays the file
@@ -29,21 +37,61 @@ What stands to the right of the examples is explanation, not grammar.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
-Act = Literal["does not answer", "is busy", "cannot be reached", "answers", "voicemail answers", "hangs up"]
-ACTS: tuple[Act, ...] = ("does not answer", "is busy", "cannot be reached", "answers", "hangs up")
+from console.phone.script import (
+    ACTS,
+    UNKNOWN,
+    WITHHELD,
+    CallEnds,
+    Calls,
+    ClockStands,
+    Comment,
+    Connected,
+    Does,
+    ErrorReported,
+    Fact,
+    GetsText,
+    HangsUp,
+    Hears,
+    IsPhoned,
+    Line,
+    NobodyTold,
+    NoPhoneRings,
+    Presses,
+    PressesCode,
+    PressesNumber,
+    PressesPin,
+    Reads,
+    Rings,
+    SendsText,
+    Speaks,
+    Talk,
+    TimePasses,
+    Waits,
+    WorkerWorks,
+    written,
+)
 
-UNKNOWN = "an unknown number"
-WITHHELD = "a withheld number"
+__all__ = [
+    "MOST_DIGITS",
+    "UNKNOWN",
+    "WITHHELD",
+    "BadCallFile",
+    "CallFile",
+    "ClockStands",
+    "Comment",
+    "Fact",
+    "Hears",
+    "parse",
+]
+
 MOST_DIGITS = 4  # a line with more could hold a PIN
 
 WHO = rf"(?P<who>{UNKNOWN}|{WITHHELD}|\+[0-9]+|[^\W\d_][\w.-]*)"
 _WHO_ELSE = WHO.replace("who", "other")
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 _LONG_UNITS = {"s": 1, "second": 1, "minute": 60, "hour": 3600}
 
 
@@ -56,195 +104,6 @@ class BadCallFile(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line; `str()` writes it as it stands in a file. Line numbers do not count for equality."""
-
-    number: int = field(compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Comment(Line):
-    """A comment or, with no text, an empty line."""
-
-    text: str
-
-    def __str__(self) -> str:
-        return f"# {self.text}".rstrip() if self.text else ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClockStands(Line):
-    """`at` is naive if it is the service's local time."""
-
-    at: datetime
-
-    def __str__(self) -> str:
-        seconds = "seconds" if self.at.second else "minutes"
-        return f"@ {self.at.isoformat(sep=' ', timespec=seconds)}"
-
-
-@dataclass(frozen=True, slots=True)
-class TimePasses(Line):
-    amount: int
-    unit: Literal["s", "m", "h"]
-
-    @property
-    def seconds(self) -> int:
-        return self.amount * _UNITS[self.unit]
-
-    def __str__(self) -> str:
-        return f"@ +{self.amount}{self.unit}"
-
-
-@dataclass(frozen=True, slots=True)
-class Calls(Line):
-    who: str
-    to: str
-
-    def __str__(self) -> str:
-        return f"* {self.who} calls {self.to}"
-
-
-@dataclass(frozen=True, slots=True)
-class Hears(Line):
-    """`who` is None for the caller."""
-
-    who: str | None
-    fragments: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{_prefix(self.who)}< {' … '.join(self.fragments)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Presses(Line):
-    who: str | None
-    keys: str
-    at_once: bool = False
-
-    def __str__(self) -> str:
-        return f"{_prefix(self.who)}> {self.keys}{' at once' if self.at_once else ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class PressesPin(Line):
-    """`customer` is None for a PIN that nobody has."""
-
-    customer: str | None
-    at_once: bool = False
-
-    def __str__(self) -> str:
-        pin = f"PIN {self.customer}" if self.customer else "wrong PIN"
-        return f"> {pin}{' at once' if self.at_once else ''}"
-
-
-@dataclass(frozen=True, slots=True)
-class PressesCode(Line):
-    """The case code that was spoken last, to whomever; then `#`."""
-
-    def __str__(self) -> str:
-        return "> the case code"
-
-
-@dataclass(frozen=True, slots=True)
-class PressesNumber(Line):
-    """Somebody's telephone number, as it is dialled from abroad; then `#`."""
-
-    of: str
-
-    def __str__(self) -> str:
-        return f"> the number of {self.of}"
-
-
-@dataclass(frozen=True, slots=True)
-class Waits(Line):
-    who: str | None
-
-    def __str__(self) -> str:
-        return f"{_prefix(self.who)}> nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Speaks(Line):
-    """`then` is a key, "silence" or "hang up"."""
-
-    seconds: int
-    then: str
-
-    def __str__(self) -> str:
-        ends = {"hang up": "", "silence": " and is silent"}
-        return f"> speaks {self.seconds} s{ends.get(self.then, f' and presses {self.then}')}"
-
-
-@dataclass(frozen=True, slots=True)
-class HangsUp(Line):
-    who: str | None
-
-    def __str__(self) -> str:
-        return f"{_prefix(self.who)}> hangs up"
-
-
-@dataclass(frozen=True, slots=True)
-class Rings(Line):
-    who: str
-
-    def __str__(self) -> str:
-        return f"* {self.who}'s phone rings"
-
-
-@dataclass(frozen=True, slots=True)
-class Does(Line):
-    who: str
-    act: Act
-
-    def __str__(self) -> str:
-        return f"* {self.who}{chr(39) + 's' if self.act == 'voicemail answers' else ''} {self.act}"
-
-
-@dataclass(frozen=True, slots=True)
-class Connected(Line):
-    who: str
-    other: str
-
-    def __str__(self) -> str:
-        return f"* {self.who} and {self.other} are connected"
-
-
-@dataclass(frozen=True, slots=True)
-class Talk(Line):
-    seconds: int
-    ends: Literal["technician", "caller"]
-
-    def __str__(self) -> str:
-        whole = self.seconds and self.seconds % 60 == 0
-        amount, unit = (self.seconds // 60, "minute") if whole else (self.seconds, "second")
-        last = ", then the caller hangs up" if self.ends == "caller" else ""
-        return f"* they talk for {amount} {unit}{'' if amount == 1 else 's'}{last}"
-
-
-@dataclass(frozen=True, slots=True)
-class CallEnds(Line):
-    def __str__(self) -> str:
-        return "* the call ends"
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorReported(Line):
-    code: int
-
-    def __str__(self) -> str:
-        return f"* error {self.code}"
-
-
-@dataclass(frozen=True, slots=True)
-class Fact(Line):
-    text: str
-
-    def __str__(self) -> str:
-        return f"* {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class CallFile:
     """A conversation. `path` is only for messages."""
 
@@ -253,11 +112,6 @@ class CallFile:
 
     def __str__(self) -> str:
         return written(self.lines)
-
-
-def written(lines: Iterable[Line]) -> str:
-    """The lines as the text of a file; `parse` gives equal lines back."""
-    return "".join(f"{line}\n" for line in lines)
 
 
 def parse(text: str, path: str = "conversation") -> CallFile:
@@ -281,22 +135,26 @@ def _line(path: str, number: int, text: str) -> Line:
             return _clock(number, text[1:].strip())
         if text.startswith("*"):
             return _happened(number, text[1:].strip())
+        if texts := re.fullmatch(rf'{WHO}\s+(?P<act>texts|reads)\s+"(?P<words>.*)"', text):
+            return _texts(number, texts)
     except ValueError as error:
         raise BadCallFile(path, number, str(error)) from None
-    raise BadCallFile(path, number, "a line begins with #, @, *, <, > or a name and < or >")
+    raise BadCallFile(path, number, "a line begins with #, @, *, <, > or a name and <, >, texts or reads")
 
 
 def _fragments(text: str) -> tuple[str, ...]:
     fragments = tuple(part for part in (" ".join(p.split()) for p in re.split(r"…|\.\.\.", text)) if part)
     if not fragments:
-        raise ValueError("< needs some words to be heard")
+        raise ValueError("some words are needed to be heard or read")
     return fragments
 
 
 def _clock(number: int, text: str) -> Line:
-    passes = re.fullmatch(r"\+\s*(?P<amount>[0-9]{1,6})\s*(?P<unit>[smh])", text)
+    passes = re.fullmatch(
+        r"\+\s*(?P<amount>[0-9]{1,6})(?:\s*(?P<unit>[smh])|\s+(?P<word>second|minute|hour)s?)", text
+    )
     if passes:
-        unit = passes["unit"]
+        unit = passes["unit"] or passes["word"][0]
         return TimePasses(number, int(passes["amount"]), "s" if unit == "s" else "m" if unit == "m" else "h")
     try:
         return ClockStands(number, datetime.fromisoformat(text))
@@ -341,6 +199,14 @@ def _done(number: int, who: str | None, text: str) -> Line:
     raise ValueError("a technician's > is followed by keys, nothing or hangs up")
 
 
+def _texts(number: int, match: re.Match[str]) -> Line:
+    if sum(character.isdigit() for character in match["words"]) > MOST_DIGITS:
+        raise ValueError(f"more than {MOST_DIGITS} digits: a PIN never stands in a file")
+    if match["act"] == "reads":
+        return Reads(number, match["who"], _fragments(match["words"]))
+    return SendsText(number, match["who"], match["words"].strip())
+
+
 def _happened(number: int, text: str) -> Line:
     if not text:
         raise ValueError("* is followed by what happens")
@@ -367,6 +233,11 @@ _HAPPENINGS: tuple[tuple[str, Callable[[int, re.Match[str]], Line]], ...] = (
     (rf"{WHO}'s phone rings", lambda n, m: Rings(n, m["who"])),
     (rf"{WHO}'s voicemail answers", lambda n, m: Does(n, m["who"], "voicemail answers")),
     (rf"{WHO} (?P<act>{'|'.join(ACTS)})", _act),
+    (r"the worker works", lambda n, m: WorkerWorks(n)),
+    (rf"{WHO} is phoned", lambda n, m: IsPhoned(n, m["who"])),
+    (rf'{WHO} gets a text "(?P<words>.*)"', lambda n, m: GetsText(n, m["who"], _fragments(m["words"]))),
+    (r"no phone rings", lambda n, m: NoPhoneRings(n)),
+    (r"nobody is told", lambda n, m: NobodyTold(n)),
     (rf"{WHO} and {_WHO_ELSE} are connected", lambda n, m: Connected(n, m["who"], m["other"])),
     (
         r"they talk for (?P<amount>[0-9]{1,5}) (?P<unit>s|second|minute|hour)s?"
@@ -376,7 +247,3 @@ _HAPPENINGS: tuple[tuple[str, Callable[[int, re.Match[str]], Line]], ...] = (
     (r"the call ends", lambda n, m: CallEnds(n)),
     (r"error (?P<code>[0-9]{5})", lambda n, m: ErrorReported(n, int(m["code"]))),
 )
-
-
-def _prefix(who: str | None) -> str:
-    return f"{who} " if who else ""

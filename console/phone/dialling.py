@@ -12,7 +12,7 @@ from console.phone.events import CALLER, Answered, Bridged, Event, Failed, Heard
 from console.phone.execution import HTTP_FAILURE, SECONDS_TO_REACT, Execution, Fault, OutOfTurn
 
 if TYPE_CHECKING:
-    from console.phone.call import CallerCall
+    from console.phone.call import Call
 
 DIAL_TIMEOUT = 30  # Twilio: Dial, timeout, default 30 s
 TIMEOUT_BUFFER = 5  # Twilio: "a buffer of up to 5 seconds" is added to the timeout, always
@@ -98,13 +98,15 @@ class Leg(Execution):
         self._go_on()
 
     def talk(self, seconds: float, *, ends: Literal["technician", "caller"] = "technician") -> None:
-        """Both talk for `seconds`, then one hangs up. A talk is cut at the Dial's timeLimit."""
+        """Both talk for `seconds`, then one hangs up: of a call that came in the technician is at this
+        phone, of one that we placed he is at the other. A talk is cut at the Dial's timeLimit.
+        """
         self._must_be("bridged")
         limit = int(self._dialling.verb.get("timeLimit", str(TIME_LIMIT)))
         self.exchange.clock.forward(seconds=min(seconds, limit))
         if seconds >= limit:
             self._hang_up(by="program")
-        elif ends == "caller":
+        elif (ends == "caller") is (self._dialling.call.party == CALLER):
             self._dialling.call.hang_up()
             return
         else:
@@ -218,7 +220,7 @@ class Leg(Execution):
     def _on_document_end(self) -> None:
         """Twilio: the parties are connected when the document of <Number url> has ended."""
         self._state = "bridged"
-        self.note(Bridged(self.exchange.clock.now(), self.phone))
+        self.note(Bridged(self.exchange.clock.now(), self.phone, self._dialling.call.party))
         self._dialling.call.pick_up()
 
     def _run(self) -> None:
@@ -259,7 +261,7 @@ class Leg(Execution):
 class Dialling:
     """One Dial that is going on. `legs` are all phones it rang, in order."""
 
-    def __init__(self, call: "CallerCall", verb: Verb, address: str) -> None:
+    def __init__(self, call: "Call", verb: Verb, address: str) -> None:
         self.call = call
         self.verb = verb
         self.address = address
@@ -324,7 +326,7 @@ class Dialling:
             if leg is not winner:
                 leg.miss("canceled")
 
-    def caller_gone(self) -> dict[str, str]:
+    def party_gone(self) -> dict[str, str]:
         """Cancels and drops every leg; returns what Dial's action would be told."""
         leg = self.answered
         bridged = leg is not None and leg.state == "bridged"
@@ -333,7 +335,7 @@ class Dialling:
         if leg is None:
             status = self.call.exchange.behaviour.caller_gone_status
             return self._outcome(status, self.legs[-1] if self.legs else None, bridged=False)
-        leg.drop(by=CALLER)
+        leg.drop(by=self.call.party)
         return self._outcome("completed" if bridged else leg.unbridged_status, leg, bridged=bridged)
 
     def finish(self, status: str, leg: Leg | None, *, bridged: bool = False) -> None:

@@ -82,6 +82,38 @@ def read_twiml(body: bytes, content_type: str, *, whisper: bool = False) -> Docu
 
     Raises NotTwiml, which names the element and its line.
     """
+    response = _checked(_response(body, content_type))
+    if whisper:
+        for verb in response.children:
+            if verb.name not in WHISPER_VERBS:
+                raise NotTwiml(f"<{verb.name}> is not allowed in a document of <Number url>")
+    return Document(response.children)
+
+
+def read_messages(body: bytes, content_type: str) -> list[str]:
+    """The texts of an answer to a text message: `<Message>` alone, with its text or a `<Body>` in it.
+
+    Raises NotTwiml, which names the element and its line.
+    """
+    root = _response(body, content_type)
+    if root.own_text():
+        raise NotTwiml(f"line {root.line}: <Response> holds text, expected <Message>")
+    texts: list[str] = []
+    for element in root.elements:
+        inner = element.elements
+        if element.name != "Message" or any(each.name != "Body" or each.elements for each in inner):
+            raise NotTwiml(f"line {element.line}: <{element.name}> is no plain <Message>")
+        if element.attributes:
+            # to, from, action, statusCallback: nobody here has a use for them.
+            raise NotTwiml(f"line {element.line}: <Message> has attributes, expected none")
+        if len(inner) > 1 or (inner and element.own_text()) or not element.text().strip():
+            raise NotTwiml(f"line {element.line}: <Message> holds no single text")
+        texts.append(element.text().strip())
+    return texts
+
+
+def _response(body: bytes, content_type: str) -> _Element:
+    """The document's root, which is a <Response>."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in TWIML_TYPES:
         aloud = " (Twilio reads it aloud)" if kind == "text/plain" else ""
@@ -91,12 +123,7 @@ def read_twiml(body: bytes, content_type: str, *, whisper: bool = False) -> Docu
     root = _parse(body)
     if root.name != "Response":
         raise NotTwiml(f"line {root.line}: the document is a <{root.name}>, expected <Response>")
-    response = _checked(root)
-    if whisper:
-        for verb in response.children:
-            if verb.name not in WHISPER_VERBS:
-                raise NotTwiml(f"<{verb.name}> is not allowed in a document of <Number url>")
-    return Document(response.children)
+    return root
 
 
 def _parse(body: bytes) -> _Element:

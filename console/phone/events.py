@@ -1,6 +1,7 @@
 """What happened on the telephone, as plain facts in the order in which they happened.
 
-A `party` is "caller" or the number (or SIP address) of a phone that was rung. No event ever holds a PIN.
+A `party` is "caller" or the number (or SIP address) of a phone that was rung, or called by the program.
+No event ever holds a PIN.
 """
 
 from dataclasses import dataclass
@@ -70,6 +71,14 @@ class Rang(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Phoned(Event):
+    """The program placed a call of its own: `phone` rings, and shows the number `shows`."""
+
+    phone: str
+    shows: str
+
+
+@dataclass(frozen=True, slots=True)
 class Missed(Event):
     """A phone stopped ringing unanswered."""
 
@@ -85,7 +94,10 @@ class Answered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Bridged(Event):
+    """`phone` was dialled in the call of `other`."""
+
     phone: str
+    other: str = CALLER
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +123,26 @@ class Failed(Event):
 
     code: int
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextSent(Event):
+    """The program sent a text message to `phone`."""
+
+    phone: str
+    sender: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextReceived(Event):
+    """Somebody at `phone` sent a text message to `number`, one of ours."""
+
+    phone: str
+    number: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worked(Event):
+    """The worker did what was due."""

@@ -1,19 +1,25 @@
 """The stand-in for Twilio: delivers calls to a door and asks it, signed, what to do next."""
 
+import heapq
 import secrets
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import urlsplit
 
-from console.phone.call import CallerCall
+from console.phone.call import Call, CallerCall
 from console.phone.clock import VirtualClock
 from console.phone.document import Document, NotTwiml, read_twiml
 from console.phone.door import Door, NoReply, Reply
 from console.phone.events import Event, Failed, Requested
 from console.phone.execution import HTTP_FAILURE, Fault
+from console.phone.placed import Order, PlacedCall
+from console.phone.rest import Fault as RestFault
+from console.phone.rest import Rest
 from console.phone.signature import signature, without_fragment
+from console.phone.texts import Receipts, Text, Texts
 
 CALLBACK_WARNING = 15003  # Twilio: warning response to a callback
 MOST_REQUESTS_A_MOVE = 200
@@ -33,6 +39,10 @@ class Behaviour:
     sends_digits_when_empty: with actionOnEmptyResult, an empty Digits is sent rather than none.
     keeps_keys: keys that a Gather did not take reach the next one rather than being lost.
     callbacks_late: status callbacks come after the end of the call, last first.
+    ends_reported: the end of a call that the program placed is told to its StatusCallback at all.
+    receipts: what is told of a text message; receipts_backwards: the last of it first;
+    receipt_seconds: how late.
+    rest_faults: what befalls the first requests to the REST interface, in turn; then all is well.
     """
 
     declined_status: Literal["completed", "no-answer"] = "completed"
@@ -42,6 +52,11 @@ class Behaviour:
     sends_digits_when_empty: bool = True
     keeps_keys: bool = True
     callbacks_late: bool = False
+    ends_reported: bool = True
+    receipts: Receipts = "delivered"
+    receipts_backwards: bool = False
+    receipt_seconds: float = 0
+    rest_faults: tuple[RestFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,8 @@ class Request:
 class Exchange:
     """Twilio, as far as a call can tell. Single-threaded, deterministic but for identifiers and tokens.
 
-    `events` is everything that happened, in order.
+    `events` is everything that happened, in order. `calls` came in, `placed` were placed by the program
+    over `rest`, `texts` went either way.
     """
 
     def __init__(
@@ -71,8 +87,10 @@ class Exchange:
         owned: Collection[str] = (),
         on_event: Callable[[Event], None] | None = None,
         hex32: Callable[[], str] = lambda: secrets.token_hex(16),
+        rest: Rest | None = None,
     ) -> None:
-        """`owned`: numbers a Dial may show beside the call's own. `hex32` makes the ends of new SIDs.
+        """`owned`: numbers a Dial may show beside the call's own, and that calls and texts of the program
+        may come from. `hex32` makes the ends of new SIDs. `rest` is one that was made before.
 
         ValueError without an auth token: an empty one would validate anybody.
         """
@@ -82,6 +100,7 @@ class Exchange:
         self.voice_url = f"{base}/voice"
         self.fallback_url = f"{base}/voice/fallback"
         self.status_url = f"{base}/voice/status"
+        self.sms_url = f"{base}/sms"
         self.account_sid = account_sid
         self.api = f"https://api.twilio.com/2010-04-01/Accounts/{account_sid}"
         self.clock = clock
@@ -91,10 +110,15 @@ class Exchange:
         self.hex32 = hex32
         self.events: list[Event] = []
         self.calls: list[CallerCall] = []
+        self.placed: list[PlacedCall] = []
+        self.texts = Texts(self)
+        self.rest = rest or Rest(lambda: self, self.behaviour.rest_faults)
         self.last_request: Request | None = None
         self._door = door
         self._auth_token = auth_token
         self._requests = 0
+        self._later: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._promised = 0
 
     def ring(self, from_: str, to: str) -> CallerCall:
         """Places a call; returns when it waits for somebody, or is over. Numbers as Twilio sends them."""
@@ -102,6 +126,33 @@ class Exchange:
         self.calls.append(call)
         call.begin()
         return call
+
+    def place(self, order: Order) -> PlacedCall:
+        """The program places a call: the phone rings from now on."""
+        call = PlacedCall(self, order)
+        self.placed.append(call)
+        call.begin()
+        return call
+
+    def text(self, from_: str, to: str, body: str) -> list[Text]:
+        """Somebody sends a text message to one of our numbers; returns what he is answered."""
+        return self.texts.receive(from_, to, body)
+
+    @property
+    def every_call(self) -> list[Call]:
+        """The calls of both kinds, in the order in which they began."""
+        both: list[Call] = [*self.calls, *self.placed]
+        return sorted(both, key=lambda call: call.began)
+
+    def settle(self) -> None:
+        """Lets happen what was only waiting for its time: receipts, the ends of rings, and whatever the
+        program was to be told after a request of its own.
+        """
+        for call in self.placed:
+            call.ring_out()
+        while self._later and self._later[0][0] <= self.clock.now():
+            self.begin_move()
+            heapq.heappop(self._later)[2]()
 
     def repeat_last(self) -> Reply:
         """Sends the last request again, byte for byte, as a retry does. Nothing else changes.
@@ -113,6 +164,15 @@ class Exchange:
         return self._deliver(self.last_request)
 
     # For the lines of a call
+
+    def later(self, act: Callable[[], None], seconds: float = 0) -> None:
+        """`act` happens when this much time has passed and everything settles, in the order promised."""
+        self._promised += 1
+        heapq.heappush(self._later, (self.clock.now() + timedelta(seconds=seconds), self._promised, act))
+
+    def is_ours(self, account_sid: str, auth_token: str) -> bool:
+        """Whether these are the account's own name and token."""
+        return (account_sid, auth_token) == (self.account_sid, self._auth_token)
 
     def begin_move(self) -> None:
         """Somebody did something: the count that finds endless loops starts again."""
@@ -144,7 +204,7 @@ class Exchange:
         if self._requests > MOST_REQUESTS_A_MOVE:
             raise NeverSettles(f"{MOST_REQUESTS_A_MOVE} documents in a row, the last from {_path(url)}")
         try:
-            reply = self._post(url, form)
+            reply = self.post(url, form)
         except NoReply as failure:
             raise Fault(failure.code, str(failure), url) from None
         if not 200 <= reply.status < 300:
@@ -157,14 +217,15 @@ class Exchange:
     def report(self, url: str, form: Mapping[str, str]) -> Failed | None:
         """Tells `url` something. Its answer is not followed; a refusal is returned."""
         try:
-            reply = self._post(url, form)
+            reply = self.post(url, form)
         except NoReply as failure:
             return Failed(self.clock.now(), CALLBACK_WARNING, str(failure))
         if reply.status < 400:
             return None
         return Failed(self.clock.now(), CALLBACK_WARNING, f"{_path(url)} answered {reply.status}")
 
-    def _post(self, url: str, form: Mapping[str, str]) -> Reply:
+    def post(self, url: str, form: Mapping[str, str]) -> Reply:
+        """One signed request. Raises NoReply when nobody answers."""
         address = without_fragment(url)
         pairs = list(form.items())
         headers = {

@@ -1,90 +1,49 @@
 """Plays a `.call` file on the telephone and says where the conversation went another way."""
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
 from itertools import takewhile
 
 from console.phone.call import CallerCall
-from console.phone.callfile import (
-    UNKNOWN,
-    WITHHELD,
+from console.phone.callfile import CallFile
+from console.phone.dialling import Leg
+from console.phone.events import CALLER, Event, Failed, Heard, Phoned, Rang, TextSent
+from console.phone.exchange import Exchange
+from console.phone.execution import Execution, OutOfTurn
+from console.phone.names import Cast
+from console.phone.placed import PlacedCall
+from console.phone.script import (
     CallEnds,
-    CallFile,
     Calls,
     ClockStands,
     Connected,
     Does,
     ErrorReported,
     Fact,
+    GetsText,
     HangsUp,
     Hears,
+    IsPhoned,
     Line,
+    NobodyTold,
+    NoPhoneRings,
     Presses,
     PressesCode,
     PressesNumber,
     PressesPin,
+    Reads,
     Rings,
+    SendsText,
     Speaks,
     Talk,
     TimePasses,
     Waits,
+    WorkerWorks,
 )
-from console.phone.dialling import Leg
-from console.phone.events import CALLER, Event, Failed, Heard, Rang
-from console.phone.exchange import Exchange
-from console.phone.execution import Execution, OutOfTurn
-
-LONGEST_QUOTE = 300
-WRONG_PIN_LENGTH = 8  # when the cast has no PIN to take the length from
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who is who. Neither `repr` nor any error shows a PIN.
-
-    people: name → number or SIP address; numbers: name → the number called, E.164;
-    pins: customer's name → digits; zone: the service's time zone;
-    unknown: a number that is on nobody's file; withheld: what Twilio sends for a hidden one.
-    """
-
-    people: Mapping[str, str]
-    numbers: Mapping[str, str]
-    zone: tzinfo
-    pins: Mapping[str, str] = field(default_factory=dict, repr=False)
-    unknown: str = "+390471999990"
-    withheld: str = "anonymous"
-
-    def phone(self, who: str) -> str:
-        """The number of a person, of E.164 itself, or of the two kinds of stranger. LookupError otherwise."""
-        if who in (UNKNOWN, WITHHELD):
-            return self.unknown if who == UNKNOWN else self.withheld
-        return who if who.startswith("+") else _found(self.people, who, "person")
-
-    def number(self, to: str) -> str:
-        """The number that is called, by its name or by itself. LookupError otherwise."""
-        return to if to.startswith("+") else _found(self.numbers, to, "number of ours")
-
-    def pin(self, customer: str) -> str:
-        """The digits. LookupError for a customer without one."""
-        return _found(self.pins, customer, "PIN")
-
-    def wrong_pin(self, which: int) -> str:
-        """The `which`-th of a row of PINs that nobody in the cast has, as long as the longest of theirs."""
-        length = max(map(len, self.pins.values()), default=WRONG_PIN_LENGTH)
-        taken = set(self.pins.values())
-        return [pin for pin, _ in zip(_made_up(length, taken), range(which + 1), strict=False)][which]
-
-    def name_of(self, phone: str) -> str:
-        """The name that a `.call` file uses for a phone: the number itself if nobody has it."""
-        if phone in (self.unknown, self.withheld):
-            return UNKNOWN if phone == self.unknown else WITHHELD
-        return next((name for name, number in self.people.items() if number == phone), phone)
-
-    def name_of_number(self, number: str) -> str:
-        return next((name for name, ours in self.numbers.items() if ours == number), number)
+from console.phone.switchboard import Switchboard, quoted
+from console.phone.texts import Text
 
 
 class Mismatch(AssertionError):
@@ -100,10 +59,13 @@ class Mismatch(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A file that was played to its end: the calls in it, and everything that happened."""
+    """A file that was played to its end: the calls that came in, everything that happened, and the calls
+    that the program placed.
+    """
 
     calls: tuple[CallerCall, ...]
     events: tuple[Event, ...]
+    placed: tuple[PlacedCall, ...] = ()
 
 
 def play(
@@ -112,30 +74,43 @@ def play(
     cast: Cast,
     facts: Callable[[str], str | None] | None = None,
     on_event: Callable[[Event], None] | None = None,
+    work: Callable[[], None] | None = None,
 ) -> Conversation:
-    """Walks the file. `facts` answers lines about the journal: None if it holds, else why not.
+    """Walks the file. `facts` answers lines about the journal: None if it holds, else why not. `work` lets
+    the worker do what is due.
 
     Raises Mismatch at the first line that does not hold; also, at the end, for a phone that rang and
-    that no line names, and for an error no line expects. `on_event` hears every event as it happens.
+    that no line names, a text message to somebody of whom no line says so, and an error no line expects.
+    `on_event` hears every event as it happens.
     """
     before, exchange.on_event = exchange.on_event, on_event or exchange.on_event
     try:
-        return _Player(callfile, exchange, cast, facts).play()
+        return _Player(callfile, exchange, cast, facts, work).play()
     finally:
         exchange.on_event = before
 
 
 class _Player:
     def __init__(
-        self, file: CallFile, exchange: Exchange, cast: Cast, facts: Callable[[str], str | None] | None
+        self,
+        file: CallFile,
+        exchange: Exchange,
+        cast: Cast,
+        facts: Callable[[str], str | None] | None,
+        work: Callable[[], None] | None,
     ) -> None:
         self.file = file
         self.exchange = exchange
         self.cast = cast
         self.facts = facts
-        self.call: CallerCall | None = None
-        self.calls: list[CallerCall] = []
+        self.work = work
+        self.works = False
+        self.board = Switchboard(exchange, cast)
         self.first_event = len(exchange.events)
+        # What the program had done by itself when somebody last did something.
+        self.texts_before = self.first_text = len(exchange.texts.sent)
+        self.placed_before = len(exchange.placed)
+        self.read: set[str] = set()
         self.line: Line = file.lines[0] if file.lines else CallEnds(1)
         self.wrong_pins = 0
         # Only what was heard since the last thing somebody did can be expected, each word once.
@@ -153,8 +128,10 @@ class _Player:
             except LookupError as error:
                 raise self._mismatch("a known name", str(error)) from None
         self._check_dials()
+        self._check_texts()
         self._check_errors()
-        return Conversation(tuple(self.calls), tuple(self.exchange.events[self.first_event :]))
+        events = tuple(self.exchange.events[self.first_event :])
+        return Conversation(tuple(self.board.calls), events, tuple(self.board.placed))
 
     def _take(self, line: Line) -> None:
         match line:
@@ -164,18 +141,44 @@ class _Player:
                 self._ringing(who)
             case Connected():
                 self._connected(line)
+            case IsPhoned(who=who):
+                self._expect(
+                    self.board.phoned(who) is not None, f"{who} to be phoned", self.board.situation()
+                )
+            case GetsText(who=who, fragments=fragments):
+                self._reads(who, fragments, self.exchange.texts.sent[self.first_text :])
+            case Reads(who=who, fragments=fragments):
+                self._reads(who, fragments, self.exchange.texts.sent[self.texts_before :])
+            case NoPhoneRings():
+                self._expect(not self.board.any_rings(), "no phone to ring", self.board.situation())
+            case NobodyTold():
+                told = [each.to for each in self.exchange.placed[self.placed_before :]]
+                told += [each.to for each in self.exchange.texts.sent[self.texts_before :]]
+                names = ", ".join(map(self.cast.name_of, told))
+                self._expect(not told, "nobody to be told", f"told: {names}")
             case CallEnds():
-                self._expect(self._call.state == "ended", "the end of the call", f"it is {self._call.state}")
+                state = self.board.latest.state
+                self._expect(state == "ended", "the end of the call", f"it is {state}")
             case ErrorReported(code=code):
                 self._expect(code in self._errors(), f"error {code}", f"reported were {self._errors()}")
             case Fact(text=text):
                 self._fact(text)
             case ClockStands() | TimePasses():
                 self._move_clock(line)
+                self._begin_act()
+                if self.works:
+                    self._work()
+                self.exchange.settle()
             case _:
                 before = len(self.exchange.events) - self._trailing_words()
+                self._begin_act()
                 self._act(line)
+                self.exchange.settle()
                 self.since, self.matched = before + self._words_from(before), {}
+
+    def _begin_act(self) -> None:
+        self.texts_before = len(self.exchange.texts.sent)
+        self.placed_before = len(self.exchange.placed)
 
     def _trailing_words(self) -> int:
         """How many events at the end are words: an act may yet cut them off."""
@@ -187,36 +190,50 @@ class _Player:
     def _act(self, line: Line) -> None:
         match line:
             case Calls(who=who, to=to):
-                self.call = self.exchange.ring(self.cast.phone(who), self.cast.number(to))
-                self.calls.append(self.call)
+                self.board.calls.append(self.exchange.ring(self.cast.phone(who), self.cast.number(to)))
             case Presses(who=who, keys=keys, at_once=at_once):
                 self._line_of(who).press(keys, after=0 if at_once else None)
             case PressesPin(customer=None, at_once=at_once):
                 pin = self.cast.wrong_pin(self.wrong_pins)
                 self.wrong_pins += 1
-                self._call.press(f"{pin}#", label="a wrong PIN", after=0 if at_once else None)
+                self.board.call.press(f"{pin}#", label="a wrong PIN", after=0 if at_once else None)
             case PressesPin(customer=str(customer), at_once=at_once):
                 pin = self.cast.pin(customer)
-                self._call.press(f"{pin}#", label=f"PIN of {customer}", after=0 if at_once else None)
+                self.board.call.press(f"{pin}#", label=f"PIN of {customer}", after=0 if at_once else None)
             case PressesCode():
-                self._call.press(f"{self._last_code()}#")
+                self.board.call.press(f"{self._last_code()}#")
             case PressesNumber(of=of):
-                self._call.press(f"00{self.cast.phone(of).removeprefix('+')}#", label=f"number of {of}")
+                self.board.call.press(f"00{self.cast.phone(of).removeprefix('+')}#", label=f"number of {of}")
             case Waits(who=who):
                 self._line_of(who).wait()
             case Speaks(seconds=seconds, then=then):
-                self._call.speak(seconds, then=then)
+                self.board.call.speak(seconds, then=then)
             case HangsUp(who=None):
-                self._call.hang_up()
+                self.board.call.hang_up()
             case HangsUp(who=str(who)) | Does(who=who, act="hangs up"):
-                self._picked_up(who).hang_up()
+                self.board.picked_up(who).hang_up()
             case Does():
                 self._does(line)
             case Talk(seconds=seconds, ends=ends):
-                leg = self._call.leg
-                if leg is None:
-                    raise OutOfTurn(f"nobody is connected: the call is {self._call.state}")
-                leg.talk(seconds, ends=ends)
+                self.board.bridged().talk(seconds, ends=ends)
+            case WorkerWorks():
+                self.works = True
+                self._work()
+            case SendsText(who=who, text=text):
+                self._texts(who, text)
+
+    def _work(self) -> None:
+        if self.work is None:
+            raise self._mismatch("a worker", "there is none here")
+        self.work()
+
+    def _texts(self, who: str, text: str) -> None:
+        phone = self.cast.phone(who)
+        senders = [each.from_ for each in self.exchange.texts.sent if each.to == phone]
+        to = senders[-1] if senders else next(iter(self.cast.numbers.values()))
+        if not to.startswith("+"):
+            raise OutOfTurn(f"nobody can answer to {to}")
+        self.exchange.text(phone, to, text.replace("CODE", self._last_code()) if "CODE" in text else text)
 
     def _last_code(self) -> str:
         spoken = [
@@ -230,37 +247,60 @@ class _Player:
         return str(spoken[-1]).replace(" ", "")
 
     def _does(self, line: Does) -> None:
-        leg = self._ringing(line.who)
+        rung = self._ringing(line.who)
         match line.act:
             case "does not answer":
-                leg.no_answer()
+                rung.no_answer()
             case "is busy":
-                leg.busy()
+                rung.busy()
             case "cannot be reached":
-                leg.fail()
+                rung.fail()
             case "answers":
-                leg.answer()
+                rung.answer()
             case _:
-                leg.voicemail()
+                rung.voicemail()
 
     def _hears(self, line: Hears) -> None:
         party = CALLER if line.who is None else self.cast.phone(line.who)
         events = self.exchange.events[self.since :]
         heard = " ".join(e.text for e in events if isinstance(e, Heard) and e.party == party)
         folded, place = _folded(heard), self.matched.get(party, 0)
-        for fragment in map(_folded, line.fragments):
-            found = folded.find(fragment, place)
-            what = f'"{_quoted(heard)}" was heard' if heard else "nothing was heard"
+        end = _found_in(folded, line.fragments, place)
+        if end is None:
+            what = f'"{quoted(heard)}" was heard' if heard else "nothing was heard"
             who = line.who or "the caller"
-            self._expect(found >= 0, f'{who} to hear "{" … ".join(line.fragments)}"', what)
-            place = found + len(fragment)
-        self.matched[party] = place
+            raise self._mismatch(f'{who} to hear "{" … ".join(line.fragments)}"', what)
+        self.matched[party] = end
+
+    def _reads(self, who: str, fragments: tuple[str, ...], texts: Sequence[Text]) -> None:
+        """The first of these to `who` that no line has named yet and that says so counts as read."""
+        phone = self.cast.phone(who)
+        unread = [text for text in texts if text.to == phone and text.sid not in self.read]
+        for text in unread:
+            if _found_in(_folded(text.body), fragments, 0) is not None:
+                self.read.add(text.sid)
+                return
+        got = " | ".join(quoted(text.body) for text in unread)
+        what = f'there is "{got}"' if unread else "there is none"
+        raise self._mismatch(f'a text message to {who} that says "{" … ".join(fragments)}"', what)
 
     def _connected(self, line: Connected) -> None:
-        leg = self._call.leg
-        bridged = {leg.phone, self._call.from_} if leg and leg.state == "bridged" else set()
         wanted = {self.cast.phone(line.who), self.cast.phone(line.other)}
-        self._expect(bridged == wanted, f"{line.who} and {line.other} connected", self._situation())
+        holds = wanted in self.board.connected()
+        self._expect(holds, f"{line.who} and {line.other} connected", self.board.situation())
+
+    def _line_of(self, who: str | None) -> Execution:
+        return self.board.call if who is None else self.board.picked_up(who)
+
+    def _ringing(self, who: str) -> Leg | PlacedCall:
+        """The phone of `who`, which rings; a caller who is being asked something says nothing until then."""
+        rung = self.board.rung(who)
+        if rung is None and self.board.calls and self.board.call.state == "gathering":
+            self.board.call.wait()
+            rung = self.board.rung(who)
+        if rung is None:
+            raise self._mismatch(f"{who}'s phone to ring", self.board.situation())
+        return rung
 
     def _fact(self, text: str) -> None:
         if self.facts is None:
@@ -270,7 +310,7 @@ class _Player:
 
     def _move_clock(self, line: ClockStands | TimePasses) -> None:
         clock = self.exchange.clock
-        live = self.call is not None and self.call.state not in ("ended", "bridged")
+        live = [call for call in self.board.live if call.state != "bridged"]
         self._expect(not live, "no call going on while time passes", 'in a call write "> nothing"')
         if isinstance(line, TimePasses):
             clock.forward(seconds=line.seconds)
@@ -287,42 +327,6 @@ class _Player:
         self._expect(at >= clock.now(), "time to go forward", f"it is {shown} already")
         clock.set(at)
 
-    # Who is on the telephone
-
-    @property
-    def _call(self) -> CallerCall:
-        if self.call is None:
-            raise OutOfTurn("nobody has called yet")
-        return self.call
-
-    def _line_of(self, who: str | None) -> Execution:
-        return self._call if who is None else self._picked_up(who)
-
-    def _picked_up(self, who: str) -> Leg:
-        leg = self._call.leg
-        if leg is None or leg.phone != self.cast.phone(who):
-            raise OutOfTurn(f"{who} is not on the line: {self._situation()}")
-        return leg
-
-    def _ringing(self, who: str) -> Leg:
-        """The leg on which `who` is rung; a caller who is being asked something says nothing until then."""
-        phone = self.cast.phone(who)
-        if not self._call.ringing and self._call.state == "gathering":
-            self._call.wait()
-        leg = next((leg for leg in self._call.ringing if leg.phone == phone), None)
-        if leg is None:
-            raise self._mismatch(f"{who}'s phone to ring", self._situation())
-        return leg
-
-    def _situation(self) -> str:
-        if self._call.ringing:
-            return "ringing: " + ", ".join(self.cast.name_of(leg.phone) for leg in self._call.ringing)
-        leg = self._call.leg
-        with_whom = f", with {self.cast.name_of(leg.phone)}" if leg else ""
-        heard = self._call.heard()
-        last = f', the caller last heard "{_quoted(heard[-1])}"' if heard else ""
-        return f"the call is {self._call.state}{with_whom}{last}"
-
     # At the end
 
     def _check_dials(self) -> None:
@@ -332,9 +336,18 @@ class _Player:
                 if isinstance(name, str):
                     named.add(self.cast.phone(name))
         for event in self.exchange.events[self.first_event :]:
-            if isinstance(event, Rang) and event.phone not in named:
+            if isinstance(event, Rang | Phoned) and event.phone not in named:
                 name = self.cast.name_of(event.phone)
                 raise self._mismatch("no phone to ring but those named", f"{name} was rung")
+
+    def _check_texts(self) -> None:
+        told = {self.cast.phone(line.who) for line in self.file.lines if isinstance(line, GetsText | Reads)}
+        for event in self.exchange.events[self.first_event :]:
+            if isinstance(event, TextSent) and event.phone not in told:
+                name = self.cast.name_of(event.phone)
+                raise self._mismatch(
+                    "no text message but to those named", f'{name} was sent "{quoted(event.text)}"'
+                )
 
     def _check_errors(self) -> None:
         expected = {line.code for line in self.file.lines if isinstance(line, ErrorReported)}
@@ -353,30 +366,19 @@ class _Player:
         return Mismatch(self.file.path, self.line.number, expected, happened)
 
 
-def _found(names: Mapping[str, str], name: str, kind: str) -> str:
-    try:
-        return names[name]
-    except KeyError:
-        raise LookupError(f"the cast has no {kind} called {name}") from None
-
-
 def _is_heard(event: Event) -> bool:
     return isinstance(event, Heard)
 
 
-def _made_up(length: int, taken: set[str]) -> Iterator[str]:
-    number = 0
-    while True:
-        digest = hashlib.sha256(f"a PIN that nobody has, number {number}".encode()).digest()
-        pin = str(int.from_bytes(digest))[-length:]
-        if pin not in taken:
-            yield pin
-        number += 1
+def _found_in(text: str, fragments: Sequence[str], place: int) -> int | None:
+    """Where the last of the fragments ends, if all stand in `text` in this order from `place` on."""
+    for fragment in map(_folded, fragments):
+        found = text.find(fragment, place)
+        if found < 0:
+            return None
+        place = found + len(fragment)
+    return place
 
 
 def _folded(text: str) -> str:
     return re.sub(r"\s+", " ", text.replace("’", "'")).strip().casefold()
-
-
-def _quoted(text: str) -> str:
-    return text if len(text) <= LONGEST_QUOTE else "… " + text[-LONGEST_QUOTE:]

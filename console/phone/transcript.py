@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 
-from console.phone import callfile as written_as
-from console.phone.callfile import Line, written
+from console.phone import script as written_as
+from console.phone.callfile import MOST_DIGITS
 from console.phone.events import (
     CALLER,
     Answered,
@@ -16,13 +16,18 @@ from console.phone.events import (
     Heard,
     HungUp,
     Missed,
+    Phoned,
     Pressed,
     Rang,
     Recorded,
     Requested,
+    TextReceived,
+    TextSent,
     Waited,
+    Worked,
 )
-from console.phone.player import Cast
+from console.phone.names import Cast
+from console.phone.script import Line, written
 
 MISSED = {
     "no-answer": "does not answer",
@@ -55,6 +60,8 @@ def _sentence(event: Event, names: Cast, requests: bool) -> str:
             return f"{_who(party, names)} keys  {keys}"
         case Waited(party=party):
             return f"{_who(party, names)} says and presses nothing"
+        case Phoned(phone=phone):
+            return f"{_who(phone, names)} is phoned"
         case Rang(phone=phone):
             return f"{_who(phone, names)}'s phone rings"
         case Missed(phone=phone, why="canceled"):
@@ -63,8 +70,9 @@ def _sentence(event: Event, names: Cast, requests: bool) -> str:
             return f"{_who(phone, names)} {MISSED[why]}"
         case Answered(phone=phone, by=by):
             return f"{_who(phone, names)}{chr(39) + 's voicemail' if by == 'voicemail' else ''} answers"
-        case Bridged(phone=phone):
-            return f"{_who(phone, names)} and the caller are connected"
+        case Bridged(phone=phone, other=other):
+            with_whom = "the caller" if other == CALLER else _who(other, names)
+            return f"{_who(phone, names)} and {with_whom} are connected"
         case Recorded(party=party, seconds=seconds, ended_by=ended_by):
             key = f", then {ended_by}" if len(ended_by) == 1 else ""
             return f"{_who(party, names)} speaks for {seconds} s{key}"
@@ -76,6 +84,10 @@ def _sentence(event: Event, names: Cast, requests: bool) -> str:
             return f"{_who(party, names)} is hung up on"
         case Failed(code=code, message=message):
             return f"!  error {code}: {message}"
+        case TextSent(phone=phone, text=text):
+            return f"✉ → {_who(phone, names):<8}  {' '.join(text.split())}"
+        case TextReceived(phone=phone, text=text):
+            return f"✉ ← {_who(phone, names):<8}  {' '.join(text.split())}"
     return ""
 
 
@@ -92,25 +104,42 @@ class _Saver:
     def __init__(self, names: Cast) -> None:
         self.names = names
         self.caller = ""
-        self.bridged: tuple[str, datetime] | None = None
+        # The two who talk, and since when.
+        self.bridged: tuple[str, str, datetime] | None = None
+        # What people were sent that a file has to name: the answers to their own messages.
+        self.asked: set[str] = set()
         self.caller_has_left = False
         self.voicemails: set[str] = set()
         self.last: datetime | None = None
+        # Whose calls are going on: "caller", and the phones that the program called.
+        self.live: set[str] = set()
+        self.works = False
 
     def lines(self, events: Iterable[Event]) -> Iterator[Line]:
         for event in events:
             yield from self._lines(event)
             self.last = event.at
+            match event:
+                case Called():
+                    self.live.add(CALLER)
+                case Phoned(phone=party):
+                    self.live.add(party)
+                case HungUp(party=party) | Missed(phone=party):
+                    self.live.discard(party)
+
+    def _time(self, at: datetime) -> Iterator[Line]:
+        """When this is, or how long after the last event."""
+        if self.last is None:
+            yield written_as.ClockStands(0, _wall_clock(at, self.names.zone))
+        elif seconds := int((at - self.last).total_seconds()):
+            # A step, not an instant: the next player may speak faster, and no clock goes back.
+            yield written_as.TimePasses(0, seconds, "s")
 
     def _lines(self, event: Event) -> Iterator[Line]:
         match event:
             case Called(at=at, caller=caller, to=to):
+                yield from self._time(at)
                 self.caller, self.bridged, self.caller_has_left = caller, None, False
-                if self.last is None:
-                    yield written_as.ClockStands(0, _wall_clock(at, self.names.zone))
-                elif seconds := int((at - self.last).total_seconds()):
-                    # A step, not an instant: the next player may speak faster, and no clock goes back.
-                    yield written_as.TimePasses(0, seconds, "s")
                 yield written_as.Calls(0, self.names.name_of(caller), self.names.name_of_number(to))
             case Heard(party=party, text=text):
                 if fragments := _stable(text):
@@ -129,9 +158,10 @@ class _Saver:
                 yield written_as.Does(0, self.names.name_of(phone), act)
                 if by == "voicemail":
                     self.voicemails.add(phone)
-            case Bridged(at=at, phone=phone):
-                self.bridged = (phone, at)
-                yield written_as.Connected(0, self.names.name_of(phone), self.names.name_of(self.caller))
+            case Bridged(at=at, phone=phone, other=other):
+                self.bridged = (phone, other, at)
+                other = self.caller if other == CALLER else other
+                yield written_as.Connected(0, self.names.name_of(phone), self.names.name_of(other))
             case Recorded(seconds=seconds, ended_by=ended_by):
                 self.caller_has_left = ended_by == "hang up"
                 # A recording that ran full is played again by speaking on.
@@ -139,6 +169,17 @@ class _Saver:
                 yield written_as.Speaks(0, seconds, then)
             case HungUp():
                 yield from self._hung_up(event)
+            case Phoned(phone=phone):
+                yield written_as.IsPhoned(0, self.names.name_of(phone))
+            case Worked(at=at):
+                moved = [] if self.live else list(self._time(at))
+                yield from moved
+                # Once it works, it does so by itself whenever the clock was moved.
+                if not (self.works and moved):
+                    yield written_as.WorkerWorks(0)
+                self.works = True
+            case TextSent() | TextReceived():
+                yield from self._text(event)
             case Failed(code=code):
                 yield written_as.ErrorReported(0, code)
 
@@ -152,10 +193,30 @@ class _Saver:
             return written_as.Comment(0, f"here were keyed, and left out: {event.keys}")
         return written_as.Presses(0, side, event.keys, event.stopped_prompt)
 
+    def _text(self, event: TextSent | TextReceived) -> Iterator[Line]:
+        name = self.names.name_of(event.phone)
+        if isinstance(event, TextReceived):
+            self.asked.add(event.phone)
+            # A code differs from call to call; more digits than one has do not stand in a file.
+            code = re.sub(r"(?<!\d)\d{4}(?!\d)", "CODE", " ".join(event.text.split()))
+            if sum(character.isdigit() for character in code) > MOST_DIGITS:
+                yield written_as.Comment(0, f"here {name} sent a text message, left out")
+            else:
+                yield written_as.SendsText(0, name, code)
+        # An address is a secret of its own, and another each time.
+        elif fragments := _stable(re.sub(r"https?://\S+", "…", event.text)):
+            answers = event.phone in self.asked
+            self.asked.discard(event.phone)
+            yield (written_as.Reads if answers else written_as.GetsText)(0, name, fragments)
+
     def _hung_up(self, event: HungUp) -> Iterator[Line]:
         talk, self.bridged = self.bridged, None
-        seconds = round((event.at - talk[1]).total_seconds()) if talk else 0
-        if event.party == CALLER and event.by == CALLER:
+        seconds = round((event.at - talk[2]).total_seconds()) if talk else 0
+        if talk and talk[1] != CALLER:
+            # The program had dialled the customer, talk[0], for the technician, talk[1].
+            if event.by in talk:
+                yield written_as.Talk(0, seconds, "technician" if event.by == talk[1] else "caller")
+        elif event.party == CALLER and event.by == CALLER:
             if talk:
                 yield written_as.Talk(0, seconds, "caller")
             elif not self.caller_has_left:

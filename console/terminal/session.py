@@ -20,7 +20,7 @@ from console.phone.events import Event, Heard
 from console.phone.execution import Execution
 from console.terminal.asked import Asked, asked_on
 
-State = Literal["idle", "gathering", "ringing", "whispering", "bridged", "recording", "ended"]
+State = Literal["idle", "phoning", "gathering", "ringing", "whispering", "bridged", "recording", "ended"]
 Act = Literal["answers", "declines", "does not answer", "is busy", "cannot be reached", "voicemail"]
 ACTS: tuple[Act, ...] = get_args(Act)
 
@@ -233,6 +233,8 @@ class Session:
                 return "a message is being recorded"
             case "gathering":
                 return "the caller is asked for a key"
+            case "phoning":
+                return "his phone rings"
 
     # Inside
 
