@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from webhooks.door import LARGEST_BODY, Believed, check
+from webhooks.outgoing import outgoing
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
@@ -18,9 +19,14 @@ from webhooks.voice import voice
 log = logging.getLogger("ivr")
 
 
-def create_app(believed: Believed, ready: Callable[[], dict[str, str]], recordings: Path) -> Flask:
+def create_app(
+    believed: Believed,
+    ready: Callable[[], dict[str, str]],
+    recordings: Path,
+    beside: Sequence[Blueprint] = (),
+) -> Flask:
     """`ready` returns what is wrong, by part; empty when a call can be served. `recordings` is the
-    folder of those that were fetched.
+    folder of those that were fetched. `beside` is what else this door shows, to others than Twilio.
     """
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
@@ -29,8 +35,11 @@ def create_app(believed: Believed, ready: Callable[[], dict[str, str]], recordin
     signed.before_request(lambda: check(believed))
     signed.register_blueprint(voice)
     signed.register_blueprint(technician)
+    signed.register_blueprint(outgoing)
     app.register_blueprint(signed)
     app.register_blueprint(sounds(believed.seal, recordings, believed.clock))
+    for pages in beside:
+        app.register_blueprint(pages)
 
     @app.get("/healthz")
     def healthz() -> Response:
