@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, and_, select, update
 
 from oncall.tables import notice_sends, shift_checks
 from storage import due
@@ -34,20 +34,18 @@ def _settle(connection: Connection, at: datetime, send_id: int, state: str, why:
 
 
 def can(connection: Connection, at: datetime, check_id: int) -> None:
-    """He can be reached in his coming turn."""
-    _answered(connection, at, check_id, confirmed_at=at)
+    """He can be reached in his coming turn; also if he said no before, or said nothing for too long."""
+    _answered(connection, at, check_id, shift_checks.c.confirmed_at.is_(None), confirmed_at=at)
 
 
 def cannot(connection: Connection, at: datetime, check_id: int) -> None:
     """He cannot: the next rung is told at once."""
-    _answered(connection, at, check_id, given_up_at=at)
+    unanswered = and_(shift_checks.c.confirmed_at.is_(None), shift_checks.c.given_up_at.is_(None))
+    _answered(connection, at, check_id, unanswered, given_up_at=at)
 
 
-def _answered(connection: Connection, at: datetime, check_id: int, **when: datetime) -> None:
-    open_ = update(shift_checks).where(
-        shift_checks.c.id == check_id,
-        shift_checks.c.confirmed_at.is_(None),
-        shift_checks.c.given_up_at.is_(None),
-    )
-    connection.execute(open_.values(**when))
+def _answered(
+    connection: Connection, at: datetime, check_id: int, still: ColumnElement[bool], **when: datetime
+) -> None:
+    connection.execute(update(shift_checks).where(shift_checks.c.id == check_id, still).values(**when))
     due.move(connection, CHECK, str(check_id), at)
