@@ -12,6 +12,7 @@ from console.house import House
 from ivr import luggage, placed
 from ivr.outgoing_desk import over
 from ivr.placed import Placed
+from oncall.attempts import LONGEST_TALK
 from oncall.channels import CallOut, ChannelFailed
 from storage import due
 from webhooks.addresses import PublicAddresses
@@ -74,13 +75,30 @@ def ask_about(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
     except ChannelFailed as failed:
         log.error("the call to %s cannot be asked about: %s", known.call.technician, failed.why)
         status = None
-        # The network is away: after a while nobody waits for its word any more.
-        if at - known.asked_at < 2 * NEVER_PLACED:
+        # The network is away: after a while nobody waits for its word any more; of a call that was picked up
+        # for as long as a talk may last.
+        patience = 2 * NEVER_PLACED if known.answered_at is None else LONGEST_TALK
+        if at - known.asked_at < patience:
             return False
     if status in FINAL or (status is None and at - known.asked_at >= NEVER_PLACED):
         _over(house, at, known, status or "failed")
         return True
     return False
+
+
+def goes_on(house: House, at: datetime, sid: str, since: datetime) -> bool:
+    """Whether a call that came in goes on, so far as the network can tell. One in which somebody has been
+    talking for longer than any call may last, by what we were told since, is over.
+    """
+    telephone = house.channels.telephone
+    if telephone is None or at - since >= LONGEST_TALK:
+        return False
+    try:
+        status = telephone.status(sid)
+    except ChannelFailed as failed:
+        log.error("call %s cannot be asked about: %s", sid, failed.why)
+        return True
+    return status is not None and status not in FINAL
 
 
 def _call(house: House, known: Placed, rings: int) -> CallOut:

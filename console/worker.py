@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from console.house import Clock, House
 from console.outside import keep_anchor
-from console.work import APART, AT_ONCE, HANDLERS, Handler, mail
+from console.work import APART, AT_ONCE, HANDLERS, Handler, calendars, mail, rota
 from storage import due
 
 log = logging.getLogger("ivr.worker")
@@ -39,6 +39,9 @@ def tick(
 
     One piece that fails is left to its lease and tried again; it does not hold up the others.
     """
+    with house.database.read() as connection:
+        if not due.waiting(connection, at, tuple(handlers)):
+            return 0  # and no caller's turn had to wait for us
     with house.database.write() as connection:
         claimed = due.claim(connection, at, tuple(handlers), limit=limit, lease=LEASE)
     for work in claimed:
@@ -68,6 +71,8 @@ def run(house: House, clock: Clock) -> None:
     for kinds in APART.values():
         add(partial(_tick_apart, house, clock, kinds), "interval", seconds=TICK_SECONDS)
     add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
+    # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
     log.info("worker started")
     signal.sigwait(ends)
@@ -93,3 +98,5 @@ def _tick_apart(house: House, clock: Clock, kinds: Collection[str]) -> None:
 
 def _sweep(house: House, clock: Clock) -> None:
     mail.sweep(house, clock())
+    rota.seed(house, clock())
+    calendars.plan(house, clock())

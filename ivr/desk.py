@@ -92,22 +92,7 @@ class Desk:
     def ended(self, sid: str, at: datetime) -> None:
         """The network says the call is over: what still rings is settled, an open case is pursued now."""
         with self._database.write() as connection:
-            journal.lock(connection, sid)
-            standing = journal.glance(connection, sid, 0)
-            for attempt in attempts.unsettled(connection, sid):
-                attempts.settle(connection, at, attempt, None, bridged=False)
-            if journal.end(connection, at, sid, Outcome.HUNG_UP.value):
-                case = cases.of_call(connection, sid)
-                if case is not None:
-                    cases.pursue_now(connection, at, case.id)
-                if standing is not None and _unheard(standing.call, case):
-                    self._tell_once(connection, at, flow.SCREENED_IN_VAIN, sid)
-
-    @staticmethod
-    def _tell_once(connection: Connection, at: datetime, kind: str, sid: str) -> None:
-        """The turn may have said so already."""
-        if not due.pending(connection, kind, sid):
-            due.add(connection, at, kind, sid, at, {"call": sid})
+            over(connection, at, sid)
 
     def recording_ready(self, call_sid: str, recording: Recording, status: str, at: datetime) -> None:
         """The network says what became of a recording of this call. An unknown call is passed over."""
@@ -271,3 +256,23 @@ def _unheard(call: Call, case: Case | None) -> bool:
     rung = call.step is Step.RINGING and flow.unverified(call)
     heard = case is not None and case.connected_at is not None
     return call.step is Step.SCREENING_WAIT or (rung and not heard)
+
+
+def over(connection: Connection, at: datetime, sid: str) -> None:
+    """A caller's call has ended: what still rings is settled, an open case is pursued now."""
+    journal.lock(connection, sid)
+    standing = journal.glance(connection, sid, 0)
+    for attempt in attempts.unsettled(connection, sid):
+        attempts.settle(connection, at, attempt, None, bridged=False)
+    if journal.end(connection, at, sid, Outcome.HUNG_UP.value):
+        case = cases.of_call(connection, sid)
+        if case is not None:
+            cases.pursue_now(connection, at, case.id)
+        if standing is not None and _unheard(standing.call, case):
+            _tell_once(connection, at, flow.SCREENED_IN_VAIN, sid)
+
+
+def _tell_once(connection: Connection, at: datetime, kind: str, sid: str) -> None:
+    """The turn may have said so already."""
+    if not due.pending(connection, kind, sid):
+        due.add(connection, at, kind, sid, at, {"call": sid})

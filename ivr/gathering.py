@@ -63,7 +63,7 @@ from ivr.vocabulary import (
     WhyWrong,
     WrongKey,
 )
-from oncall import attempts, cases, phones, roster
+from oncall import attempts, cases, casework, phones, roster
 from oncall.phones import NumberRefused
 from oncall.roster import Contact
 from pins import customers, registry, throttle
@@ -347,7 +347,7 @@ class Gathering:
         found = cases.open_of_customer(here.connection, here.call.customer.id, code)
         if found is None:
             return None
-        technician = found.taken_by or attempts.connected_technician(here.connection, found.id)
+        technician = casework.holder(here.connection, found)
         name = roster.technician(here.connection, technician).spoken_name if technician else None
         # One whose caller was screened was promised nothing: it counts as late.
         due_at = found.due_at or found.opened_at

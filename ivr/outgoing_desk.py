@@ -7,7 +7,7 @@ gets a hang-up.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
@@ -19,7 +19,7 @@ from ivr.placed import Placed
 from ivr.rules import Rules
 from ivr.vocabulary import OutgoingReceived
 from ivr.wording import Wording
-from oncall import attempts, cases, phones, reached
+from oncall import attempts, cases, notices, phones, reached
 from oncall.cases import PURSUE, Case, CaseRefusal
 from oncall.phones import NumberRefused
 from oncall.roster import RosterRefusal
@@ -31,6 +31,11 @@ from storage.engine import Database
 
 log = logging.getLogger("ivr")
 security = logging.getLogger("ivr.security")
+
+# Ask what became of a call whose end was not told; the key is its id. Until somebody knows that it is over,
+# its phone counts as engaged and nobody rings it.
+WATCH = "call.watch"
+WATCHED_AFTER = timedelta(minutes=2)
 
 
 # -- placing -----------------------------------------------------------------------------------
@@ -58,9 +63,7 @@ def begin(
 
     `number` of ours is shown; not given: the one that the case came in on, else our first.
     """
-    called = _number_of(connection, case) if case else None
-    shown = rules.ringing.caller_id if rules.ringing.caller_id != "called" else number or called
-    shown = shown if shown in rules.numbers else next(iter(rules.numbers))
+    shown = _shown(connection, rules, number, case)
     call = Outgoing(
         purpose=purpose,
         technician=technician,
@@ -73,7 +76,7 @@ def begin(
         starts_at=starts_at,
         text=text,
     )
-    return placed.begin(
+    identity = placed.begin(
         connection,
         at,
         call,
@@ -84,13 +87,20 @@ def begin(
         notice_send_id=notice_send_id,
         shift_check_id=shift_check_id,
     )
+    due.add(connection, at, WATCH, str(identity), at + WATCHED_AFTER, {})
+    return identity
 
 
-def _number_of(connection: Connection, case: Case) -> str | None:
-    try:
-        return journal.call(connection, case.call_sid).number
-    except journal.UnknownCall:  # purged
-        return None
+def _shown(connection: Connection, rules: Rules, number: str | None, case: Case | None) -> str:
+    """The number of ours that he sees: operators drop calls from abroad that show somebody else's."""
+    if rules.ringing.caller_id != "called":
+        return rules.ringing.caller_id
+    if number is None and case is not None:
+        try:
+            number = journal.call(connection, case.call_sid).number
+        except journal.UnknownCall:  # purged
+            number = None
+    return number if number is not None and number in rules.numbers else next(iter(rules.numbers))
 
 
 def _spoken_name(connection: Connection, case: Case) -> str | None:
@@ -205,7 +215,10 @@ class OutgoingDesk:
         first = known.call.step == "announced"
         if first and known.attempt_id is not None and not self._still_pursued(connection, known):
             return "too-late", ""
-        if first and (case.taken_by != technician or case.taken_via == "text"):
+        # Whoever calls a colleague's customer back does not take the case from him.
+        has_it = casework.holder(connection, case)
+        theirs = known.call.purpose == "call-back" and has_it not in (None, technician)
+        if first and not theirs and (has_it != technician or case.taken_via == "text"):
             try:
                 casework.take(connection, f"technician:{technician}", at, case, technician, "phone")
             except (CaseRefusal, RosterRefusal) as refused:
@@ -214,6 +227,10 @@ class OutgoingDesk:
         if first and known.attempt_id is not None:
             # An attempt that was given up as lost may have a result by now: the case is his all the same.
             attempts.press(connection, at, known.attempt_id, "accepted")
+        if first:
+            to, about = f"technician:{technician}", f"case:{case.number}"
+            again = f"call {known.id}"
+            notices.tell(connection, at, "case-yours", to, about, {}, loud=False, again=again)
         number = self.customer_number(connection, case)
         if number is None:
             return "no-number", ""
@@ -274,6 +291,7 @@ def over(connection: Connection, at: datetime, known: Placed, status: str) -> No
     """A call that we placed has ended, so far as anybody can tell. Holds its lock."""
     if not placed.ended(connection, at, known.id, status):
         return
+    due.cancel(connection, at, WATCH, str(known.id), by=status)
     if known.attempt_id is not None:
         attempts.settle(connection, at, known.attempt_id, status, bridged=False)
         assert known.case_id is not None

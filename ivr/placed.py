@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -102,10 +102,14 @@ def of_attempt(connection: Connection, attempt_id: int) -> Placed | None:
     return _placed(row) if row else None
 
 
+# A ring and a whisper are over by then: an attempt without a result, and without the key that leads to a
+# talk, has lost its end.
+LONGEST_WHISPER = timedelta(minutes=5)
 _ENGAGED = union(
     select(attempts.c.phone).where(
         attempts.c.result.is_(None),
         attempts.c.asked_at > bindparam("since", type_=Instant),
+        or_(attempts.c.pressed == "accepted", attempts.c.asked_at > bindparam("lately", type_=Instant)),
         or_(attempts.c.call_sid != bindparam("call"), attempts.c.pass_id.is_not(None)),
     ),
     select(outgoing.c.phone).where(
@@ -119,7 +123,8 @@ def engaged(connection: Connection, at: datetime, call_sid: str) -> frozenset[st
 
     Whoever goes on to ring one takes `cases.lock` first.
     """
-    found = connection.execute(_ENGAGED, {"since": at - LONGEST_TALK, "call": call_sid})
+    since = {"since": at - LONGEST_TALK, "lately": at - LONGEST_WHISPER}
+    found = connection.execute(_ENGAGED, {**since, "call": call_sid})
     return frozenset(found.scalars())
 
 

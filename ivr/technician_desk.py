@@ -17,7 +17,7 @@ from ivr.rules import Rules
 from ivr.technician_flow import Leg, LegHeard, LegTurn
 from ivr.vocabulary import LegReceived, Step
 from ivr.wording import Wording
-from oncall import attempts
+from oncall import attempts, notices
 from pins import throttle
 from storage.engine import Database
 
@@ -91,15 +91,23 @@ class TechnicianDesk:
             case "":
                 return "silence"
             case "1":
-                return (
-                    "accepted" if attempts.press(connection, at, leg.attempt_id, "accepted") else "too-late"
-                )
+                if not attempts.press(connection, at, leg.attempt_id, "accepted"):
+                    return "too-late"
+                self._tell(connection, at, leg.attempt_id)
+                return "accepted"
             case "2":
                 return "passed" if attempts.press(connection, at, leg.attempt_id, "declined") else "too-late"
             case "9":
                 return "repeat"
             case _:
                 return "wrong-key"
+
+    @staticmethod
+    def _tell(connection: Connection, at: datetime, attempt_id: int) -> None:
+        """He can read who is calling from where, and gets the case's link."""
+        number, technician = attempts.whose(connection, attempt_id)
+        to, about = f"technician:{technician}", f"case:{number}"
+        notices.tell(connection, at, "case-yours", to, about, {}, loud=False, again=str(attempt_id))
 
     def _save(self, connection: Connection, at: datetime, number: int, heard: str, turn: LegTurn) -> Answer:
         answer = self._wording.for_technician(turn, number + 1, at)

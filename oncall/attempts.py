@@ -147,6 +147,19 @@ def reached(connection: Connection, at: datetime, case_id: int) -> None:
     connection.execute(_CONNECTED, {"case": case_id, "connected": at})
 
 
+_WHOSE = (
+    select(case_rows.c.number, attempts.c.technician)
+    .join(case_rows, case_rows.c.id == attempts.c.case_id)
+    .where(attempts.c.id == bindparam("attempt"))
+)
+
+
+def whose(connection: Connection, attempt_id: int) -> tuple[str, str]:
+    """The number of the case an attempt is about, and the technician's key."""
+    row = connection.execute(_WHOSE, {"attempt": attempt_id}).one()
+    return row.number, row.technician
+
+
 _PRESSED_AT = select(attempts.c.pressed_at).where(attempts.c.id == bindparam("attempt"))
 
 
@@ -179,16 +192,6 @@ def unsettled(connection: Connection, call_sid: str) -> list[int]:
 
 # Twilio ends any call after four hours: an attempt older than that is only a lost callback.
 LONGEST_TALK = timedelta(hours=4)
-
-
-def connected_technician(connection: Connection, case_id: int) -> str | None:
-    """The key of the technician who was last connected to a caller about this case."""
-    return connection.execute(
-        select(attempts.c.technician)
-        .where(attempts.c.case_id == case_id, attempts.c.result == "connected")
-        .order_by(attempts.c.id.desc())
-        .limit(1)
-    ).scalar()
 
 
 def attempts_of(connection: Connection, case_id: int) -> list[Attempt]:

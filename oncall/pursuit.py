@@ -65,6 +65,16 @@ class Ask:
 
 
 @dataclass(frozen=True)
+class AskCaller:
+    """In a call that came in a technician rings, listens or talks, so far as anybody was told: ask the
+    network whether that call goes on.
+    """
+
+    call_sid: str
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
 class Wait:
     """Nothing to do before `until`. `nobody`: there is nobody to phone at all."""
 
@@ -77,7 +87,7 @@ class Over:
     """Nothing is left to pursue."""
 
 
-Decision = Phone | Ask | Wait | Over
+Decision = Phone | Ask | AskCaller | Wait | Over
 
 
 def decide(
@@ -91,14 +101,22 @@ def decide(
     if case.closed_at is not None:
         end_passes(connection, at, case.id)
         return Over()
+    in_call = _in_a_call(connection, case.id)
+    if in_call is not None:
+        end_passes(connection, at, case.id)
+        return AskCaller(in_call.call_sid, in_call.asked_at)
     running = connection.execute(
         select(passes).where(passes.c.rota == case.rota, passes.c.ended_at.is_(None))
     ).first()
     if running is not None:
         under_way = _unsettled(connection, running.id)
-        if under_way is not None:
+        if under_way is not None and under_way.pressed == "accepted":
+            # He has the case, and talks: nobody need wait for the end of that.
+            _end_pass(connection, at, running.id)
+            running = under_way = None
+        if running is not None and under_way is not None:
             return _while_ringing(at, settings, case, running, under_way)
-        if running.case_id != case.id:
+        if running is not None and running.case_id != case.id:
             if _goes_on(connection, at, running.case_id):
                 return Wait(at + PATIENCE)
             _end_pass(connection, at, running.id)
@@ -176,18 +194,33 @@ def _next(
 def _while_ringing(
     at: datetime, settings: RingingSettings, case: Case, running: Row[Any], under_way: Row[Any]
 ) -> Decision:
-    """An attempt of this rota's pass is under way: whoever ends it makes its case due again."""
-    if running.case_id != case.id:
-        return Wait(at + PATIENCE)
+    """An attempt of this rota's pass is under way: whoever ends it makes its case due again. Of one that has
+    lost its end anybody who waits may ask: its own case may be pursued no more.
+    """
     rings = next((p["rings"] for p in running.ladder if p["phone"] == under_way.phone), settings.rings)
     ends = under_way.asked_at + timedelta(seconds=rings) + OVERDUE
-    return Wait(ends) if at < ends else Ask(under_way.id)
+    if at >= ends:
+        return Ask(under_way.id)
+    return Wait(ends if running.case_id == case.id else min(ends, at + PATIENCE))
 
 
 def _unsettled(connection: Connection, pass_id: int) -> Row[Any] | None:
     return connection.execute(
         select(attempt_rows)
         .where(attempt_rows.c.pass_id == pass_id, attempt_rows.c.result.is_(None))
+        .order_by(attempt_rows.c.id.desc())
+    ).first()
+
+
+def _in_a_call(connection: Connection, case_id: int) -> Row[Any] | None:
+    """An attempt for this case in a call that came in, of whose end nobody has told us."""
+    return connection.execute(
+        select(attempt_rows)
+        .where(
+            attempt_rows.c.case_id == case_id,
+            attempt_rows.c.pass_id.is_(None),
+            attempt_rows.c.result.is_(None),
+        )
         .order_by(attempt_rows.c.id.desc())
     ).first()
 

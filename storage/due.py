@@ -92,6 +92,23 @@ def cancel(connection: Connection, at: datetime, kind: str, key: str, by: str) -
     return connection.execute(_CANCEL, {"of_kind": kind, "of_key": key, "ended": at, "by": by}).rowcount
 
 
+_WAITING = (
+    select(due_work.c.id)
+    .where(
+        due_work.c.state == PENDING,
+        due_work.c.due_at <= bindparam("now"),
+        due_work.c.kind.in_(bindparam("kinds", expanding=True)),
+        or_(due_work.c.leased_until.is_(None), due_work.c.leased_until <= bindparam("now")),
+    )
+    .limit(1)
+)
+
+
+def waiting(connection: Connection, at: datetime, kinds: Collection[str]) -> bool:
+    """Whether there is anything of `kinds` to be claimed."""
+    return connection.execute(_WAITING, {"now": at, "kinds": list(kinds)}).first() is not None
+
+
 def claim(
     connection: Connection, at: datetime, kinds: Collection[str], *, limit: int = 20, lease: timedelta
 ) -> list[Work]:

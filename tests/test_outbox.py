@@ -22,7 +22,7 @@ from console import letter_mail
 from console.house import House, state_folder
 from console.letter_mail import outbox_folder
 from console.settings import MailSettings
-from console.work import BY_MAIL, HANDLERS, mail
+from console.work import APART, HANDLERS, mail
 from console.worker import tick
 from pins import customers, outbox, registry
 from pins.index import PinIndex
@@ -273,10 +273,10 @@ def test_one_failure_spares_the_others_the_wait(house: House, server: Server) ->
     with house.database.write() as connection:
         alarms.raise_alarm(connection, NIGHT, "pin-budget")
     server.post.data = "451 4.3.0 try later"
-    tick(house, NIGHT, {kind: HANDLERS[kind] for kind in BY_MAIL})
+    tick(house, NIGHT, {kind: HANDLERS[kind] for kind in APART["mail"]})
     assert len([each for each in server.post.commands if each.startswith("MAIL")]) == 1
     server.post.data = "250 taken"
-    tick(house, NIGHT + MINUTE, {kind: HANDLERS[kind] for kind in BY_MAIL})
+    tick(house, NIGHT + MINUTE, {kind: HANDLERS[kind] for kind in APART["mail"]})
     assert len(server.post.received) == 2
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from making import ACTOR, NIGHT, ROTA, Opened, a_case, a_sid, case, configuration, opened_at, staff
+from pydantic import TypeAdapter
 from sqlalchemy import select, update
 from telephones import Telephones
 
@@ -20,8 +21,9 @@ from ivr import answer as answers
 from ivr import casework as joined
 from ivr import placed
 from ivr.answer import Answer
+from ivr.outgoing_desk import WATCH
 from ivr.tables import calls, outgoing
-from ivr.vocabulary import OutgoingReceived
+from ivr.vocabulary import Call, OutgoingReceived, Step
 from oncall import attempts, cases, casework, pursuit, reminders
 from oncall.cases import PURSUE
 from oncall.channels import ChannelFailed, Channels
@@ -36,7 +38,7 @@ CUSTOMER = "+390461555001"
 # When the pursuit of a case opened at NIGHT is due.
 DUE = NIGHT + timedelta(seconds=270)
 SECOND = timedelta(seconds=1)
-ONLY = {kind: HANDLERS[kind] for kind in (PURSUE, reminders.REMIND)}
+ONLY = {kind: HANDLERS[kind] for kind in (PURSUE, reminders.REMIND, WATCH)}
 
 
 @dataclass
@@ -413,6 +415,119 @@ def test_a_network_that_answers_nothing_does_not_stop_the_pursuit(scene: Scene, 
             scene.works(after=timedelta(seconds=10))
     assert scene.network.phones[:2] == [ANNA, DARIO]
     assert scene.pending(opened)
+
+
+def test_a_lost_end_of_a_call_that_was_taken_holds_up_no_other_case(scene: Scene, opened: Opened) -> None:
+    """Anna has the first case and talks, and nobody ever says that she has hung up: the second is pursued."""
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "1")
+    other = another(scene, 2)
+    scene.works(after=timedelta(seconds=30))
+    assert scene.results(other) == [(DARIO, None)]
+    with scene.house.database.read() as connection:
+        running = connection.execute(select(passes).where(passes.c.ended_at.is_(None))).all()
+    assert [row.case_id for row in running] == [other.id]
+
+
+def test_another_case_asks_about_an_attempt_that_lost_its_end(scene: Scene, opened: Opened) -> None:
+    """The first case is taken by hand while a phone rings for it, and the end of that ring is lost."""
+    scene.works()
+    other = another(scene, 2)
+    with scene.house.database.write() as connection:
+        casework.take(connection, ACTOR, scene.at, case(connection, opened), "bruno")
+    scene.network.says = "no-answer"
+    for _ in range(10):
+        scene.works(after=timedelta(seconds=10))
+    assert scene.results(opened) == [(ANNA, "no-answer")]
+    assert scene.results(other) == [(ANNA, None)]
+
+
+def test_a_phone_counts_as_engaged_until_the_network_is_asked(scene: Scene, opened: Opened) -> None:
+    """The end of a call is lost after which nothing else would ask: its phone is not avoided for hours."""
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "1")
+    scene.network.says = "in-progress"
+    watched = (WATCH,)
+    assert scene.works(after=timedelta(minutes=2) - SECOND, only=watched) == 0
+    assert scene.works(after=SECOND, only=watched) == 1
+    with scene.house.database.read() as connection:
+        assert ANNA in placed.engaged(connection, scene.at, "")
+    scene.network.says = "completed"
+    assert scene.works(after=timedelta(minutes=1), only=watched) == 1
+    with scene.house.database.read() as connection:
+        assert ANNA not in placed.engaged(connection, scene.at, "")
+    assert scene.results(opened) == [(ANNA, "accepted")]
+    assert scene.works(after=timedelta(days=1), only=watched) == 0
+
+
+def test_an_end_that_was_told_is_not_asked_for(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.misses()
+    with scene.house.database.read() as connection:
+        states = select(due_work.c.state).where(due_work.c.kind == WATCH).order_by(due_work.c.id)
+        assert connection.execute(states).scalars().all() == [due.CANCELLED, due.PENDING]
+
+
+def in_a_call(scene: Scene, opened: Opened, *, pressed: bool) -> int:
+    """In the caller's own call dario's phone was rung; what came of it was never told."""
+    with scene.house.database.write() as connection:
+        attempt = attempts.begin_attempt(connection, NIGHT, opened.id, opened.sid, "dario", DARIO, 2)
+        assert attempts.picked_up(connection, NIGHT, attempt)
+        assert not pressed or attempts.press(connection, NIGHT, attempt, "accepted")
+        ringing = Call(opened.sid, CUSTOMER, "+390461825060", "it", ("it",), step=Step.RINGING)
+        state = TypeAdapter(Call).dump_json(ringing).decode()
+        connection.execute(update(calls).where(calls.c.sid == opened.sid).values(ended_at=None, state=state))
+        return attempt
+
+
+def test_nobody_is_phoned_while_a_technician_talks_to_the_caller(scene: Scene, opened: Opened) -> None:
+    """A talk that lasts longer than the 270 s after which lost callbacks are made up for."""
+    attempt = in_a_call(scene, opened, pressed=True)
+    scene.network.says = "in-progress"
+    for _ in range(20):
+        scene.works(after=timedelta(seconds=15))
+    assert scene.network.phones == []
+    assert scene.pending(opened)
+    with scene.house.database.write() as connection:
+        attempts.settle(connection, scene.at, attempt, "completed", bridged=True)
+    assert not scene.pending(opened)
+
+
+@pytest.mark.parametrize("pressed", [True, False])
+def test_a_callers_call_that_lost_its_end_is_asked_about(scene: Scene, opened: Opened, pressed: bool) -> None:
+    """Neither the end of the Dial nor that of the call was told: the network knows that it is over."""
+    in_a_call(scene, opened, pressed=pressed)
+    scene.network.says = "completed"
+    scene.works()
+    assert scene.results(opened) == [(DARIO, "accepted" if pressed else "unconfirmed")]
+    scene.works()
+    assert scene.network.phones == [DARIO if pressed else ANNA]
+
+
+def test_a_network_that_says_nothing_of_a_callers_call_is_asked_again(scene: Scene, opened: Opened) -> None:
+    in_a_call(scene, opened, pressed=True)
+    with scene.network.out():
+        for _ in range(5):
+            scene.works(after=timedelta(seconds=30))
+    assert scene.network.phones == []
+    scene.network.says = None  # it knows of no such call
+    scene.works(after=timedelta(seconds=30))
+    scene.works()
+    assert scene.network.phones == [DARIO]
+
+
+@pytest.mark.parametrize(
+    ("pressed", "minutes", "engaged"), [(False, 4, True), (False, 6, False), (True, 200, True)]
+)
+def test_how_long_a_phone_is_taken_for_engaged(
+    scene: Scene, opened: Opened, pressed: bool, minutes: int, engaged: bool
+) -> None:
+    in_a_call(scene, opened, pressed=pressed)
+    with scene.house.database.read() as connection:
+        found = placed.engaged(connection, NIGHT + timedelta(minutes=minutes), "")
+    assert (DARIO in found) == engaged
 
 
 def test_without_a_telephone_the_case_stays_pursued(scene: Scene, opened: Opened) -> None:

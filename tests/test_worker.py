@@ -12,9 +12,9 @@ from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_data
 from sqlalchemy import select
 
 from console.house import House
-from console.work import HANDLERS, calls
+from console.work import HANDLERS
 from console.worker import LEASE, tick
-from oncall import casework
+from oncall import casework, reminders
 from oncall.cases import PURSUE
 from storage import due
 from storage.due import Work
@@ -55,7 +55,8 @@ def test_a_case_taken_while_its_reminder_runs_is_not_reminded_of_again(house: Ho
 
     assert tick(house, PURSUED, {PURSUE: slow}) == 1
     assert not pending(house, PURSUE, opened.number)
-    assert tick(house, PURSUED + timedelta(days=1)) == 0
+    only = {kind: HANDLERS[kind] for kind in (PURSUE, reminders.REMIND)}
+    assert tick(house, PURSUED + timedelta(days=1), only) == 0
 
 
 def test_work_that_nobody_handles_yet_stays(house: House) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import cast
 
 from flask import g, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, Forbidden, UnsupportedMediaType
 
 from ivr.desk import Desk
@@ -54,8 +55,8 @@ def here() -> Door:
     return cast(Door, g.door)
 
 
-def check(believed: Believed) -> None:
-    """Believe the current request or refuse it: 415, 413, 403 or 400.
+def signed_form(believed: Believed) -> MultiDict[str, str]:
+    """The form of the current request if it is signed; else it is refused: 415, 413, 403 or 400.
 
     An unsigned request learns nothing from the answer but that it was not signed.
     """
@@ -72,8 +73,13 @@ def check(believed: Believed) -> None:
     signature = request.headers.get(HEADER)
     if not believed.signature.holds(request.path, query, form, signature):
         raise Forbidden
+    return form
+
+
+def check(believed: Believed) -> None:
+    """Believe the current request about a call, or refuse it."""
     g.door = Door(
-        Parameters(form, believed.account_sid),
+        Parameters(signed_form(believed), believed.account_sid),
         believed.clock(),
         believed.numbers,
         believed.desk,

@@ -24,6 +24,11 @@ OPTIONAL_NAMES = ("Digits", "DialCallStatus", "DialBridged", "ParentCallSid", "R
 class Parameters:
     """The form of one signed request. Raises BadRequest or Forbidden for what is not Twilio's way."""
 
+    # What the request is about, and how that is named; what may be missing, what anybody may have written.
+    named, sid_form = "CallSid", CALL_SID
+    optional: Collection[str] = OPTIONAL_NAMES
+    free_text: Collection[str] = FREE_TEXT
+
     def __init__(self, form: MultiDict[str, str], account_sid: str) -> None:
         if len(list(form.items(multi=True))) > MOST_PARAMETERS:
             raise BadRequest("too many parameters")
@@ -33,9 +38,9 @@ class Parameters:
         self._form = form
         if form.get("AccountSid") != account_sid:
             raise Forbidden
-        self.call_sid = form.get("CallSid", "")
-        if not CALL_SID.fullmatch(self.call_sid):
-            raise BadRequest("CallSid")
+        self.call_sid = form.get(self.named, "")
+        if not self.sid_form.fullmatch(self.call_sid):
+            raise BadRequest(self.named)
         self._refuse_moved_borders()
 
     def _refuse_moved_borders(self) -> None:
@@ -43,10 +48,10 @@ class Parameters:
         A name we would read that is missing, but stands across the border of another pair or inside
         its value, was hidden there.
         """
-        for name in OPTIONAL_NAMES:
+        for name in self.optional:
             if name in self._form:
                 continue
-            if any(name in key + value for key, value in self._form.items() if key not in FREE_TEXT):
+            if any(name in key + value for key, value in self._form.items() if key not in self.free_text):
                 raise BadRequest(f"{name} is hidden in another parameter")
 
     @property

@@ -25,9 +25,10 @@ COMMANDS = {
     "migrate": "service",
     "phone": "phone",
     "pin": "pins",
+    "report": "reports",
     "rota": "rota",
     "serve": "service",
-    "technician": "technicians",
+    "technician": "reach",
 }
 
 

@@ -87,18 +87,24 @@ def apply(
         click.echo(f"note: the numbers ring {', '.join(sorted(served))}", err=True)
 
 
+# Turns that are told one by one.
+SHOWN = 20
+
+
 def _print(outcome: Outcome, zone: ZoneInfo, *, written: bool) -> None:
     for each in outcome.done:
         click.echo(each if written else f"would be: {each}")
     if outcome.changes:
         click.echo(f"turns that change up to {wall(outcome.end, zone)}:")
     rotas = {change.rota for change in outcome.changes}
-    for change in outcome.changes:
+    for change in outcome.changes[:SHOWN]:
         where = f"rota {change.rota}, rung {change.rung}" if len(rotas) > 1 else f"rung {change.rung}"
         when = f"{wall(change.start, zone)} – {wall(change.end, zone)}"
         if change.end == outcome.end:  # that is only as far as one looked
             when = f"from {wall(change.start, zone)} on"
         click.echo(f"  {where}  {when}  {change.had or 'nobody'} → {change.has or 'nobody'}")
+    if len(outcome.changes) > SHOWN:
+        click.echo(f"  and {len(outcome.changes) - SHOWN} more; `ivr rota show` draws them, --json lists them")
     for line in summary(outcome.opened, zone):
         click.echo(f"! {line}")
     for line in summary(outcome.arose, zone):

@@ -109,11 +109,12 @@ def serve(context: Context, only: str | None) -> None:
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65534), default=8080, show_default=True)
+@click.option("--port", type=click.IntRange(1, 65533), default=8080, show_default=True)
 @click.pass_obj
 def demo(context: Context, port: int) -> None:
     """A demonstration in a throwaway folder: a rehearsed emergency call, then the running service."""
     from console import demo as demonstration
+    from console import demo_network
 
     # TERM ends it as cleanly as Ctrl-C: the folder is removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(0)))
@@ -129,6 +130,9 @@ def demo(context: Context, port: int) -> None:
         text = text.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace(
             "127.0.0.1:8081", f"127.0.0.1:{port + 1}"
         )
+        # Nobody is ever phoned by a demonstration.
+        network = f'api_base = "http://127.0.0.1:{port + 2}"'
+        text = text.replace('# api_base = "http://127.0.0.1:4010"', network)
         path.write_text(text, encoding="utf-8")
         _migrate(Context(path))
         configuration = load(path)
@@ -141,4 +145,5 @@ def demo(context: Context, port: int) -> None:
             f"Serving: Twilio's door at http://127.0.0.1:{port}, the console at http://127.0.0.1:{port + 1}."
         )
         click.echo(f"Command: ivr --config {path} call list    Ctrl-C ends it and removes everything.")
+        demo_network.begin(port + 2, click.echo)
         raise SystemExit(supervise(path))

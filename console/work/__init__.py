@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from console import calling
 from console.house import House
-from console.work import calls, erasure, ledger, mail, pins
+from console.work import (
+    calendars,
+    calls,
+    erasure,
+    handed_on,
+    ledger,
+    mail,
+    notices,
+    pins,
+    placing,
+    pursuit,
+    rota,
+)
 from ivr import journal
-from oncall import cases
+from ivr.outgoing_desk import WATCH
+from oncall import cases, reminders, watch
+from oncall.reached import CHECK, NOTICE
 from pins import outbox, registry
 from storage.alarms import ALARM
 from storage.due import Work
@@ -18,13 +33,33 @@ from storage.ledger import KIND as LEDGER
 Handler = Callable[[House, Work, datetime], datetime | None]
 
 HANDLERS: Mapping[str, Handler] = {
-    cases.PURSUE: calls.pursue,
+    cases.PURSUE: pursuit.pursue,
+    reminders.REMIND: pursuit.remind,
+    calling.PLACE: placing.place,
+    WATCH: placing.watch,
+    NOTICE: notices.bring,
+    watch.WATCH: rota.look,
+    CHECK: rota.check,
+    handed_on.NOBODY_ANSWERED: handed_on.nobody_answered,
+    handed_on.NO_URGENCY: handed_on.no_urgency,
+    handed_on.SCREENED_IN_VAIN: handed_on.screened_in_vain,
+    handed_on.MESSAGE: handed_on.deliver_message,
     journal.FETCH: calls.fetch_message,
+    calendars.FETCH: calendars.fetch_absences,
     erasure.TRACES: erasure.remove,
     LEDGER: ledger.append,
     registry.ENDS: pins.remind,
     ALARM: mail.alarm,
     outbox.LETTER: mail.deliver,
 }
-# Done apart from the rest: a mail server that is slow to answer must not hold up a call's work.
-BY_MAIL = (ALARM, outbox.LETTER)
+# What asks somebody outside is done apart, each kind of them by itself and a few pieces at a time: a mail
+# server or a telephone network that is slow to answer must not hold up anything else. Each piece may take
+# half a minute: together they end before their lease does, so that none is done twice.
+AT_ONCE = 3
+APART: Mapping[str, tuple[str, ...]] = {
+    "phone": (cases.PURSUE, calling.PLACE, WATCH),
+    "mail": (ALARM, outbox.LETTER),
+    "notices": (NOTICE,),
+    "checks": (CHECK,),
+    "calendars": (calendars.FETCH,),
+}

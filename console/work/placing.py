@@ -1,13 +1,18 @@
-"""Work that places a call which was written down elsewhere: a technician asked for it from a page."""
+"""Work on calls that we place: one that was written down elsewhere, since a technician asked for it from a
+page; and one whose end was never told.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from console import calling
 from console.house import House
 from ivr import placed
 from storage.due import Work
+
+# A talk may last: the network is asked about it again after this long.
+WATCHED_AGAIN = timedelta(minutes=1)
 
 
 def place(house: House, work: Work, at: datetime) -> datetime | None:
@@ -18,3 +23,9 @@ def place(house: House, work: Work, at: datetime) -> datetime | None:
         return None
     calling.ring_out(house, at, known.id, int(work.payload["rings"]))
     return None
+
+
+def watch(house: House, work: Work, at: datetime) -> datetime | None:
+    """Ask the network about a call until it is over, whoever wanted it."""
+    rings = house.configuration.ringing.rings
+    return None if calling.ask_about(house, at, int(work.key), rings) else at + WATCHED_AGAIN

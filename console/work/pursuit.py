@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from console import calling
 from console.house import House, rules
-from ivr import case_facts, outgoing_desk, placed
+from ivr import case_facts, desk, outgoing_desk, placed
 from oncall import case_log, cases, casework, notices, pursuit, reminders, roster
 from oncall.cases import PURSUE, Case, UnknownCase
-from oncall.pursuit import Ask, Decision, Over, Phone, Wait
+from oncall.pursuit import Ask, AskCaller, Decision, Over, Phone, Wait
 from oncall.roster import Contact
 from storage import due
 from storage.alarms import raise_alarm
@@ -24,6 +24,8 @@ log = logging.getLogger("ivr.worker")
 AT_ONCE = timedelta(0)
 # A call about which the network says nothing is asked about again after this long.
 ASK_AGAIN = timedelta(seconds=15)
+# And a caller's call in which somebody talks, after this long: its end is told, as a rule.
+CALLER_AGAIN = timedelta(seconds=30)
 
 
 def pursue(house: House, work: Work, at: datetime) -> datetime | None:
@@ -47,6 +49,12 @@ def pursue(house: House, work: Work, at: datetime) -> datetime | None:
             if outgoing_id is not None and calling.ask_about(house, at, outgoing_id, settings.rings):
                 return at + AT_ONCE
             return at + ASK_AGAIN
+        case AskCaller(sid, since):
+            if not calling.goes_on(house, at, sid, since):
+                with house.database.write() as connection:
+                    desk.over(connection, at, sid)
+                return at + AT_ONCE
+            return at + CALLER_AGAIN
 
 
 def _decide(house: House, connection: Connection, at: datetime, number: str) -> tuple[Decision, int | None]:
