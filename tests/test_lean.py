@@ -192,7 +192,8 @@ BUDGET = {
     "technician picks up": 6,
     "technician passes": 4,
     "next dial": 8,
-    "technician accepts": 4,
+    # He is sent the case's link, too.
+    "technician accepts": 7,
 }
 
 
