@@ -671,3 +671,50 @@ def test_placed_calls_are_found_by_case(scene: Scene, opened: Opened) -> None:
         (found,) = placed.of_case(connection, opened.id)
         turns = placed.turns_of(connection, found.id)
     assert [turn.heard for turn in turns] == ["picked up"]
+
+
+# -- what people are told of it ------------------------------------------------------------------------
+
+
+def told(scene: Scene) -> list[tuple[str, str]]:
+    with scene.house.database.read() as connection:
+        rows = connection.execute(select(notices.c.kind, notices.c.recipient).order_by(notices.c.id))
+        return [(row.kind, row.recipient) for row in rows]
+
+
+def test_whoever_is_phoned_first_reads_that_the_caller_wants_to_be_called(
+    scene: Scene, opened: Opened
+) -> None:
+    with scene.house.database.write() as connection:
+        connection.execute(update(case_rows).values(call_back_to=CUSTOMER))
+    scene.works()
+    assert told(scene) == [("call-back-wanted", "technician:anna")]
+    scene.misses()
+    assert told(scene) == [("call-back-wanted", "technician:anna")]
+
+
+def test_whoever_takes_a_case_gets_its_link_at_once(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "1")
+    scene.asks(2, dial_status="no-answer")
+    scene.asks(3, "1")
+    assert told(scene) == [("case-yours", "technician:anna")]
+
+
+def test_managers_are_told_once_of_a_talk_that_lasts_an_hour(scene: Scene, opened: Opened) -> None:
+    managed = scene.house.configuration.notices.model_copy(update={"managers": ["chief@example.net"]})
+    scene.house = House(
+        scene.house.configuration.model_copy(update={"notices": managed}),
+        scene.house.database,
+        outward=scene.house.outward,
+    )
+    with scene.house.database.write() as connection:
+        connection.execute(update(calls).values(ended_at=None))
+        attempt = attempts.begin_attempt(connection, NIGHT, opened.id, opened.sid, "anna", ANNA, 1)
+        attempts.picked_up(connection, NIGHT, attempt)
+        attempts.press(connection, NIGHT, attempt, "accepted")
+    for minute in (10, 50, 5, 30):
+        scene.works(after=timedelta(minutes=minute))
+    assert told(scene) == [("talk-long", "manager:chief@example.net")]
+    assert scene.network.placed == []

@@ -26,6 +26,8 @@ AT_ONCE = timedelta(0)
 ASK_AGAIN = timedelta(seconds=15)
 # And a caller's call in which somebody talks, after this long: its end is told, as a rule.
 CALLER_AGAIN = timedelta(seconds=30)
+# A talk is never cut; the managers are told of one that lasts so long.
+LONG_TALK = timedelta(minutes=60)
 
 
 def pursue(house: House, work: Work, at: datetime) -> datetime | None:
@@ -54,6 +56,8 @@ def pursue(house: House, work: Work, at: datetime) -> datetime | None:
                 with house.database.write() as connection:
                     desk.over(connection, at, sid)
                 return at + AT_ONCE
+            if at - since >= LONG_TALK:
+                _tell_of_long_talk(house, at, work.payload["case"])
             return at + CALLER_AGAIN
 
 
@@ -96,11 +100,12 @@ def _decide(house: House, connection: Connection, at: datetime, number: str) -> 
                 attempt_id=attempt_id,
                 hung_up=place.why in ("accepted", "rang"),
             )
-            if begins == 1 and place.why in ("accepted", "rang"):
+            kind = "hung-up-ringing" if place.why in ("accepted", "rang") else "call-back-wanted"
+            if begins == 1 and (kind == "hung-up-ringing" or case.call_back_to):
                 notices.tell(
                     connection,
                     at,
-                    "hung-up-ringing",
+                    kind,
                     f"technician:{place.technician}",
                     f"case:{case.number}",
                     case_facts.facts(connection, case),
@@ -124,6 +129,20 @@ def _unless_ended(house: House, at: datetime, outgoing_id: int, rings: int) -> d
     if known is None or known.ended_at is not None:
         return at + AT_ONCE
     return at + timedelta(seconds=rings) + pursuit.OVERDUE
+
+
+def _tell_of_long_talk(house: House, at: datetime, number: str) -> None:
+    with house.database.write() as connection:
+        case = cases.find(connection, number)
+        notices.tell_everybody(
+            connection,
+            at,
+            "talk-long",
+            _recipients([], house.configuration.notices.managers),
+            f"case:{number}",
+            case_facts.facts(connection, case) | {"minutes": int(LONG_TALK.total_seconds()) // 60},
+            loud=True,
+        )
 
 
 # -- reminders -----------------------------------------------------------------------------------
