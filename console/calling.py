@@ -14,6 +14,7 @@ from ivr.outgoing_desk import over
 from ivr.placed import Placed
 from oncall.attempts import LONGEST_TALK
 from oncall.channels import CallOut, ChannelFailed
+from oncall.pursuit import AskCaller
 from storage import due
 from webhooks.addresses import PublicAddresses
 
@@ -86,10 +87,12 @@ def ask_about(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
     return False
 
 
-def goes_on(house: House, at: datetime, sid: str, since: datetime) -> bool:
+def goes_on(house: House, at: datetime, asked: AskCaller) -> bool:
     """Whether a call that came in goes on, so far as the network can tell. One in which somebody has been
-    talking for longer than any call may last, by what we were told since, is over.
+    talking for longer than any call may last, by what we were told since, is over; so is one whose ringing
+    must have ended long ago, if the network does not even answer.
     """
+    sid, since = asked.call_sid, asked.asked_at
     telephone = house.channels.telephone
     if telephone is None or at - since >= LONGEST_TALK:
         return False
@@ -97,7 +100,7 @@ def goes_on(house: House, at: datetime, sid: str, since: datetime) -> bool:
         status = telephone.status(sid)
     except ChannelFailed as failed:
         log.error("call %s cannot be asked about: %s", sid, failed.why)
-        return True
+        return asked.talking or at - since < placed.LONGEST_WHISPER
     return status is not None and status not in FINAL
 
 

@@ -67,11 +67,12 @@ class Ask:
 @dataclass(frozen=True)
 class AskCaller:
     """In a call that came in a technician rings, listens or talks, so far as anybody was told: ask the
-    network whether that call goes on.
+    network whether that call goes on. `talking`: he has pressed the key that leads to a talk.
     """
 
     call_sid: str
     asked_at: datetime
+    talking: bool
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def decide(
     in_call = _in_a_call(connection, case.id)
     if in_call is not None:
         end_passes(connection, at, case.id)
-        return AskCaller(in_call.call_sid, in_call.asked_at)
+        return AskCaller(in_call.call_sid, in_call.asked_at, in_call.pressed == "accepted")
     running = connection.execute(
         select(passes).where(passes.c.rota == case.rota, passes.c.ended_at.is_(None))
     ).first()

@@ -718,3 +718,20 @@ def test_managers_are_told_once_of_a_talk_that_lasts_an_hour(scene: Scene, opene
         scene.works(after=timedelta(minutes=minute))
     assert told(scene) == [("talk-long", "manager:chief@example.net")]
     assert scene.network.placed == []
+
+
+@pytest.mark.parametrize(("pressed", "phoned"), [(False, True), (True, False)])
+def test_a_network_that_cannot_be_asked_does_not_hide_a_lost_end(
+    scene: Scene, opened: Opened, pressed: bool, phoned: bool
+) -> None:
+    """A ring is over after a while, whatever nobody says; a talk may last."""
+    with scene.house.database.write() as connection:
+        connection.execute(update(calls).values(ended_at=None))
+        attempt = attempts.begin_attempt(connection, NIGHT, opened.id, opened.sid, "anna", ANNA, 1)
+        if pressed:
+            attempts.picked_up(connection, NIGHT, attempt)
+            attempts.press(connection, NIGHT, attempt, "accepted")
+    with scene.network.out():
+        for _ in range(10):
+            scene.works(after=timedelta(seconds=30))
+    assert (scene.network.placed != []) == phoned

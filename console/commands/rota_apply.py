@@ -104,7 +104,9 @@ def _print(outcome: Outcome, zone: ZoneInfo, *, written: bool) -> None:
             when = f"from {wall(change.start, zone)} on"
         click.echo(f"  {where}  {when}  {change.had or 'nobody'} → {change.has or 'nobody'}")
     if len(outcome.changes) > SHOWN:
-        click.echo(f"  and {len(outcome.changes) - SHOWN} more; `ivr rota show` draws them, --json lists them")
+        click.echo(
+            f"  and {len(outcome.changes) - SHOWN} more; `ivr rota show` draws them, --json lists them"
+        )
     for line in summary(outcome.opened, zone):
         click.echo(f"! {line}")
     for line in summary(outcome.arose, zone):

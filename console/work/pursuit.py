@@ -51,12 +51,12 @@ def pursue(house: House, work: Work, at: datetime) -> datetime | None:
             if outgoing_id is not None and calling.ask_about(house, at, outgoing_id, settings.rings):
                 return at + AT_ONCE
             return at + ASK_AGAIN
-        case AskCaller(sid, since):
-            if not calling.goes_on(house, at, sid, since):
+        case AskCaller() as asked:
+            if not calling.goes_on(house, at, asked):
                 with house.database.write() as connection:
-                    desk.over(connection, at, sid)
+                    desk.over(connection, at, asked.call_sid)
                 return at + AT_ONCE
-            if at - since >= LONG_TALK:
+            if at - asked.asked_at >= LONG_TALK:
                 _tell_of_long_talk(house, at, work.payload["case"])
             return at + CALLER_AGAIN
 
