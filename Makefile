@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench mutants format phone lock clean
+.PHONY: run test check bench mutants soak format phone lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make check   format, lint, types, arrows between packages"
 	@echo "make bench   what a PIN check and a look-up in the rota cost, and against what (ten minutes)"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
+	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
 	@echo "make lock    resolve the dependencies anew (needs uv)"
@@ -52,6 +53,12 @@ bench: $(VENV)/made-test
 ONLY ?=
 mutants: $(VENV)/made-test
 	$(BIN)/python tests/mutations.py $(ONLY)
+
+# 100,000 calls are two hours on two processors; docs/soak.md tells what is judged.
+CALLS ?= 100000
+SEED ?=
+soak: $(VENV)/made-test
+	$(BIN)/python tests/soak.py --calls $(CALLS) $(if $(SEED),--seed "$(SEED)")
 
 format: $(VENV)/made-test
 	$(BIN)/ruff format .

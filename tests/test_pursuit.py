@@ -726,7 +726,8 @@ def test_a_network_that_cannot_be_asked_does_not_hide_a_lost_end(
 ) -> None:
     """A ring is over after a while, whatever nobody says; a talk may last."""
     with scene.house.database.write() as connection:
-        connection.execute(update(calls).values(ended_at=None))
+        state = TypeAdapter(Call).dump_json(Call(opened.sid, CUSTOMER, "+390461825060", "it")).decode()
+        connection.execute(update(calls).values(ended_at=None, state=state))
         attempt = attempts.begin_attempt(connection, NIGHT, opened.id, opened.sid, "anna", ANNA, 1)
         if pressed:
             attempts.picked_up(connection, NIGHT, attempt)
