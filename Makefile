@@ -54,7 +54,7 @@ ONLY ?=
 mutants: $(VENV)/made-test
 	$(BIN)/python tests/mutations.py $(ONLY)
 
-# 100,000 calls are two hours on two processors; docs/soak.md tells what is judged.
+# 100,000 calls take some hours; docs/soak.md tells what is judged.
 CALLS ?= 100000
 SEED ?=
 soak: $(VENV)/made-test

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, union_all, update
 
 from oncall import cases
-from oncall.tables import attempts
+from oncall.tables import attempts, case_calls, case_log
 from oncall.tables import cases as case_rows
 from storage import due
 from storage.types import Instant
@@ -63,6 +63,19 @@ _CONNECTED = (
     .where(case_rows.c.id == bindparam("case"), case_rows.c.connected_at.is_(None))
     .values(connected_at=bindparam("connected"))
 )
+# What has set a technician on the case anew since his key: another call about it, or that it was passed on.
+_WANTED_SINCE = union_all(
+    select(case_calls.c.case_id).where(
+        case_calls.c.case_id == bindparam("case"),
+        case_calls.c.call_sid != bindparam("call"),
+        case_calls.c.joined_at > bindparam("pressed", type_=Instant),
+    ),
+    select(case_log.c.case_id).where(
+        case_log.c.case_id == bindparam("case"),
+        case_log.c.act == "passed",
+        case_log.c.at > bindparam("pressed", type_=Instant),
+    ),
+).limit(1)
 
 
 def begin_attempt(
@@ -117,7 +130,8 @@ def settle(
     """End an attempt with its result; None if it does not exist. Settled before: that result stands.
 
     `status` is what the telephone network reported, None if it reported nothing. `connected` needs
-    his recorded key and the bridge; then the case is connected and its pursuit cancelled.
+    his recorded key and the bridge; then the case is connected and its pursuit cancelled, unless somebody
+    else has called about it since, or it was passed on: that talk was not with him.
     """
     row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
     if row is None:
@@ -132,13 +146,10 @@ def settle(
     if result == "connected":
         # The clock of the SLA stops when he took the call, not when the talk was over.
         connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
-        due.cancel(
-            connection,
-            at,
-            cases.PURSUE,
-            cases.number_of(connection, row.case_id),
-            by=f"connected to {row.technician}",
-        )
+        since = {"case": row.case_id, "call": row.call_sid, "pressed": row.pressed_at}
+        if connection.execute(_WANTED_SINCE, since).first() is None:
+            number = cases.number_of(connection, row.case_id)
+            due.cancel(connection, at, cases.PURSUE, number, by=f"connected to {row.technician}")
     return result
 
 

@@ -9,7 +9,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from soak_night import CUSTOMERS, OFFICES, WEST, Night
@@ -130,7 +130,7 @@ class Judge:
                 case Bridged(phone=phone, at=at) if phone in STAFF:
                     # He may have keyed over his code, and the technician over it too.
                     met = code or _code_told(call, phone) or self._case_of_caller(call)
-                    heed.met.append((met, _end_of_talk(call, phone, at)))
+                    heed.met.append((met, at))
         return heed
 
     def _case_of_caller(self, call: Call) -> str:
@@ -146,11 +146,9 @@ class Judge:
                 case Heard(party=party, text=text) if party == call.party:
                     if pressed and any(said(name, text) for name in HIS):
                         heed.met.append((self._case_of(call), pressed))
-                        pressed = None
+                        break
                     if said("out-too-late", text):
                         break
-                case Bridged(phone=phone, at=at) if heed.met:
-                    heed.met.append((heed.met[0][0], _end_of_talk(call, phone, at)))
                 case Pressed(party=party, keys=keys, at=at) if party == call.party:
                     pressed = at if "1" in keys else None
         return heed
@@ -456,12 +454,6 @@ class Judge:
 
 
 # -- one call --------------------------------------------------------------------------------------
-
-
-def _end_of_talk(call: Call, phone: str, since: datetime) -> datetime:
-    """Until then a technician talked to the customer; whoever called meanwhile about the same is answered."""
-    ends = (e.at for e in call.events if isinstance(e, HungUp) and e.party == phone and e.at >= since)
-    return next(ends, datetime.max.replace(tzinfo=UTC))
 
 
 def _code_told(call: Call, phone: str) -> str:

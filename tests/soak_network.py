@@ -49,7 +49,7 @@ def drawn_weather(source: random.Random) -> Weather:
         late=source.choice((0, 0.1, 0.3)),
         doubled=source.choice((0, 0.05, 0.2)),
         deaths=source.choice((0, 0.03, 0.1)),
-        stalls=source.choice((0, 0.1, 0.5)),
+        stalls=source.choice((0, 0.5, 1)),
         outages=source.choice((0, 0, 1, 3)),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
-from making import ACTOR, NIGHT, ROTA, Opened, a_case, a_sid, case, configuration, opened_at, staff
+from making import ACTOR, NIGHT, ROTA, Opened, a_call, a_case, a_sid, case, configuration, opened_at, staff
 from pydantic import TypeAdapter
 from sqlalchemy import select, update
 from telephones import Telephones
@@ -493,6 +493,44 @@ def test_nobody_is_phoned_while_a_technician_talks_to_the_caller(scene: Scene, o
     with scene.house.database.write() as connection:
         attempts.settle(connection, scene.at, attempt, "completed", bridged=True)
     assert not scene.pending(opened)
+
+
+def test_whoever_called_during_a_talk_is_pursued_after_it(scene: Scene, opened: Opened) -> None:
+    """A second call about the case came while the first caller talked: that talk was not with the second."""
+    attempt = in_a_call(scene, opened, pressed=True)
+    with scene.house.database.write() as connection:
+        a_call(connection, a_sid(2))
+        cases.join(
+            connection,
+            scene.at,
+            opened.id,
+            call_sid=a_sid(2),
+            urgency="P1+",
+            due_at=scene.at + timedelta(hours=1),
+            pursue_at=scene.at + timedelta(seconds=270),
+        )
+        attempts.settle(connection, scene.at + SECOND, attempt, "completed", bridged=True)
+    assert scene.results(opened) == [(DARIO, "connected")]
+    assert scene.pending(opened)
+    scene.works(after=timedelta(seconds=270))
+    assert scene.network.phones == [ANNA]
+    scene.asks(0)
+    scene.asks(1, "1")
+    scene.asks(2, dial_status="completed", bridged=True, talked=60)
+    assert not scene.pending(opened)
+
+
+def test_a_case_that_is_passed_on_during_the_talk_stays_pursued(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "1")
+    scene.at += SECOND
+    with scene.house.database.write() as connection:
+        casework.pass_on(connection, "technician:anna", scene.at, case(connection, opened))
+    scene.at += SECOND
+    scene.asks(2, dial_status="completed", bridged=True, talked=60)
+    assert scene.results(opened) == [(ANNA, "connected")]
+    assert scene.pending(opened)
 
 
 @pytest.mark.parametrize("pressed", [True, False])
