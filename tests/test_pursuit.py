@@ -462,6 +462,16 @@ def test_a_phone_counts_as_engaged_until_the_network_is_asked(scene: Scene, open
     assert scene.works(after=timedelta(days=1), only=watched) == 0
 
 
+def test_a_talk_is_not_over_because_the_network_does_not_answer_once(scene: Scene, opened: Opened) -> None:
+    scene.works()
+    scene.asks(0)
+    scene.asks(1, "1")
+    with scene.network.out():
+        scene.works(after=timedelta(minutes=10), only=(WATCH,))
+    with scene.house.database.read() as connection:
+        assert ANNA in placed.engaged(connection, scene.at, "")
+
+
 def test_an_end_that_was_told_is_not_asked_for(scene: Scene, opened: Opened) -> None:
     scene.works()
     scene.misses()
