@@ -7,6 +7,7 @@ gets a hang-up.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
@@ -231,7 +232,8 @@ class OutgoingDesk:
             to, about = f"technician:{technician}", f"case:{case.number}"
             again = f"call {known.id}"
             notices.tell(connection, at, "case-yours", to, about, {}, loud=False, again=again)
-        number = self.customer_number(connection, case)
+        # Somebody may have called from a technician's phone, even from the one that he holds.
+        number = self.customer_number(connection, case, placed.engaged(connection, at, ""))
         if number is None:
             return "no-number", ""
         may = (
@@ -244,7 +246,9 @@ class OutgoingDesk:
             return "no-more-calls", ""
         return "taken", number
 
-    def customer_number(self, connection: Connection, case: Case) -> str | None:
+    def customer_number(
+        self, connection: Connection, case: Case, engaged: Collection[str] = ()
+    ) -> str | None:
         """Where the customer of a case is called: where he asked to be, where he called from last, or a
         number on his file. Of a caller without a verified PIN only a number on file counts: his own was
         never ours to dial.
@@ -260,7 +264,8 @@ class OutgoingDesk:
                     continue
         if case.customer_id is not None:
             wanted += customers.phones_of(connection, case.customer_id)
-        return next((each for each in wanted if each and self._dialable(each)), None)
+        free = (each for each in wanted if each and each not in engaged)
+        return next((each for each in free if self._dialable(each)), None)
 
     def _dialable(self, number: str) -> bool:
         try:

@@ -784,3 +784,14 @@ def test_a_network_that_cannot_be_asked_does_not_hide_a_lost_end(
         for _ in range(10):
             scene.works(after=timedelta(seconds=30))
     assert (scene.network.placed != []) == phoned
+
+
+def test_the_phone_that_he_holds_is_not_dialled_as_the_customer_s(scene: Scene, opened: Opened) -> None:
+    """Somebody keyed a customer's PIN on a technician's phone."""
+    with scene.house.database.write() as connection:
+        connection.execute(update(calls).values(caller=ANNA))
+    scene.works()
+    scene.asks(0)
+    told = scene.asks(1, "1")
+    assert "non conosciamo un numero" in told.texts()[0]
+    assert not any(isinstance(part, answers.Dial) for part in told.parts)
