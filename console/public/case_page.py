@@ -23,7 +23,6 @@ from console.public.case_view import View, sounds, view
 from console.public.customer_search import Found, search
 from console.public.guard import error_page, guarded
 from console.public.wording import Words, preferred
-from ivr.settings import Level
 from oncall import cases, links, people
 from oncall.cases import CaseClosed
 from oncall.links import Link
@@ -202,8 +201,3 @@ def _page(
         opened=opened,
     )
     return Response(text, mimetype="text/html")
-
-
-def _meaning(level: Level, words: Words) -> str:
-    """What a level means, in the reader's language or not at all: `meaning` is in the admins' words."""
-    return level.definition.get(words.language, level.meaning if words.language == "en" else "")
