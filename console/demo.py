@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 from console import cast
+from console.access import users
 from console.house import open_house, pin_index
 from console.phone import lines
 from console.rehearsal import ACTOR, Rehearsal
@@ -14,6 +15,13 @@ from oncall import roster
 from oncall.wallclock import instant_of
 from pins import registry
 
+# Name, full name, role, and who he is on the rota.
+USERS = (
+    ("giulia", "Giulia Moser", "admin", None),
+    ("paolo", "Paolo Degasperi", "dispatcher", None),
+    ("anna", "Anna Rossi", "technician", "anna"),
+    ("elena", "Elena Zanon", "reader", None),
+)
 CALL = """\
 # At ten in the evening the first technician does not answer; the second accepts.
 * acme calls trento
@@ -47,9 +55,24 @@ def prepare(configuration: Configuration, at: datetime) -> Iterator[str]:
             registry.issue(connection, "demo", at, "ACME", new, label="demonstration")
     finally:
         house.close()
-    yield "Four customers, four technicians and a rota, all fictitious."
+    yield "Four customers, four technicians, a rota and four users of the console, all fictitious."
     yield f"The PIN of ACME, shown this once: {new.pin}"
     yield ""
+
+
+def ways_in(configuration: Configuration, at: datetime) -> Iterator[str]:
+    """A link for each demo user, good once: no password, no authenticator."""
+    house = open_house(configuration)
+    try:
+        with house.database.write() as connection:
+            for name, full_name, role, technician in USERS:
+                made = users.add(
+                    connection, "demo", at, name, role, full_name=full_name, technician=technician
+                )
+                token = users.enter(connection, at, made, timedelta(hours=24))
+                yield f"  {full_name} ({role}): http://{configuration.console.listen}/enter/{token}"
+    finally:
+        house.close()
 
 
 def rehearse(configuration: Configuration, at: datetime) -> Iterator[str]:

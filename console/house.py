@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 # The tables of all packages, collected in storage's metadata.
+import console.tables  # noqa: F401
 import pins.tables  # noqa: F401
 from console.channels import real_channels
 from console.settings import Configuration

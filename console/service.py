@@ -85,7 +85,10 @@ def run_part(part: str, configuration: Configuration) -> None:
             service.threads,
         )
     else:
-        server = Gunicorn(console_app.create_app, configuration.console.listen, 1, 4)
+        # One process: rehearsals that are under way stand in its memory.
+        server = Gunicorn(
+            lambda: console_app.serving_app(open_house(configuration)), configuration.console.listen, 1, 8
+        )
     server.run()
 
 

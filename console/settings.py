@@ -130,9 +130,22 @@ class ServiceSettings(BaseModel):
 
 
 class ConsoleSettings(BaseModel):
+    """Where people reach the console. Without `address` it serves this machine alone, over plain http."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     listen: str = "127.0.0.1:8081"
+    address: str = ""
+
+    @field_validator("address")
+    @classmethod
+    def https_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme != "https" or not parts.hostname or parts.username or parts.query):
+            raise ValueError("expected an address such as https://console.example.net")
+        if value and (parts.fragment or parts.path.rstrip("/")):
+            raise ValueError("expected an address without a path, such as https://console.example.net")
+        return value.rstrip("/")
 
     @field_validator("listen")
     @classmethod

@@ -9,7 +9,7 @@ minutes. Later peppers wrap the earlier ones, HMAC(k2, HMAC(k1, …)), so the ke
 changed without knowing one PIN. The cost of the hash cannot: while PINs live that were issued under
 a former cost, a check costs that hash too, whatever is keyed, so that its time tells nothing.
 
-The only module that imports passlib.
+The only module that imports passlib, beside console.access.passwords.
 """
 
 from __future__ import annotations

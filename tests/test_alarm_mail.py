@@ -53,6 +53,7 @@ KNOWN = {
         "concerns": "case:2026-00412",
         "why": "text: 30003",
     },
+    "console-locked": {"user": "giulia"},
     "calendar-stale": {"technician": "anna", "since": "2026-08-14 18:30", "why": "time-out"},
     "audit-broken": {"row": 12},
     "audit-unanchored": {"why": "OSError"},

@@ -29,6 +29,7 @@ COMMANDS = {
     "rota": "rota",
     "serve": "service",
     "technician": "reach",
+    "user": "users",
 }
 
 

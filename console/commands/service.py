@@ -144,6 +144,9 @@ def demo(context: Context, port: int) -> None:
         click.echo(
             f"Serving: Twilio's door at http://127.0.0.1:{port}, the console at http://127.0.0.1:{port + 1}."
         )
+        click.echo("Log in to the console by a link, each good once:")
+        for line in demonstration.ways_in(configuration, context.at):
+            click.echo(line)
         click.echo(f"Command: ivr --config {path} call list    Ctrl-C ends it and removes everything.")
         demo_network.begin(port + 2, click.echo)
         raise SystemExit(supervise(path))

@@ -1,0 +1,72 @@
+"""Keys of the console, derived from service.keys: nothing more to configure or to lose."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b32encode, urlsafe_b64decode, urlsafe_b64encode
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from console.settings import Configuration
+
+
+def digest(token: str) -> str:
+    """Under which a random token is kept: nobody who reads the database can use it."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def form_token(configuration: Configuration, cookie: str) -> str:
+    """What a form must bring beside this cookie: another site's forms do not know it."""
+    return hmac.digest(
+        _derived(configuration, b"console-form"), cookie.encode("utf-8", "replace"), "sha256"
+    ).hex()
+
+
+def recovery_digests(configuration: Configuration, user_id: int, code: str) -> list[str]:
+    """Under which a recovery code may be kept: the first is for new ones, the others were made under
+    keys that are about to go.
+    """
+    text = f"{user_id}\n{code}".encode("utf-8", "replace")
+    return [
+        hmac.digest(_hkdf(key, b"console-recovery"), text, "sha256").hex() for key in _keys(configuration)
+    ]
+
+
+def new_factor(configuration: Configuration, token: str) -> str:
+    """The secret of a second factor that is being set up, 160 bits in base32: the same each time the page
+    of this link or form is shown, and nowhere kept until it has been proved.
+    """
+    key = _derived(configuration, b"console-factor")
+    return b32encode(hmac.digest(key, token.encode("utf-8", "replace"), "sha1")).decode()
+
+
+def seal(configuration: Configuration, text: str) -> str:
+    return _fernet(configuration).encrypt(text.encode()).decode()
+
+
+def unseal(configuration: Configuration, sealed: str) -> str | None:
+    """None if none of the keys in service.keys has sealed it."""
+    try:
+        return _fernet(configuration).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        return None
+
+
+def _fernet(configuration: Configuration) -> MultiFernet:
+    sealing = [_hkdf(key, b"console-seal") for key in _keys(configuration)]
+    return MultiFernet([Fernet(urlsafe_b64encode(key)) for key in sealing])
+
+
+def _derived(configuration: Configuration, purpose: bytes) -> bytes:
+    return _hkdf(_keys(configuration)[0], purpose)
+
+
+def _keys(configuration: Configuration) -> list[bytes]:
+    return [urlsafe_b64decode(key.get_secret_value()) for key in configuration.service.keys]
+
+
+def _hkdf(key: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(key)

@@ -1,0 +1,119 @@
+"""The console: users, sessions, one-time links, forms already sent, long work; indexes for its pages."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+INSTANT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    _users()
+    _sessions()
+    _jobs()
+
+
+def _users() -> None:
+    op.create_table(
+        "console_users",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("full_name", sa.String(120), nullable=False),
+        sa.Column("role", sa.String(12), nullable=False),
+        sa.Column("technician", sa.String(32), nullable=True),
+        sa.Column("language", sa.String(2), nullable=True),
+        sa.Column("password", sa.Text(), nullable=True),
+        sa.Column("totp", sa.Text(), nullable=True),
+        sa.Column("totp_step", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("locked_until", INSTANT, nullable=True),
+        sa.Column("oidc_subject", sa.String(400), nullable=True),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("last_login_at", INSTANT, nullable=True),
+        sa.Column("removed_at", INSTANT, nullable=True),
+        sa.CheckConstraint(
+            "role IN ('admin', 'dispatcher', 'technician', 'reader')", name="ck_console_users_role"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_console_users"),
+        sa.UniqueConstraint("name", name="uq_console_users_name"),
+        sa.UniqueConstraint("oidc_subject", name="uq_console_users_oidc_subject"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "console_recovery_codes",
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("used_at", INSTANT, nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["console_users.id"], name="fk_console_recovery_codes_user_id"),
+        sa.PrimaryKeyConstraint("digest", name="pk_console_recovery_codes"),
+    )
+    op.create_index("ix_console_recovery_codes_user_id", "console_recovery_codes", ["user_id"])
+
+
+def _sessions() -> None:
+    op.create_table(
+        "console_sessions",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("began_at", INSTANT, nullable=False),
+        sa.Column("seen_at", INSTANT, nullable=False),
+        sa.Column("ended_at", INSTANT, nullable=True),
+        sa.Column("address", sa.String(60), nullable=False),
+        sa.Column("agent", sa.String(200), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["console_users.id"], name="fk_console_sessions_user_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_console_sessions"),
+        sa.UniqueConstraint("digest", name="uq_console_sessions_digest"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_console_sessions_user_id", "console_sessions", ["user_id"])
+    op.create_table(
+        "console_links",
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("purpose", sa.String(8), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("used_at", INSTANT, nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["console_users.id"], name="fk_console_links_user_id"),
+        sa.PrimaryKeyConstraint("digest", name="pk_console_links"),
+    )
+    op.create_index("ix_console_links_user_id", "console_links", ["user_id"])
+    op.create_table(
+        "console_forms",
+        sa.Column("token", sa.String(40), nullable=False),
+        sa.Column("used_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("token", name="pk_console_forms"),
+    )
+    op.create_index("ix_console_forms_used_at", "console_forms", ["used_at"])
+
+
+def _jobs() -> None:
+    op.create_table(
+        "console_jobs",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(24), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.String(120), nullable=False),
+        sa.Column("asked_at", INSTANT, nullable=False),
+        sa.Column("input", sa.JSON(), nullable=False),
+        sa.Column("state", sa.String(8), nullable=False),
+        sa.Column("runner", sa.String(32), nullable=True),
+        sa.Column("heard_at", INSTANT, nullable=True),
+        sa.Column("done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("ended_at", INSTANT, nullable=True),
+        sa.Column("seen", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="ck_console_jobs_state"),
+        sa.ForeignKeyConstraint(["user_id"], ["console_users.id"], name="fk_console_jobs_user_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_console_jobs"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_console_jobs_state", "console_jobs", ["state"])
+    op.create_index("ix_console_jobs_user_id", "console_jobs", ["user_id"])

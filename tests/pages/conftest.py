@@ -1,0 +1,130 @@
+"""The console in tests: over WSGI, and in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from making import configuration, fresh_database, opened_at
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from visitors import Clock, Console, console_in
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from console.access import sessions, users
+from console.house import House
+
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    """The console at ten in the evening of 10 March 2026, with the cast and a user of each role."""
+    with fresh_database(tmp_path) as database:
+        url = str(database.engine.url)
+    with opened_at(url) as database:
+        yield console_in(tmp_path, House(configuration(tmp_path), database), Clock())
+
+
+def chromium() -> str:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    reason = "Chromium is missing: the console cannot be opened as people do"
+    if os.environ.get("REQUIRE_ALL") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    path = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:
+        pass
+
+
+@dataclass
+class Screen:
+    """A real browser before the console. `wrong` is what it complained of, `asked` every address."""
+
+    console: Console
+    browser: Browser
+    address: str
+    asked: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    def open(
+        self,
+        path: str = "/",
+        role: str | None = "admin",
+        *,
+        language: str | None = None,
+        phone: bool = False,
+        dark: bool = False,
+        script: bool = True,
+    ) -> Page:
+        """The page at `path`, as somebody of this role sees it."""
+        context = self.browser.new_context(
+            viewport=PHONE if phone else DESK,  # type: ignore[arg-type]
+            color_scheme="dark" if dark else "light",
+            java_script_enabled=script,
+            locale="it-IT",
+        )
+        self.contexts.append(context)
+        if role is not None:
+            user = self.console.users[role]
+            with self.console.house.database.write() as connection:
+                users.speak(connection, user, language)
+                token = sessions.begin(connection, self.console.clock.now(), user, "127.0.0.1", "test")
+            context.add_cookies(
+                [{"name": "ivr-session", "value": token, "url": self.address, "sameSite": "Strict"}]
+            )
+        page = context.new_page()
+        page.on("console", lambda m: self.wrong.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.goto(self.address + path)
+        return page
+
+
+@pytest.fixture
+def screen(console: Console, chrome: Browser) -> Iterator[Screen]:
+    """A browser before the console; afterwards it must have asked no other host and complained of nothing."""
+    server = make_server("127.0.0.1", 0, console.app, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    shown = Screen(console, chrome, f"http://127.0.0.1:{server.server_port}")
+    try:
+        yield shown
+        own = (shown.address, "blob:", "data:")
+        assert [url for url in shown.asked if not url.startswith(own)] == []
+        assert shown.wrong == []
+    finally:
+        for context in shown.contexts:
+            context.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
