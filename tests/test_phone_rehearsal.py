@@ -13,7 +13,8 @@ from console.house import House
 from console.phone import Mismatch
 from console.phone.events import Worked
 from console.phone.exchange import NeverSettles
-from console.rehearsal import MailKept, Rehearsal
+from console.playhouse import MailKept
+from console.rehearsal import Rehearsal
 from console.settings import Configuration, MailSettings
 from ivr import journal
 from oncall.channels import CallOut, ChannelFailed, TextOut
