@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from oncall.rota import Book, Override
 from oncall.validation import Person
@@ -21,13 +22,24 @@ class Handing:
     taker: str
 
 
+class Objection(str):
+    """Why, as a text; `why` names it: not-his, not-in-service, absent, busy."""
+
+    why: str
+
+    def __new__(cls, text: str, why: str) -> Self:
+        made = super().__new__(cls, text)
+        made.why = why
+        return made
+
+
 def objection(
     books: Mapping[str, Book],
     people: Mapping[str, Person],
     rota: str,
     handings: Sequence[Handing],
     at: datetime,
-) -> str | None:
+) -> Objection | None:
     """Why these handings, all at once, cannot be; None if they can.
 
     The giver must have the rung in all that time. The taker must be employed and present in it, and must
@@ -36,19 +48,24 @@ def objection(
     book = books[rota]
     for each in handings:
         if not _has(book, each):
-            return f"{each.giver} does not have rung {each.rung} of rota {rota} in all that time"
+            return Objection(
+                f"{each.giver} does not have rung {each.rung} of rota {rota} in all that time", "not-his"
+            )
         taker = people.get(each.taker)
         if taker is None or not _employed_throughout(taker, each):
-            return f"{each.taker} is not in service in all that time"
+            return Objection(f"{each.taker} is not in service in all that time", "not-in-service")
         if any(a.technician == each.taker and _touches(a.start, a.end, each) for a in book.absences):
-            return f"{each.taker} is absent then"
+            return Objection(f"{each.taker} is absent then", "absent")
     after = {**books, rota: exchanged(book, handings, at)}
     for each in handings:
         for key, other in after.items():
             for segment in other.segments(each.start, each.end):
                 for duty in segment.standing:
                     if duty.technician == each.taker and (key, duty.rung) != (rota, each.rung):
-                        return f"{each.taker} is on duty on rung {duty.rung} of rota {key} at the same time"
+                        return Objection(
+                            f"{each.taker} is on duty on rung {duty.rung} of rota {key} at the same time",
+                            "busy",
+                        )
     return None
 
 

@@ -26,12 +26,18 @@ _TICK = timedelta(microseconds=1)
 
 
 class RosterRefusal(Exception):
-    """What was asked of the roster cannot be; nothing was changed. The text says why."""
+    """What was asked of the roster cannot be; nothing was changed. The text says why; `why` is the reason's
+    name, for whoever says it in other words.
+    """
+
+    def __init__(self, text: str, why: str = "other") -> None:
+        super().__init__(text)
+        self.why = why
 
 
 class UnknownTechnician(RosterRefusal):
     def __init__(self, key: str) -> None:
-        super().__init__(f"there is no technician {key!r}")
+        super().__init__(f"there is no technician {key!r}", "unknown-technician")
 
 
 @dataclass(frozen=True)
@@ -291,10 +297,10 @@ def retire(
     """
     on = at if on is None else on
     if on < at:
-        raise RosterRefusal("the past stays as it was: give an instant that is still to come")
+        raise RosterRefusal("the past stays as it was: give an instant that is still to come", "past")
     known = technician(connection, key)
     if known.retired_at is not None and known.retired_at <= at:
-        raise RosterRefusal(f"{key} is no longer in service")
+        raise RosterRefusal(f"{key} is no longer in service", "left")
     connection.execute(update(technicians).where(technicians.c.key == key).values(retired_at=on))
     refuse_hole(connection, at, key)
     watch.wake_all(connection, at)
@@ -312,7 +318,8 @@ def refuse_hole(connection: Connection, at: datetime, key: str) -> None:
         if rung := _rung_without(book(connection, name), at, key):
             raise RosterRefusal(
                 f"{key} stands in rota {name}, rung {rung}, where nobody else is in service then: "
-                f"apply a rota without {key} first"
+                f"apply a rota without {key} first",
+                "alone",
             )
 
 

@@ -23,7 +23,13 @@ _SIP = re.compile(r"sip:[A-Za-z0-9._+-]{1,64}@([A-Za-z0-9.-]{1,253})")
 
 
 class NumberRefused(ValueError):
-    """This number must not be dialled; the text says why."""
+    """This number must not be dialled; the text says why. `why` is the reason's name: form (no number as it
+    must be written), sip (no address in the form sip:name@domain), domain, country, exists, kind.
+    """
+
+    def __init__(self, text: str, why: str = "form") -> None:
+        super().__init__(text)
+        self.why = why
 
 
 def from_keys(keyed: str, countries: Collection[str]) -> str:
@@ -59,9 +65,9 @@ def check(target: str, countries: Collection[str], sip_domains: Collection[str] 
     if target.startswith("sip:"):
         found = _SIP.fullmatch(target)
         if not found:
-            raise NumberRefused(f"{target!r} is not an address in the form sip:name@domain")
+            raise NumberRefused(f"{target!r} is not an address in the form sip:name@domain", "sip")
         if found[1].lower() not in {domain.lower() for domain in sip_domains}:
-            raise NumberRefused(f"{target!r}: the domain is not among the allowed SIP domains")
+            raise NumberRefused(f"{target!r}: the domain is not among the allowed SIP domains", "domain")
         return target
     if not _E164.fullmatch(target):
         raise NumberRefused(f"{target!r} is not a telephone number in the form +390461123456")
@@ -75,13 +81,17 @@ def check(target: str, countries: Collection[str], sip_domains: Collection[str] 
     # +1 and +39 are shared by several countries: first the code, then the number.
     regions = set(phonenumbers.region_codes_for_country_code(number.country_code or 0))
     if not regions & set(countries):
-        raise NumberRefused(f"{target!r} lies outside the allowed countries ({', '.join(sorted(countries))})")
+        raise NumberRefused(
+            f"{target!r} lies outside the allowed countries ({', '.join(sorted(countries))})", "country"
+        )
     if not phonenumbers.is_valid_number(number):
-        raise NumberRefused(f"{target!r} is not a number that can exist")
+        raise NumberRefused(f"{target!r} is not a number that can exist", "exists")
     if phonenumbers.region_code_for_number(number) not in countries:
-        raise NumberRefused(f"{target!r} lies outside the allowed countries ({', '.join(sorted(countries))})")
+        raise NumberRefused(
+            f"{target!r} lies outside the allowed countries ({', '.join(sorted(countries))})", "country"
+        )
     if phonenumbers.number_type(number) not in _ORDINARY:
-        raise NumberRefused(f"{target!r} is neither an ordinary mobile nor a fixed number")
+        raise NumberRefused(f"{target!r} is neither an ordinary mobile nor a fixed number", "kind")
     return target
 
 

@@ -36,7 +36,7 @@ class OpensHoles(RosterRefusal):
     """The change would leave nobody on duty where somebody is now; `outcome` says when."""
 
     def __init__(self, outcome: Outcome, said: str) -> None:
-        super().__init__(said)
+        super().__init__(said, "holes")
         self.outcome = outcome
 
 
@@ -127,7 +127,9 @@ def withdraw_override(
         select(rota_overrides.c.swap_id, rota_overrides.c.ends_at).where(rota_overrides.c.id == override_id)
     ).first()
     if row is not None and row.swap_id is not None:
-        raise RosterRefusal(f"override {override_id} is a part of swap {row.swap_id}: withdraw the swap")
+        raise RosterRefusal(
+            f"override {override_id} is a part of swap {row.swap_id}: withdraw the swap", "swap"
+        )
     before = coverage.books(connection)
     roster.withdraw_override(connection, actor, at, override_id, reason=reason)
     return coverage.alarm_opened(connection, at, before, at, row.ends_at) if row is not None else []

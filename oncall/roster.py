@@ -15,6 +15,7 @@ from oncall.people import Technician as Technician
 from oncall.people import UnknownTechnician as UnknownTechnician
 from oncall.people import all_technicians as all_technicians
 from oncall.people import technician as technician
+from oncall.phones import NumberRefused
 from oncall.rota_book import book as book
 from oncall.rota_book import rota_keys as rota_keys
 from oncall.rota_book import to_override, to_version
@@ -25,12 +26,12 @@ from storage import audit
 
 class UnknownRota(RosterRefusal):
     def __init__(self, key: str) -> None:
-        super().__init__(f"there is no rota {key!r}")
+        super().__init__(f"there is no rota {key!r}", "unknown-rota")
 
 
 class UnknownOverride(RosterRefusal):
     def __init__(self, override_id: int) -> None:
-        super().__init__(f"there is no override {override_id}")
+        super().__init__(f"there is no override {override_id}", "unknown")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def apply(
     after which a rung has nobody; the caller rolls back.
     """
     if start is not None and start < at:
-        raise RosterRefusal("the past stays as it was: give an instant that is still to come")
+        raise RosterRefusal("the past stays as it was: give an instant that is still to come", "past")
     for key in sorted({*rota_keys(connection), *(wanted.key for wanted in plan.rota)}):
         watch.wake(connection, at, key)
     done: list[str] = []
@@ -77,7 +78,8 @@ def apply(
         try:
             change = people.enter(connection, actor, at, settings, entry, zone=zone, reason=reason)
         except ValueError as error:
-            raise RosterRefusal(f"technician {entry.key}: {error}") from None
+            why = "number" if isinstance(error, NumberRefused) else "other"
+            raise RosterRefusal(f"technician {entry.key}: {error}", why) from error
         if change != "unchanged":
             done.append(f"technician {entry.key} {change}")
     for wanted in plan.rota:
@@ -110,7 +112,9 @@ def _apply_rules(
         missing = sorted(rung.everybody() - there)
         if missing or not rung.stands(still_there):
             names = ", ".join(missing or sorted(rung.everybody() - still_there))
-            raise RosterRefusal(f"rota {wanted.key}, rung {number}: no technician {names} in service")
+            raise RosterRefusal(
+                f"rota {wanted.key}, rung {number}: no technician {names} in service", "nobody"
+            )
     connection.execute(
         insert(rota_versions).values(
             rota=wanted.key, valid_from=holds, document=document, applied_at=at, applied_by=actor
@@ -164,22 +168,22 @@ def override(
     UnknownRota, UnknownTechnician or RosterRefusal.
     """
     if end <= start:
-        raise RosterRefusal("an override ends after it starts")
+        raise RosterRefusal("an override ends after it starts", "order")
     if end <= at:
-        raise RosterRefusal("the past stays as it was: this override would have ended already")
+        raise RosterRefusal("the past stays as it was: this override would have ended already", "past")
     begins = max(start, at)  # what was is not rewritten
     person = technician(connection, technician_key)
     if person.starts_at is not None and person.starts_at > begins:
-        raise RosterRefusal(f"{technician_key} is not in service yet when the override begins")
+        raise RosterRefusal(f"{technician_key} is not in service yet when the override begins", "not-yet")
     if person.retired_at is not None and person.retired_at < end:
-        raise RosterRefusal(f"{technician_key} is no longer in service when the override ends")
+        raise RosterRefusal(f"{technician_key} is no longer in service when the override ends", "left")
     known = book(connection, rota_key)
     if not known.versions:
         raise UnknownRota(rota_key)
     rungs = max((len(rules.rungs) for holds, rules in known.rules_from(begins) if holds < end), default=0)
     if not 1 <= rung <= rungs:
         has = f"has rungs 1 to {rungs}" if rungs else "has no rules"
-        raise RosterRefusal(f"rota {rota_key} {has} then")
+        raise RosterRefusal(f"rota {rota_key} {has} then", "rung")
     identity = connection.execute(
         insert(rota_overrides).values(
             rota=rota_key,
@@ -226,12 +230,12 @@ def withdraw_override(
     if row is None:
         raise UnknownOverride(override_id)
     if row.withdrawn_at is not None:
-        raise RosterRefusal(f"override {override_id} was withdrawn before")
+        raise RosterRefusal(f"override {override_id} was withdrawn before", "withdrawn")
     if row.ends_at <= at:
-        raise RosterRefusal(f"the past stays as it was: override {override_id} has ended")
+        raise RosterRefusal(f"the past stays as it was: override {override_id} has ended", "past")
     held = update(rota_overrides).where(this, rota_overrides.c.withdrawn_at.is_(None))
     if connection.execute(held.values(withdrawn_at=at)).rowcount != 1:
-        raise RosterRefusal(f"override {override_id} was withdrawn before")
+        raise RosterRefusal(f"override {override_id} was withdrawn before", "withdrawn")
     watch.wake(connection, at, row.rota)
     told = {"override": override_id, "rung": row.rung, "technician": row.technician}
     audit.record(connection, actor, at, "rota.withdraw", f"rota:{row.rota}", reason=reason, details=told)

@@ -18,12 +18,12 @@ PENDING: tuple[State, ...] = ("proposed", "agreed")
 
 
 class SwapRefusal(RosterRefusal):
-    """This swap cannot be; nothing was changed. The text says why."""
+    """This swap cannot be; nothing was changed. The text says why, and `why` by a name."""
 
 
 class UnknownSwap(SwapRefusal):
     def __init__(self, swap_id: int) -> None:
-        super().__init__(f"there is no swap {swap_id}")
+        super().__init__(f"there is no swap {swap_id}", "unknown")
 
 
 @dataclass(frozen=True)

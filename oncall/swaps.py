@@ -69,12 +69,12 @@ def propose(
     _lock(connection)
     _only(actor, proposer)
     if proposer == counterpart:
-        raise SwapRefusal("a swap is between two technicians")
+        raise SwapRefusal("a swap is between two technicians", "same")
     for key in (proposer, counterpart):
         people.technician(connection, key)
     for first, last in [(start, end), *([(back.start, back.end)] if back else [])]:
         if last <= first:
-            raise SwapRefusal("what is swapped ends after it starts")
+            raise SwapRefusal("what is swapped ends after it starts", "order")
     swap = Swap(0, rota_key, rung, proposer, counterpart, start, end, back, "proposed", at, None, None)
     _check(connection, at, ringing, swap)
     identity = connection.execute(
@@ -118,7 +118,7 @@ def answer(
     _lock(connection)
     swap = find(connection, swap_id)
     if not _only(actor, swap.counterpart) and not reason:
-        raise SwapRefusal(f"whoever answers for {swap.counterpart} says why: give a reason")
+        raise SwapRefusal(f"whoever answers for {swap.counterpart} says why: give a reason", "reason")
     _must_be(swap, ("proposed",), at)
     if said == "decline":
         _settle(connection, actor, at, swap, "declined")
@@ -183,9 +183,11 @@ def withdraw(
     written: list[int] = []
     if swap.state == "accepted":
         if himself:
-            raise SwapRefusal(f"swap {swap_id} has taken effect: propose another one, or ask an admin")
+            raise SwapRefusal(
+                f"swap {swap_id} has taken effect: propose another one, or ask an admin", "took-effect"
+            )
         if not reason:
-            raise SwapRefusal("whoever undoes a swap that took effect says why: give a reason")
+            raise SwapRefusal("whoever undoes a swap that took effect says why: give a reason", "reason")
         written = _still_to_end(connection, at, swap)
     else:
         _must_be(swap, PENDING, at)
@@ -225,21 +227,21 @@ def _only(actor: str, technician: str) -> bool:
     if not actor.startswith("technician:"):
         return False
     if actor != f"technician:{technician}":
-        raise SwapRefusal(f"this is for {technician} to decide")
+        raise SwapRefusal(f"this is for {technician} to decide", "not-his")
     return True
 
 
 def _admin(actor: str) -> None:
     if actor.startswith("technician:"):
-        raise SwapRefusal("this is for an admin to decide")
+        raise SwapRefusal("this is for an admin to decide", "admin")
 
 
 def _must_be(swap: Swap, states: Sequence[State], at: datetime) -> None:
     """Raises SwapRefusal unless the swap is in one of `states` and has not begun."""
     if swap.state not in states:
-        raise SwapRefusal(f"swap {swap.id} is {swap.state}")
+        raise SwapRefusal(f"swap {swap.id} is {swap.state}", "decided")
     if swap.begins <= at:
-        raise SwapRefusal(f"swap {swap.id} has expired: it would have begun already")
+        raise SwapRefusal(f"swap {swap.id} has expired: it would have begun already", "begun")
 
 
 def _settle(connection: Connection, actor: str, at: datetime, swap: Swap, to: State) -> None:
@@ -256,17 +258,18 @@ def _check(
     """Raises SwapRefusal if the rules of the rota, or the turns as they are now, do not allow the swap."""
     rules = roster.swap_rules(connection, swap.rota, at)
     if not rules.allowed:
-        raise SwapRefusal(f"the rules of rota {swap.rota} allow no swaps")
+        raise SwapRefusal(f"the rules of rota {swap.rota} allow no swaps", "not-allowed")
     if swap.begins <= at:
-        raise SwapRefusal("the past stays as it was: what is swapped is still to begin")
+        raise SwapRefusal("the past stays as it was: what is swapped is still to begin", "past")
     if ahead and swap.begins - at < timedelta(hours=rules.ahead_hours):
         raise SwapRefusal(
-            f"the rules of rota {swap.rota} allow swaps until {rules.ahead_hours} hours before they begin"
+            f"the rules of rota {swap.rota} allow swaps until {rules.ahead_hours} hours before they begin",
+            "ahead",
         )
     everybody = {person.key: person for person in coverage.people(connection, ringing)}
     why = objection(coverage.books(connection), everybody, swap.rota, swap.handings(), at)
     if why:
-        raise SwapRefusal(f"this swap cannot be: {why}")
+        raise SwapRefusal(f"this swap cannot be: {why}", why.why)
 
 
 def _exchange(connection: Connection, actor: str, at: datetime, swap: Swap) -> None:
@@ -297,7 +300,7 @@ def _still_to_end(connection: Connection, at: datetime, swap: Swap) -> list[int]
     )
     found = list(connection.execute(still.order_by(rota_overrides.c.id)).scalars())
     if not found:
-        raise SwapRefusal(f"the past stays as it was: swap {swap.id} is over")
+        raise SwapRefusal(f"the past stays as it was: swap {swap.id} is over", "past")
     return found
 
 
