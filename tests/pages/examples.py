@@ -1,0 +1,36 @@
+"""A path for each page whose address has places: what a crawler, the matrix of rights and the benchmark ask for.
+
+EXAMPLES[endpoint] is a function of the console that returns a path; it may prepare what the page is about, in
+any house, also one with thousands of rows, and more than once in the same. Pages without places need no entry,
+unless their bare address is no page to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from visitors import Console
+
+EXAMPLES: dict[str, Callable[[Console], str]] = {}
+
+# Endpoints that are no page to look at: files, what is asked for by a page itself, links that are good once.
+NO_PAGES = {"static", "healthz", "login.enter", "login.welcome"}
+
+
+def path_of(console: Console, endpoint: str) -> str:
+    """A path at which this endpoint is met. Raises KeyError if its address has places and no example."""
+    if endpoint in EXAMPLES:
+        return EXAMPLES[endpoint](console)
+    rules = [rule for rule in console.app.url_map.iter_rules() if rule.endpoint == endpoint]
+    if rules[0].arguments:
+        raise KeyError(f"{endpoint} has no example: {rules[0].rule}")
+    return rules[0].rule
+
+
+def pages_of(console: Console) -> dict[str, str]:
+    """Every page that can be looked at, by endpoint, with a path."""
+    found: dict[str, str] = {}
+    for rule in console.app.url_map.iter_rules():
+        if "GET" in (rule.methods or ()) and rule.endpoint not in NO_PAGES:
+            found[rule.endpoint] = path_of(console, rule.endpoint)
+    return dict(sorted(found.items()))
