@@ -2,9 +2,9 @@
 
     bench/console_pages.py [CALLS [CUSTOMERS]]
 
-CALLS (default 200,000) over three years and CUSTOMERS (default 5,000), 20 technicians; the other house has the
-cast alone. Every page that can be looked at is asked for in turns in both, as an admin; its figure is the ratio
-of the medians, by the clock on the wall, since most of it is the database's.
+CALLS (default 200,000) over three years and CUSTOMERS (default 5,000), 20 technicians; the other house has
+the cast alone. Every page that can be looked at is asked for in turns in both, as an admin; its figure is
+the ratio of the medians, by the clock on the wall.
 """
 
 from __future__ import annotations

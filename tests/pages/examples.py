@@ -1,8 +1,7 @@
-"""A path for each page whose address has places: what a crawler, the matrix of rights and the benchmark ask for.
+"""A path for each page whose address has places: for crawlers, the matrix of rights, the benchmark.
 
-EXAMPLES[endpoint] is a function of the console that returns a path; it may prepare what the page is about, in
-any house, also one with thousands of rows, and more than once in the same. Pages without places need no entry,
-unless their bare address is no page to look at.
+EXAMPLES[endpoint] is a function of the console that returns a path. It may prepare what the page is about, in
+any house, also one with thousands of rows, and more than once in the same. Pages without places need none.
 """
 
 from __future__ import annotations
