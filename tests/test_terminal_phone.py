@@ -35,17 +35,17 @@ from console.phone import OutOfTurn
 from console.phone.callfile import UNKNOWN, WITHHELD
 from console.phone.events import Heard, Pressed
 from console.rehearsal import Rehearsal
+from console.rehearsing import summary
+from console.rehearsing.orders import NotUnderstood, obey
+from console.rehearsing.phones import on_the_table
+from console.rehearsing.session import Session
+from console.rehearsing.stage import Stage, rehearsed
 from console.settings import load
-from console.terminal import summary
 from console.terminal.hands import Hands
 from console.terminal.keyboard import decoded
-from console.terminal.orders import NotUnderstood, obey
 from console.terminal.pace import laid_out
-from console.terminal.phones import on_the_table
 from console.terminal.screen import draw
-from console.terminal.session import Session
 from console.terminal.speech import Speaker
-from console.terminal.stage import Stage, rehearsed
 from pins import registry
 from storage import schema
 

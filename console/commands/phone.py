@@ -16,9 +16,10 @@ from console.commands.common import Context, Refused, instant
 from console.phone import BadCallFile, Mismatch, lines, parse
 from console.phone.callfile import ClockStands
 from console.rehearsal import ACTOR, Rehearsal
+from console.rehearsing import stage, summary
+from console.rehearsing.stage import Stage
 from console.settings import Configuration, load
-from console.terminal import piped, stage, summary
-from console.terminal.stage import Stage
+from console.terminal import piped
 
 
 @click.command()

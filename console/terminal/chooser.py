@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from console.terminal.stage import Choice
+from console.rehearsing.stage import Choice
 
 
 class Chooser:

@@ -10,14 +10,14 @@ from datetime import timedelta
 from console.phone import OutOfTurn
 from console.phone.callfile import WITHHELD
 from console.phone.exchange import NeverSettles
-from console.terminal import summary
+from console.rehearsing import summary
+from console.rehearsing.orders import SECONDS_TO_SPEAK
+from console.rehearsing.phones import Person, Phone, on_the_table
+from console.rehearsing.session import Act
+from console.rehearsing.stage import Choice, Stage
+from console.rehearsing.summary import Summary
 from console.terminal.chooser import Chooser
-from console.terminal.orders import SECONDS_TO_SPEAK
 from console.terminal.pace import Sentence, beginning, laid_out
-from console.terminal.phones import Person, Phone, on_the_table
-from console.terminal.session import Act
-from console.terminal.stage import Choice, Stage
-from console.terminal.summary import Summary
 
 ACTS: dict[str, Act] = {
     "a": "answers",

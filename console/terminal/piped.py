@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 from console.phone import OutOfTurn, lines
 from console.phone.exchange import NeverSettles
-from console.terminal.orders import NotUnderstood, Quit, obey
-from console.terminal.stage import Stage
+from console.rehearsing.orders import NotUnderstood, Quit, obey
+from console.rehearsing.stage import Stage
 
 Write = Callable[[str], None]
 

@@ -18,7 +18,7 @@ from console.phone import CallerCall, Cast, Exchange, Leg, OutOfTurn
 from console.phone.callfile import MOST_DIGITS
 from console.phone.events import Event, Heard
 from console.phone.execution import Execution
-from console.terminal.asked import Asked, asked_on
+from console.rehearsing.asked import Asked, asked_on
 
 State = Literal["idle", "phoning", "gathering", "ringing", "whispering", "bridged", "recording", "ended"]
 Act = Literal["answers", "declines", "does not answer", "is busy", "cannot be reached", "voicemail"]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from console.phone import save
-from console.terminal.session import Session
+from console.rehearsing.session import Session
 from ivr import journal
 from ivr.journal import UnknownCall
 from oncall import attempts, cases

@@ -13,9 +13,9 @@ from console.house import numbers, system_clock
 from console.phone import Cast, Exchange, HttpDoor, VirtualClock
 from console.phone.callfile import UNKNOWN, WITHHELD
 from console.rehearsal import Rehearsal
+from console.rehearsing.phones import Person
+from console.rehearsing.session import Session
 from console.settings import Configuration
-from console.terminal.phones import Person
-from console.terminal.session import Session
 from oncall import roster
 from pins import customers
 from storage.engine import Database

@@ -18,8 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from console.terminal.session import Act, Session
-from console.terminal.stage import Stage
+from console.rehearsing.session import Act, Session
+from console.rehearsing.stage import Stage
 
 SECONDS_TO_SPEAK = 10
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
