@@ -69,7 +69,7 @@ def reclassify(
     level = next((each for each in urgency.level if each.code == code), None)
     if level is None:
         known = ", ".join(each.code for each in urgency.level)
-        raise CaseRefusal(f"there is no urgency {code!r}: give one of {known}")
+        raise CaseRefusal(f"there is no urgency {code!r}: give one of {known}", "code")
     within = timedelta(minutes=level.within) if level.after_hours and level.within else None
     by_hand.reclassify(connection, actor, at, case, code, reason, within)
 

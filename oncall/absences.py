@@ -88,15 +88,9 @@ def record(
     kind, and a reason of an illness.
     """
     if kind not in KINDS:
-        raise RosterRefusal(f"an absence is one of {', '.join(KINDS)}; got {kind!r}")
+        raise RosterRefusal(f"an absence is one of {', '.join(KINDS)}; got {kind!r}", "kind")
     _without_reason(kind, reason)
-    if end <= start:
-        raise RosterRefusal("an absence ends after it starts")
-    if end <= at:
-        raise RosterRefusal("the past stays as it was: this absence would be over already")
-    person = people.technician(connection, technician)
-    if person.retired_at is not None and person.retired_at <= max(start, at):
-        raise RosterRefusal(f"{technician} is no longer in service then")
+    check(connection, at, technician, start, end)
     identity = connection.execute(
         insert(absences).values(
             technician=technician,
@@ -117,6 +111,17 @@ def record(
         connection, actor, at, "absence.add", f"technician:{technician}", reason=reason, details=told
     )
     return Recorded(absence_id, opened)
+
+
+def check(connection: Connection, at: datetime, technician: str, start: datetime, end: datetime) -> None:
+    """Raises UnknownTechnician, or RosterRefusal, if he cannot be absent then."""
+    if end <= start:
+        raise RosterRefusal("an absence ends after it starts", "order")
+    if end <= at:
+        raise RosterRefusal("the past stays as it was: this absence would be over already", "past")
+    person = people.technician(connection, technician)
+    if person.retired_at is not None and person.retired_at <= max(start, at):
+        raise RosterRefusal(f"{technician} is no longer in service then", "left")
 
 
 def _alarm_holes(
@@ -146,14 +151,14 @@ def withdraw(
         raise RosterRefusal(f"{absence_id} is time in which {known.technician} is not in service")
     _without_reason(known.kind, reason)
     if known.withdrawn_at is not None:
-        raise RosterRefusal(f"absence {absence_id} was withdrawn before")
+        raise RosterRefusal(f"absence {absence_id} was withdrawn before", "withdrawn")
     taken_back = connection.execute(
         update(absences)
         .where(absences.c.id == absence_id, absences.c.withdrawn_at.is_(None), absences.c.ends_at > at)
         .values(withdrawn_at=at)
     )
     if taken_back.rowcount != 1:
-        raise RosterRefusal(f"the past stays as it was: absence {absence_id} is over")
+        raise RosterRefusal(f"the past stays as it was: absence {absence_id} is over", "past")
     watch.wake_all(connection, at)
     told = {"absence": absence_id, "from": known.start.isoformat(), "to": known.end.isoformat()}
     audit.record(
@@ -195,7 +200,7 @@ def of(
 
 def _without_reason(kind: str, reason: str | None) -> None:
     if kind == "illness" and reason:
-        raise RosterRefusal("of an illness nothing but the kind is kept: give no reason")
+        raise RosterRefusal("of an illness nothing but the kind is kept: give no reason", "illness")
 
 
 def _leave(row: Row[Any]) -> Leave:

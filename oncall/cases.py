@@ -25,17 +25,23 @@ CODE_REST = timedelta(days=30)
 
 
 class CaseRefusal(Exception):
-    """What was asked of a case cannot be; nothing was changed. The text says why."""
+    """What was asked of a case cannot be; nothing was changed. The text says why; `why` is the reason's
+    name, for whoever says it in other words.
+    """
+
+    def __init__(self, text: str, why: str = "other") -> None:
+        super().__init__(text)
+        self.why = why
 
 
 class UnknownCase(CaseRefusal):
     def __init__(self, name: str) -> None:
-        super().__init__(f"there is no case {name!r}")
+        super().__init__(f"there is no case {name!r}", "unknown")
 
 
 class CaseClosed(CaseRefusal):
     def __init__(self, number: str) -> None:
-        super().__init__(f"case {number} is closed")
+        super().__init__(f"case {number} is closed", "closed")
 
 
 class NoFreeCode(CaseRefusal):

@@ -32,13 +32,13 @@ class AlreadyTaken(CaseRefusal):
     """Somebody else has it; `by` is his key."""
 
     def __init__(self, number: str, by: str) -> None:
-        super().__init__(f"case {number} is taken by {by}")
+        super().__init__(f"case {number} is taken by {by}", "taken")
         self.by = by
 
 
 class NobodyHasIt(CaseRefusal):
     def __init__(self, number: str) -> None:
-        super().__init__(f"nobody has case {number}: there is nothing to pass on")
+        super().__init__(f"nobody has case {number}: there is nothing to pass on", "nobody")
 
 
 # -- who has it --------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ def take(
     now = as_it_stands(connection, case, technician)
     person = people.technician(connection, technician)
     if not person.serves(at):
-        raise RosterRefusal(f"{technician} is no longer in service")
+        raise RosterRefusal(f"{technician} is no longer in service", "left")
     if via == "text":
         if ringing is None:
             raise ValueError("a taking by text message needs to know how long it holds")
@@ -190,10 +190,10 @@ def reclassify(
     """
     reason = case_log.tidy(reason)[: case_log.LONGEST_TEXT]
     if not reason:
-        raise CaseRefusal("a case is reclassified for a reason: say which")
+        raise CaseRefusal("a case is reclassified for a reason: say which", "reason")
     now = as_it_stands(connection, case)
     if code == now.level:
-        raise CaseRefusal(f"case {now.number} is {code} already")
+        raise CaseRefusal(f"case {now.number} is {code} already", "code")
     promised = not now.screened or now.due_at is not None
     due_at = now.opened_at + within if within is not None and promised else None
     late = now.breached_at if due_at is not None and now.breached_at and due_at <= now.breached_at else None
@@ -228,7 +228,7 @@ def note(connection: Connection, actor: str, at: datetime, case: Case, text: str
     """Write something down about the case. Raises CaseClosed, or CaseRefusal for nothing or too much."""
     text = case_log.tidy(text)
     if not 1 <= len(text) <= case_log.LONGEST_TEXT:
-        raise CaseRefusal(f"a note has 1 to {case_log.LONGEST_TEXT} characters")
+        raise CaseRefusal(f"a note has 1 to {case_log.LONGEST_TEXT} characters", "note")
     now = as_it_stands(connection, case, anybody=True)
     case_log.write(connection, at, now.id, actor, "note", text)
     audit.record(connection, actor, at, "case.note", subject(now))
@@ -240,7 +240,7 @@ def name_customer(
     """A case whose caller was screened gets its customer. Raises CaseClosed, or CaseRefusal if it has one."""
     now = as_it_stands(connection, case, anybody=True)
     if now.customer_id is not None:
-        raise CaseRefusal(f"case {now.number} has its customer already")
+        raise CaseRefusal(f"case {now.number} has its customer already", "customer")
     put(connection, now, customer_id=customer_id, billable=billable)
     case_log.write(connection, at, now.id, actor, "named", details={"customer": customer_id})
     audit.record(

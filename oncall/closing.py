@@ -104,14 +104,15 @@ def merge(connection: Connection, actor: str, at: datetime, case: Case, other: C
     caller was screened may have no customer yet: it gets the other's.
     """
     if case.id == other.id:
-        raise CaseRefusal(f"case {case.number} cannot be merged with itself")
+        raise CaseRefusal(f"case {case.number} cannot be merged with itself", "itself")
     older, younger = casebook.locked(connection, case.id, other.id)
     for each in (older, younger):
         if each.closed_at is not None:
             raise CaseClosed(each.number)
     owners = {each.customer_id for each in (older, younger)} - {None}
     if len(owners) > 1:
-        raise CaseRefusal(f"cases {older.number} and {younger.number} belong to different customers")
+        text = f"cases {older.number} and {younger.number} belong to different customers"
+        raise CaseRefusal(text, "owners")
     owner = next(iter(owners), None)
     _move_calls(connection, older, younger)
     was_pursued = any(due.pending(connection, PURSUE, each.number) for each in (older, younger))
@@ -153,19 +154,19 @@ def merge(connection: Connection, actor: str, at: datetime, case: Case, other: C
 def check_minutes(minutes: int | None) -> None:
     """Raises CaseRefusal for minutes that nobody can have worked."""
     if minutes is not None and not 0 <= minutes <= MOST_MINUTES:
-        raise CaseRefusal(f"minutes worked are counted from 0 to {MOST_MINUTES}")
+        raise CaseRefusal(f"minutes worked are counted from 0 to {MOST_MINUTES}", "minutes")
 
 
 def check_reopens(case: Case, at: datetime) -> None:
     """Raises CaseRefusal if the case cannot be opened again."""
     if case.closed_at is None:
-        raise CaseRefusal(f"case {case.number} is open")
+        raise CaseRefusal(f"case {case.number} is open", "open")
     if case.merged_into is not None:
-        raise CaseRefusal(f"case {case.number} goes on as {case.merged_into}")
+        raise CaseRefusal(f"case {case.number} goes on as {case.merged_into}", "merged")
     if case.customer_id is None and not case.screened:
-        raise CaseRefusal(f"the customer of case {case.number} was erased")
+        raise CaseRefusal(f"the customer of case {case.number} was erased", "erased")
     if at - case.closed_at > REOPENS_WITHIN:
-        raise CaseRefusal(f"case {case.number} was closed more than 24 hours ago: open a new one")
+        raise CaseRefusal(f"case {case.number} was closed more than 24 hours ago: open a new one", "too-late")
 
 
 def last_closing(connection: Connection, case_id: int) -> dict[str, Any]:

@@ -77,6 +77,13 @@ def revoke(
     return True
 
 
+def issued_at(connection: Connection, technician: str) -> datetime | None:
+    """Since when the calendar of a technician has the address it has now; None if it has none."""
+    live = feeds.c.technician == technician, feeds.c.revoked_at.is_(None)
+    found: datetime | None = connection.execute(select(func.max(feeds.c.created_at)).where(*live)).scalar()
+    return found
+
+
 def find(connection: Connection, at: datetime, token: str) -> Feed | None:
     """What `token` shows; None if it was never issued, has ended, or its technician has left."""
     if not _TOKEN.fullmatch(token):

@@ -68,15 +68,8 @@ def propose(
     """
     _lock(connection)
     _only(actor, proposer)
-    if proposer == counterpart:
-        raise SwapRefusal("a swap is between two technicians", "same")
-    for key in (proposer, counterpart):
-        people.technician(connection, key)
-    for first, last in [(start, end), *([(back.start, back.end)] if back else [])]:
-        if last <= first:
-            raise SwapRefusal("what is swapped ends after it starts", "order")
     swap = Swap(0, rota_key, rung, proposer, counterpart, start, end, back, "proposed", at, None, None)
-    _check(connection, at, ringing, swap)
+    check(connection, at, ringing, swap)
     identity = connection.execute(
         insert(swaps).values(
             rota=rota_key,
@@ -125,7 +118,7 @@ def answer(
         _tell(connection, at, "swap-declined", [f"technician:{swap.proposer}"], swap)
         _record(connection, actor, at, "swap.decline", swap, reason)
         return "declined"
-    _check(connection, at, ringing, swap)
+    check(connection, at, ringing, swap)
     to: State = "agreed" if roster.swap_rules(connection, swap.rota, at).approval else "accepted"
     _settle(connection, actor, at, swap, to)
     if to == "agreed":
@@ -151,7 +144,7 @@ def approve(
     _admin(actor)
     swap = find(connection, swap_id)
     _must_be(swap, ("agreed",), at)
-    _check(connection, at, ringing, swap, ahead=False)
+    check(connection, at, ringing, swap, ahead=False)
     _settle(connection, actor, at, swap, "accepted")
     _exchange(connection, actor, at, swap)
     _record(connection, actor, at, "swap.approve", swap, reason)
@@ -223,10 +216,12 @@ def _lock(connection: Connection) -> None:
 
 
 def _only(actor: str, technician: str) -> bool:
-    """Whether the actor is this technician; False for an admin. Raises SwapRefusal for another technician."""
+    """Whether the actor is this technician ("technician:anna", "technician:anna via console"); False for
+    an admin. Raises SwapRefusal for another technician.
+    """
     if not actor.startswith("technician:"):
         return False
-    if actor != f"technician:{technician}":
+    if actor.partition(" via ")[0] != f"technician:{technician}":
         raise SwapRefusal(f"this is for {technician} to decide", "not-his")
     return True
 
@@ -252,10 +247,18 @@ def _settle(connection: Connection, actor: str, at: datetime, swap: Swap, to: St
     notices.settle_needless(connection, at, about(swap.id), ("swap-proposed", "swap-to-approve"))
 
 
-def _check(
+def check(
     connection: Connection, at: datetime, ringing: RingingSettings, swap: Swap, *, ahead: bool = True
 ) -> None:
-    """Raises SwapRefusal if the rules of the rota, or the turns as they are now, do not allow the swap."""
+    """Raises UnknownRota, UnknownTechnician, or SwapRefusal if the rules of the rota, or the turns as they
+    are now, do not allow the swap. One that is not written yet may be asked about too.
+    """
+    if swap.proposer == swap.counterpart:
+        raise SwapRefusal("a swap is between two technicians", "same")
+    for key in (swap.proposer, swap.counterpart):
+        people.technician(connection, key)
+    if any(each.end <= each.start for each in swap.handings()):
+        raise SwapRefusal("what is swapped ends after it starts", "order")
     rules = roster.swap_rules(connection, swap.rota, at)
     if not rules.allowed:
         raise SwapRefusal(f"the rules of rota {swap.rota} allow no swaps", "not-allowed")
