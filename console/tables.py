@@ -111,8 +111,12 @@ console_jobs = Table(
     Column("asked_at", Instant, nullable=False),
     # What it was asked to do. Never a PIN.
     Column("input", JSON, nullable=False),
+    # Where the files it needs are, as the state folder there calls itself; empty: it needs none.
+    Column("place", String(32), nullable=False, default="", server_default=""),
     # waiting, running, done, failed
     Column("state", String(8), nullable=False),
+    # How often somebody has begun it: what kills whoever does it is not done for ever.
+    Column("tries", Integer, nullable=False, default=0, server_default="0"),
     # Of whoever works on it: a runner that has not been heard of for a while has died.
     Column("runner", String(32)),
     Column("heard_at", Instant),
@@ -125,6 +129,7 @@ console_jobs = Table(
     Column("seen", Boolean, nullable=False, default=False, server_default=false()),
     CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", name="state"),
     Index("ix_console_jobs_state", "state"),
+    Index("ix_console_jobs_kind", "kind"),
     Index("ix_console_jobs_user_id", "user_id"),
     sqlite_autoincrement=True,
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
 from typing import Any, TypedDict
 
 COVERAGES = ("contract", "prepaid", "none")
@@ -21,11 +22,30 @@ MOST_PHONES = MOST_SITES = 200
 MOST_MINUTES = 10_000_000
 # Days outside these are slips of the hand.
 FIRST_DAY, LAST_DAY = date(1990, 1, 1), date(2199, 12, 31)
+# A contract that ends within so many days is to be talked about.
+SOON = timedelta(days=60)
+# PostgreSQL's index holds rows of 2,704 bytes.
+LONGEST_FOUND_BY = 500
 
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
 _LIKE_A_PIN = re.compile(r"[0-9]{8,}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{2,63}")
+
+
+class Standing(StrEnum):
+    """How a customer's contract stands on a day."""
+
+    RUNNING = "running"
+    # It runs, and ends within SOON.
+    ENDING = "ending"
+    ENDED = "ended"
+    # It begins later.
+    AHEAD = "ahead"
+    NONE = "none"
+    # A prepaid package that holds, with minutes left in it or without.
+    MINUTES = "minutes"
+    NO_MINUTES = "no-minutes"
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,18 @@ class Contract:
         if self.coverage == "prepaid":
             return prepaid_counts and (self.minutes_left or 0) > 0
         return self.coverage == "contract"
+
+    def standing(self, day: date) -> Standing:
+        """How it stands on `day`. `customer_list.stands` says the same in SQL."""
+        if self.coverage == "none":
+            return Standing.NONE
+        if self.until and self.until < day:
+            return Standing.ENDED
+        if self.starts and self.starts > day:
+            return Standing.AHEAD
+        if self.coverage == "prepaid":
+            return Standing.MINUTES if (self.minutes_left or 0) > 0 else Standing.NO_MINUTES
+        return Standing.ENDING if self.until and self.until <= day + SOON else Standing.RUNNING
 
 
 @dataclass(frozen=True)
@@ -102,10 +134,14 @@ FIELDS = tuple(Changes.__annotations__)
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a field of a card."""
+    """What is wrong with a field of a card: `why` for the command line, `reason` and its `facts` for whoever
+    says it in words of his own.
+    """
 
     field: str
     why: str
+    reason: str = field(default="", compare=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def fields_of(card: Card) -> dict[str, Any]:
@@ -184,35 +220,42 @@ def faults_of_fields(card: Card) -> list[Fault]:
     lengths = {"name": LONGEST_NAME, "spoken_name": LONGEST_NAME, "address": LONGEST_ADDRESS}
     lengths |= {"email": LONGEST_EMAIL, "notes": LONGEST_NOTES}
     found = [
-        Fault(field, f"{field.replace('_', ' ')} has at most {longest} characters")
-        for field, longest in lengths.items()
+        Fault(name, f"{name.replace('_', ' ')} has at most {longest} characters", "long", {"most": longest})
+        for name, longest in lengths.items()
         # A name that is spoken as it is written is one mistake.
-        if len(getattr(card, field)) > longest
-        and not (field == "spoken_name" and card.name == card.spoken_name)
+        if len(getattr(card, name)) > longest
+        and not (name == "spoken_name" and card.name == card.spoken_name)
     ]
     if not _CODE.fullmatch(card.code):
         allowed = "1 to 32 of A–Z, 0–9, - and _, starting with a letter or digit"
-        found.append(Fault("code", f"a customer's code is {allowed}"))
+        found.append(Fault("code", f"a customer's code is {allowed}", "code"))
     elif _LIKE_A_PIN.fullmatch(card.code):
         # A command that names such a customer would be refused: no PIN is given as an argument.
-        found.append(Fault("code", "eight digits or more alone look like a PIN: put letters before them"))
+        why = "eight digits or more alone look like a PIN: put letters before them"
+        found.append(Fault("code", why, "like-a-pin"))
     if not card.name:
-        found.append(Fault("name", "a customer needs a name"))
+        found.append(Fault("name", "a customer needs a name", "no-name"))
     if card.language is not None and card.language not in LANGUAGES:
-        found.append(Fault("language", f"language is one of {', '.join(LANGUAGES)}"))
+        found.append(Fault("language", f"language is one of {', '.join(LANGUAGES)}", "choice"))
     if contract.coverage not in COVERAGES:
-        found.append(Fault("coverage", f"coverage is one of {', '.join(COVERAGES)}"))
-    for field, day in (("contract_from", contract.starts), ("contract_until", contract.until)):
+        found.append(Fault("coverage", f"coverage is one of {', '.join(COVERAGES)}", "choice"))
+    for name, day in (("contract_from", contract.starts), ("contract_until", contract.until)):
         if day is not None and not FIRST_DAY <= day <= LAST_DAY:
-            found.append(Fault(field, f"{day} is out of reach: a contract's dates lie between 1990 and 2199"))
+            why = f"{day} is out of reach: a contract's dates lie between 1990 and 2199"
+            found.append(Fault(name, why, "far-day"))
     if contract.minutes_left is not None and not 0 <= contract.minutes_left <= MOST_MINUTES:
-        found.append(Fault("minutes", f"minutes are counted from 0 up to {MOST_MINUTES}"))
+        why = f"minutes are counted from 0 up to {MOST_MINUTES}"
+        found.append(Fault("minutes", why, "minutes", {"most": MOST_MINUTES}))
     if bad := next((phone for phone in card.phones if not _E164.fullmatch(phone)), None):
-        found.append(Fault("phones", f"{bad!r} is not a telephone number in the form +390461123456"))
+        why = f"{bad!r} is not a telephone number in the form +390461123456"
+        found.append(Fault("phones", why, "phone", {"phone": bad}))
     elif len(card.phones) > MOST_PHONES:
-        found.append(Fault("phones", f"a customer has at most {MOST_PHONES} phones"))
+        found.append(
+            Fault("phones", f"a customer has at most {MOST_PHONES} phones", "many", {"most": MOST_PHONES})
+        )
     if card.email and not _EMAIL.fullmatch(card.email):
-        found.append(Fault("email", f"{card.email!r} is not an e-mail address in the form name@example.net"))
+        why = f"{card.email!r} is not an e-mail address in the form name@example.net"
+        found.append(Fault("email", why, "email"))
     return found + _faults_of_sites(card.sites)
 
 
@@ -221,25 +264,27 @@ def faults_between_fields(card: Card) -> list[Fault]:
     found = []
     starts, until = card.contract.starts, card.contract.until
     if starts and until and until < starts:
-        found.append(Fault("contract_until", "the contract ends before it starts"))
+        found.append(Fault("contract_until", "the contract ends before it starts", "backwards"))
     if card.letters_by_email and not card.email:
-        found.append(Fault("letters_by_email", "letters by e-mail need an e-mail address"))
+        found.append(Fault("letters_by_email", "letters by e-mail need an e-mail address", "no-email"))
     return found
 
 
 def _faults_of_sites(sites: Sequence[Site]) -> list[Fault]:
     if len(sites) > MOST_SITES:
-        return [Fault("sites", f"a customer has at most {MOST_SITES} sites")]
+        return [Fault("sites", f"a customer has at most {MOST_SITES} sites", "many", {"most": MOST_SITES})]
     names = [site.name.casefold() for site in sites]
     for site in sites:
         if not site.name:
-            return [Fault("sites", 'a site needs a name: "NAME: ADDRESS"')]
+            return [Fault("sites", 'a site needs a name: "NAME: ADDRESS"', "site-name")]
         if len(site.name) > LONGEST_SITE or len(site.address) > LONGEST_ADDRESS:
-            return [Fault("sites", f"a site's name has at most {LONGEST_SITE} characters")]
+            why = f"a site's name has at most {LONGEST_SITE} characters"
+            return [Fault("sites", why, "site-long", {"most": LONGEST_SITE})]
         if ":" in site.name or "|" in f"{site.name}{site.address}":
-            return [Fault("sites", f"site {site.name!r}: neither : nor | may stand in a site's name")]
+            why = f"site {site.name!r}: neither : nor | may stand in a site's name"
+            return [Fault("sites", why, "site-signs", {"site": site.name})]
         if names.count(site.name.casefold()) > 1:
-            return [Fault("sites", f"site {site.name!r} is there twice")]
+            return [Fault("sites", f"site {site.name!r} is there twice", "site-twice", {"site": site.name})]
     return []
 
 
@@ -247,6 +292,20 @@ def site_of(text: str) -> Site:
     """A site as people write it: "NAME: ADDRESS", or "NAME" alone."""
     name, _, address = text.partition(":")
     return Site(clean(name), clean(address))
+
+
+def folded(text: str) -> str:
+    """As it is compared when somebody looks for it: small letters without marks, `"citta"` for `"Città"`."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join(plain.casefold().split())
+
+
+def found_by(card: Card) -> str:
+    """By what the customer is found and listed: his name, code and spoken name, folded, a line each. No two
+    customers have the same, unless their names are as long as names can be.
+    """
+    parts = dict.fromkeys(folded(each) for each in (card.name, card.code, card.spoken_name))
+    return "\n".join(parts)[:LONGEST_FOUND_BY]
 
 
 def code_for(name: str, taken: set[str]) -> str:

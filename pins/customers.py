@@ -15,6 +15,7 @@ from pins.customer_card import (
     Card,
     Changes,
     Contract,
+    Fault,
     Site,
     card_of,
     changed,
@@ -22,6 +23,7 @@ from pins.customer_card import (
     code_for,
     differences,
     faults,
+    found_by,
 )
 from pins.tables import customer_phones, customer_sites, customers
 from storage import audit
@@ -38,14 +40,24 @@ class UnknownCustomer(RegistryRefusal):
         super().__init__(f"there is no customer {code!r}")
 
 
+class FieldRefused(RegistryRefusal):
+    """A field of a customer's file holds what it cannot."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.why)
+        self.fault = fault
+
+
 class CodeTaken(RegistryRefusal):
     def __init__(self, code: str) -> None:
         super().__init__(f"there is a customer {code} already")
+        self.code = code
 
 
 class PhoneTaken(RegistryRefusal):
     def __init__(self, phone: str, code: str) -> None:
         super().__init__(f"{phone} stands on the file of customer {code} already")
+        self.phone, self.code = phone, code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +172,7 @@ _LOCKED = (
 def _check(connection: Connection, card: Card, before: Customer | None = None) -> None:
     """Raises for what is wrong with the card, by itself or beside those of others."""
     for fault in faults(card):
-        raise RegistryRefusal(fault.why)
+        raise FieldRefused(fault)
     own = before.id if before else None
     same_code = connection.execute(select(customers.c.id).where(customers.c.code == card.code)).scalar()
     if same_code not in (None, own):
@@ -239,6 +251,7 @@ def _columns(card: Card) -> dict[str, Any]:
         "email": card.email,
         "letters_by_email": card.letters_by_email,
         "notes": card.notes,
+        "found_by": found_by(card),
     }
 
 

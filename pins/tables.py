@@ -39,7 +39,10 @@ customers = Table(
     Column("letters_by_email", Boolean, nullable=False, default=False, server_default=false()),
     Column("notes", Text, nullable=False, default=""),
     Column("created_at", Instant, nullable=False),
+    # By what he is found and listed: see `customer_card.found_by`.
+    Column("found_by", String(500), nullable=False, default="", server_default=""),
     CheckConstraint("coverage IN ('contract', 'prepaid', 'none')", name="coverage"),
+    Index("ix_customers_found_by", "found_by"),
     sqlite_autoincrement=True,
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -17,6 +19,7 @@ def upgrade() -> None:
     _users()
     _sessions()
     _jobs()
+    _found_by()
 
 
 def _users() -> None:
@@ -102,7 +105,9 @@ def _jobs() -> None:
         sa.Column("actor", sa.String(120), nullable=False),
         sa.Column("asked_at", INSTANT, nullable=False),
         sa.Column("input", sa.JSON(), nullable=False),
+        sa.Column("place", sa.String(32), server_default="", nullable=False),
         sa.Column("state", sa.String(8), nullable=False),
+        sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("runner", sa.String(32), nullable=True),
         sa.Column("heard_at", INSTANT, nullable=True),
         sa.Column("done", sa.Integer(), server_default="0", nullable=False),
@@ -116,4 +121,25 @@ def _jobs() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_console_jobs_state", "console_jobs", ["state"])
+    op.create_index("ix_console_jobs_kind", "console_jobs", ["kind"])
     op.create_index("ix_console_jobs_user_id", "console_jobs", ["user_id"])
+
+
+def _found_by() -> None:
+    """Customers are found and listed by name, code and spoken name, folded: as `customer_card.found_by`."""
+
+    def folded(text: str) -> str:
+        plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+        return " ".join(plain.casefold().split())
+
+    op.add_column("customers", sa.Column("found_by", sa.String(500), server_default="", nullable=False))
+    customers = sa.table(
+        "customers", *(sa.column(name) for name in ("id", "name", "code", "spoken_name", "found_by"))
+    )
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(customers)).all():
+        parts = list(dict.fromkeys(folded(each) for each in (row.name, row.code, row.spoken_name)))
+        connection.execute(
+            sa.update(customers).where(customers.c.id == row.id).values(found_by="\n".join(parts)[:500])
+        )
+    op.create_index("ix_customers_found_by", "customers", ["found_by"])
