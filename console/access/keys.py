@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from base64 import b32encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import datetime
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -53,6 +56,21 @@ def unseal(configuration: Configuration, sealed: str) -> str | None:
         return _fernet(configuration).decrypt(sealed.encode()).decode()
     except InvalidToken:
         return None
+
+
+def ticket(configuration: Configuration, purpose: str, until: datetime, /, **holds: str) -> str:
+    """What a browser carries for us from one page to the next, and can neither read nor change."""
+    return seal(configuration, json.dumps({"for": purpose, "until": until.timestamp(), "holds": holds}))
+
+
+def read_ticket(configuration: Configuration, purpose: str, at: datetime, given: str) -> Mapping[str, str]:
+    """What it holds. Empty if it is not ours, is for something else, or its time is over."""
+    text = unseal(configuration, given) if given.isascii() else None
+    read = json.loads(text) if text and text.startswith("{") else {}
+    if read.get("for") != purpose or at.timestamp() >= read["until"]:
+        return {}
+    holds: Mapping[str, str] = read["holds"]
+    return holds
 
 
 def _fernet(configuration: Configuration) -> MultiFernet:

@@ -24,6 +24,8 @@ ALARM = "console-locked"
 # A code is good for its half minute and the one before and after: clocks differ.
 STEP, WINDOW = 30, 1
 RECOVERY_CODES = 10
+# The form by which another authenticator is set up is good for so long.
+FACTOR, FACTOR_LASTS = "factor", timedelta(minutes=10)
 # No letter that is taken for another, nor for a digit.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -51,15 +53,38 @@ def log_in(house: House, at: datetime, name: str, password: str, code: str) -> U
     if row is None:
         raise LoginRefused
     with house.database.write() as connection:
-        user = _let_in(connection, house, at, row.id, right and bool(code), code)
+        user = _proved(connection, house, at, row.id, row.password if right else None, code)
+        if user is not None:
+            audit.record(connection, user.actor, at, "user.login", f"user:{user.id}")
     if user is None:
         raise LoginRefused
     return user
 
 
-def _let_in(
-    connection: Connection, house: House, at: datetime, user_id: int, right: bool, code: str
+def confirm(house: House, at: datetime, user: User, password: str, code: str) -> None:
+    """Have somebody who is logged in prove again who he is. Raises LoginRefused; passwords.Busy.
+
+    Failures count as those of a login do. The one that closes the account ends its sessions, too: whoever
+    guesses from within may have come upon somebody else's.
+    """
+    with house.database.read() as connection:
+        kept = connection.execute(
+            select(console_users.c.password).where(console_users.c.id == user.id)
+        ).scalar_one()
+    right = passwords.right(password, kept)
+    with house.database.write() as connection:
+        closed = _locked(connection, at, user.id)
+        proved = _proved(connection, house, at, user.id, kept if right else None, code)
+        if proved is None and not closed and _locked(connection, at, user.id):
+            users.end_sessions(connection, at, user.id)
+    if proved is None:
+        raise LoginRefused
+
+
+def _proved(
+    connection: Connection, house: House, at: datetime, user_id: int, password: str | None, code: str
 ) -> User | None:
+    """The user, if the code is right and `password`, as it is kept, is still his. None: a failure more."""
     row = connection.execute(
         select(console_users)
         .where(console_users.c.id == user_id, console_users.c.removed_at.is_(None))
@@ -67,13 +92,12 @@ def _let_in(
     ).first()
     if row is None or (row.locked_until is not None and at < row.locked_until):
         return None
-    if right and row.totp and _second_factor(connection, house, at, user_id, row.totp, row.totp_step, code):
+    right = password is not None and row.password == password and row.totp and code
+    if right and _second_factor(connection, house, at, user_id, row.totp, row.totp_step, code):
         connection.execute(
             update(console_users).where(console_users.c.id == user_id).values(failures=0, locked_until=None)
         )
-        user = users.user_of(row)
-        audit.record(connection, user.actor, at, "user.login", f"user:{user_id}")
-        return user
+        return users.user_of(row)
     failures = row.failures + 1
     locked = failures >= MOST_FAILURES
     connection.execute(
@@ -82,15 +106,22 @@ def _let_in(
         .values(failures=0 if locked else failures, locked_until=at + LOCKED_FOR if locked else None)
     )
     if locked:
-        audit.record(connection, "console", at, "user.locked", f"user:{user_id}")
         raise_alarm(connection, at, ALARM, f"user:{user_id}", {"user": row.name})
+        audit.record(connection, "console", at, "user.locked", f"user:{user_id}")
     return None
+
+
+def _locked(connection: Connection, at: datetime, user_id: int) -> bool:
+    until = connection.execute(
+        select(console_users.c.locked_until).where(console_users.c.id == user_id)
+    ).scalar_one()
+    return until is not None and at < until
 
 
 def _second_factor(
     connection: Connection, house: House, at: datetime, user_id: int, sealed: str, last: int, code: str
 ) -> bool:
-    code = "".join(c for c in code if c.isascii() and c.isalnum()).lower()
+    code = _plain(code)
     if len(code) == 6 and code.isdigit():
         secret = keys.unseal(house.configuration, sealed)
         step = _step_of(secret, code, at, last) if secret else None
@@ -107,6 +138,11 @@ def _second_factor(
     if used:
         audit.record(connection, "console", at, "user.recovery-code", f"user:{user_id}")
     return used == 1
+
+
+def _plain(code: str) -> str:
+    """A code without the spaces and hyphens that make it readable."""
+    return "".join(c for c in code if c.isascii() and c.isalnum()).lower()
 
 
 def _step_of(secret: str, code: str, at: datetime, last: int) -> int | None:
@@ -134,7 +170,7 @@ def set_up(house: House, at: datetime, link: str, password: str, code: str) -> t
         raise UserRefused("unknown", "this link is not good, or has been used")
     passwords.check_new(password, user.name, house.configuration.service.name)
     secret = keys.new_factor(house.configuration, link)
-    step = _step_of(secret, code.replace(" ", ""), at, 0)
+    step = _step_of(secret, _plain(code), at, 0)
     if step is None:
         raise CodeWrong
     kept = passwords.hashed(password)
@@ -167,9 +203,29 @@ def change_password(house: House, at: datetime, user: User, session_id: int, new
         audit.record(connection, user.actor, at, "user.password", f"user:{user.id}")
 
 
+def factor_ticket(house: House, at: datetime, user: User, session_id: int) -> str:
+    """What the form carries by which somebody who has just proved who he is sets up another authenticator."""
+    return keys.ticket(
+        house.configuration,
+        FACTOR,
+        at + FACTOR_LASTS,
+        user=str(user.id),
+        session=str(session_id),
+        token=secrets.token_urlsafe(24),
+    )
+
+
+def factor_of(house: House, at: datetime, user: User, session_id: int, ticket: str) -> str | None:
+    """The secret of the new authenticator; None if the ticket is not his, or too old."""
+    holds = keys.read_ticket(house.configuration, FACTOR, at, ticket)
+    if (holds.get("user"), holds.get("session")) != (str(user.id), str(session_id)):
+        return None
+    return keys.new_factor(house.configuration, holds["token"])
+
+
 def change_factor(house: House, at: datetime, user: User, session_id: int, secret: str, code: str) -> None:
     """Another authenticator, proved by its code. Raises CodeWrong. His other sessions end."""
-    step = _step_of(secret, code.replace(" ", ""), at, 0)
+    step = _step_of(secret, _plain(code), at, 0)
     if step is None:
         raise CodeWrong
     with house.database.write() as connection:
@@ -194,6 +250,13 @@ def new_recovery_codes(connection: Connection, house: House, user: User) -> list
         ],
     )
     return [f"{code[:5]}-{code[5:]}" for code in codes]
+
+
+def renew_recovery_codes(connection: Connection, house: House, at: datetime, user: User) -> list[str]:
+    """Another ten, for whoever has proved who he is."""
+    codes = new_recovery_codes(connection, house, user)
+    audit.record(connection, user.actor, at, "user.recovery-codes", f"user:{user.id}")
+    return codes
 
 
 def recovery_codes_left(connection: Connection, user: User) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,15 @@ WAITS = 5.0
 _NOBODY = "$argon2id$v=19$m=65536,t=3,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
+# What a guesser tries first, whatever figures and signs stand around it. What holds more than that is fine.
+_COMMON = re.compile(
+    "(my|la|mia|mein|the)?"
+    "(p[a@]s+w[o0]r[dt]|parola|kennwort|q(wertz|werty)(uiop|uio|ui|u)?|asdfgh(jkl)?|[a@]dmin(istrator[e]?)?"
+    "|w[e3]lc[o0]me|benvenut[oi]|willkommen|letmein|iloveyou|tiamo|changeme|cambiami|monkey|dragon|juventus"
+    "|abcd?e?f?g?h?|secret|segreto|geheim)+(me|mia|in)?"
+)
+
+
 class Busy(Exception):
     """Too many passwords are being checked: ask again."""
 
@@ -37,6 +48,7 @@ class PasswordRefused(Exception):
 
 def check_new(password: str, *names: str) -> None:
     """Raises PasswordRefused."""
+    password = _one_form(password)
     if len(password) < SHORTEST:
         raise PasswordRefused("short")
     if len(password) > LONGEST:
@@ -44,21 +56,27 @@ def check_new(password: str, *names: str) -> None:
     folded = password.casefold()
     if any(len(name) > 2 and name.casefold() in folded for name in names):
         raise PasswordRefused("name")
-    if len(set(folded)) < 5 or folded in "0123456789012345678901234567890":
+    core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
+    if len(set(folded)) < 5 or not core or _COMMON.fullmatch(core):
         raise PasswordRefused("simple")
 
 
 def hashed(password: str) -> str:
     """What is kept of it. Raises Busy."""
     with _slot():
-        return str(_HASH.hash(password))
+        return str(_HASH.hash(_one_form(password)))
 
 
 def right(password: str, kept: str | None) -> bool:
     """Whether it is the one; takes the same time if there is none (`kept` is None). Raises Busy."""
     with _slot():
-        found = bool(_HASH.verify(password[: LONGEST + 1], kept or _NOBODY))
+        found = bool(_HASH.verify(_one_form(password[: LONGEST + 1]), kept or _NOBODY))
     return found and kept is not None
+
+
+def _one_form(password: str) -> str:
+    """Keyboards and systems write the same accented letter in several ways: all of them are one password."""
+    return unicodedata.normalize("NFKC", password)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from console.access.keys import digest
 from console.access.roles import May, Role, allows
@@ -26,7 +26,7 @@ WELCOME_LASTS = timedelta(hours=24)
 
 class UserRefused(Exception):
     """`why` names the reason: exists, unknown, name, full-name, role, technician, technician-missing,
-    language, last-admin.
+    language, last-admin, oneself.
     """
 
     def __init__(self, why: str, text: str) -> None:
@@ -36,7 +36,7 @@ class UserRefused(Exception):
 
 @dataclass(frozen=True)
 class User:
-    """`ready`: password and second factor are set. `technician` is the key of the person on the rota."""
+    """`technician` is the key of the person on the rota."""
 
     id: int
     name: str
@@ -44,7 +44,10 @@ class User:
     role: Role
     technician: str | None
     language: str | None
+    # Password and second factor are set, or the identity provider knows him.
     ready: bool
+    # He comes in by the identity provider, and has no password here.
+    by_provider: bool
     locked_until: datetime | None
     last_login_at: datetime | None
     created_at: datetime
@@ -75,6 +78,27 @@ def everybody(connection: Connection) -> list[User]:
     return [user_of(row) for row in rows]
 
 
+def some(connection: Connection, after: str = "", limit: int = 50) -> list[User]:
+    """The next ones by name, those who were removed left out."""
+    rows = connection.execute(
+        select(console_users)
+        .where(console_users.c.removed_at.is_(None), console_users.c.name > after)
+        .order_by(console_users.c.name)
+        .limit(limit)
+    )
+    return [user_of(row) for row in rows]
+
+
+def by_id(connection: Connection, user_id: int) -> User:
+    """Raises UserRefused: unknown."""
+    row = connection.execute(
+        select(console_users).where(console_users.c.id == user_id, console_users.c.removed_at.is_(None))
+    ).first()
+    if row is None:
+        raise UserRefused("unknown", f"there is no user {user_id}")
+    return user_of(row)
+
+
 def find(connection: Connection, name: str) -> User:
     """Raises UserRefused: unknown."""
     row = connection.execute(
@@ -97,6 +121,7 @@ def user_of(row: Row[tuple[object, ...]]) -> User:
         row.technician,
         row.language,
         bool((row.password and row.totp) or row.oidc_subject),
+        bool(row.oidc_subject),
         row.locked_until,
         row.last_login_at,
         row.created_at,
@@ -143,10 +168,11 @@ def change(
     technician: str | None,
     language: str | None,
 ) -> User:
-    """Set what an admin may set. The last admin stays one. UserRefused."""
+    """Set what an admin may set. The last admin stays one, and nobody gives up his own role. UserRefused."""
     user = find(connection, name)
     values = _checked(connection, role, full_name, technician, language)
-    if user.role is Role.ADMIN and values["role"] != Role.ADMIN:
+    if values["role"] != user.role:
+        _not_oneself(actor, user)
         _keep_an_admin(connection, user)
     connection.execute(update(console_users).where(console_users.c.id == user.id).values(**values))
     if values["role"] != user.role:
@@ -163,8 +189,12 @@ def speak(connection: Connection, user: User, language: str | None) -> None:
 
 
 def remove(connection: Connection, actor: str, at: datetime, name: str) -> None:
-    """He can log in no more; what he did stays on record under his name. UserRefused."""
+    """He can log in no more; what he did stays on record under his name. Nobody removes himself.
+
+    UserRefused.
+    """
     user = find(connection, name)
+    _not_oneself(actor, user)
     _keep_an_admin(connection, user)
     connection.execute(
         update(console_users)
@@ -177,14 +207,15 @@ def remove(connection: Connection, actor: str, at: datetime, name: str) -> None:
 
 
 def reset(connection: Connection, actor: str, at: datetime, name: str) -> str:
-    """Take password, second factor, recovery codes, lock and sessions from the user; returns the token of
-    a new welcome link. UserRefused.
+    """Take password, second factor, recovery codes, the tie to the identity provider, lock and sessions from
+    the user; returns the token of a new welcome link. Nobody resets himself. UserRefused.
     """
     user = find(connection, name)
+    _not_oneself(actor, user)
     connection.execute(
         update(console_users)
         .where(console_users.c.id == user.id)
-        .values(password=None, totp=None, totp_step=0, failures=0, locked_until=None)
+        .values(password=None, totp=None, totp_step=0, oidc_subject=None, failures=0, locked_until=None)
     )
     _drop_keys(connection, user.id)
     end_sessions(connection, at, user.id)
@@ -199,6 +230,14 @@ def unlock(connection: Connection, actor: str, at: datetime, name: str) -> None:
         update(console_users).where(console_users.c.id == user.id).values(failures=0, locked_until=None)
     )
     audit.record(connection, actor, at, "user.unlock", f"user:{user.id}", details={"name": user.name})
+
+
+def send_out(connection: Connection, actor: str, at: datetime, name: str) -> int:
+    """End all sessions of the user; returns how many rows there were. UserRefused."""
+    user = find(connection, name)
+    ended = end_sessions(connection, at, user.id)
+    audit.record(connection, actor, at, "user.sessions-end", f"user:{user.id}", details={"name": user.name})
+    return ended
 
 
 def welcome(connection: Connection, at: datetime, user: User) -> str:
@@ -273,17 +312,24 @@ def _checked(
     return {"role": role, "full_name": full_name, "technician": technician, "language": language}
 
 
+def _not_oneself(actor: str, user: User) -> None:
+    if actor == user.actor:
+        raise UserRefused(
+            "oneself", f"{user.name} is whoever asks: another admin, or the command line, does it"
+        )
+
+
 def _keep_an_admin(connection: Connection, user: User) -> None:
+    """Locks the admins: two who remove each other at the same instant must not both succeed."""
     if user.role is not Role.ADMIN:
         return
-    others = connection.execute(
-        select(func.count()).where(
-            console_users.c.role == Role.ADMIN,
-            console_users.c.removed_at.is_(None),
-            console_users.c.id != user.id,
-        )
-    ).scalar_one()
-    if not others:
+    admins = connection.scalars(
+        select(console_users.c.id)
+        .where(console_users.c.role == Role.ADMIN, console_users.c.removed_at.is_(None))
+        .order_by(console_users.c.id)
+        .with_for_update()
+    ).all()
+    if set(admins) <= {user.id}:
         raise UserRefused("last-admin", f"{user.name} is the last admin")
 
 

@@ -132,7 +132,7 @@ class Visitor:
         """Send a form. Its hidden fields are those of the page `shown_at`, if that is given; else it has
         its token alone.
         """
-        known = self.fields(shown_at, path) if shown_at else {"form-token": self.token("/")}
+        known = self.fields(shown_at, path) if shown_at else {"form-token": self.token("/nothing")}
         data = {**known, **{name.replace("_", "-"): value for name, value in fields.items()}}
         return self.client.post(path, data=data, base_url="http://localhost:8081", buffered=True)
 

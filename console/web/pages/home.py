@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import redirect, url_for
-from werkzeug.exceptions import Forbidden
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.access.roles import May
@@ -16,6 +15,4 @@ area = Area("home")
 @area.page("/", May.OWN)
 def first() -> AnyResponse:
     seen = doors()
-    if not seen:
-        raise Forbidden
-    return redirect(url_for(seen[0].endpoint), 303)
+    return redirect(url_for(seen[0].endpoint if seen else "account.index"), 303)

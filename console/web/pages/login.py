@@ -109,11 +109,16 @@ def _welcome(token: str, who: User, refused: str = "") -> str:
     return page(
         "login/welcome.html",
         who=who,
-        secret=" ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
+        secret=in_fours(secret),
         picture=qr_code(login.address_of_factor(house(), who, secret)),
         refused=words()(f"login.refused-{refused}", n=passwords.SHORTEST) if refused else "",
         shortest=passwords.SHORTEST,
     )
+
+
+def in_fours(secret: str) -> str:
+    """As one reads it off and types it."""
+    return " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
 
 
 def qr_code(text: str) -> Markup:

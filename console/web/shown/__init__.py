@@ -1,0 +1,1 @@
+"""What pages show, gathered in one reading, with no HTML in it."""
