@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, select, update
 
-from oncall import attempts, case_log, notices, people, reminders, roster
+from oncall import case_log, notices, people, reminders, roster
 from oncall import cases as casebook
 from oncall.cases import PURSUE, Case, CaseClosed, CaseRefusal
+from oncall.holding import holders
 from oncall.people import RosterRefusal
 from oncall.settings import RingingSettings
 from oncall.tables import cases
@@ -48,17 +49,7 @@ def holder(connection: Connection, case: Case) -> str | None:
     """The key of the technician who has the case: who took it, else who was last connected to the caller
     and has not passed it on since.
     """
-    if case.taken_by is not None:
-        return case.taken_by
-    spoke = [each for each in attempts.attempts_of(connection, case.id) if each.result == "connected"]
-    if not spoke:
-        return None
-    last = spoke[-1]
-    for entry in case_log.of(connection, case.id):
-        gave_up = entry.act == "passed" and entry.details.get("technician") == last.technician
-        if gave_up and entry.at > last.at:
-            return None
-    return last.technician
+    return holders(connection, [case]).get(case.id)
 
 
 def take(
