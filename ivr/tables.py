@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from storage.tables import metadata
 from storage.types import Instant
@@ -24,7 +24,12 @@ calls = Table(
     # ivr.vocabulary.Call as JSON.
     Column("state", Text, nullable=False),
     Index("ix_calls_started_at", "started_at"),
-    Index("ix_calls_customer_id", "customer_id"),
+    # For people who look for calls: the newest of whatever they ask for.
+    Index("ix_calls_customer_id_started_at", "customer_id", "started_at"),
+    Index("ix_calls_caller_started_at", "caller", "started_at"),
+    Index("ix_calls_number_started_at", "number", "started_at"),
+    Index("ix_calls_outcome_started_at", "outcome", "started_at"),
+    Index("ix_calls_urgency_started_at", "urgency", "started_at"),
 )
 
 turns = Table(
@@ -79,7 +84,17 @@ messages = Table(
     # Its name in the folder of messages, once it has been fetched.
     Column("file", String(60)),
     Column("fetched_at", Instant),
+    # When somebody first listened to it, or said that he need not, and who.
+    Column("heard_at", Instant),
+    Column("heard_by", String(120)),
     Index("ix_messages_call_sid", "call_sid"),
+    Index("ix_messages_recorded_at", "recorded_at"),
+    Index(
+        "ix_messages_unheard",
+        "recorded_at",
+        sqlite_where=text("heard_at IS NULL"),
+        postgresql_where=text("heard_at IS NULL"),
+    ),
 )
 
 # Technicians woken for callers without a verified PIN, a row for each such call.

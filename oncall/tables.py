@@ -210,6 +210,18 @@ cases = Table(
     Index("ix_cases_closed_at", "closed_at"),
     Index("ix_cases_code", "code"),
     Index("ix_cases_customer_id_closed_at", "customer_id", "closed_at"),
+    Index("ix_cases_opened_at", "opened_at"),
+    Index("ix_cases_customer_id_opened_at", "customer_id", "opened_at"),
+    Index("ix_cases_final_urgency_opened_at", "final_urgency", "opened_at"),
+    Index("ix_cases_taken_by_opened_at", "taken_by", "opened_at"),
+    # Of the open ones alone: the most urgent first.
+    Index(
+        "ix_cases_open",
+        "due_at",
+        "id",
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -302,6 +314,7 @@ attempts = Table(
     Index("ix_attempts_call_sid", "call_sid"),
     Index("ix_attempts_result_asked_at", "result", "asked_at"),
     Index("ix_attempts_pass_id", "pass_id"),
+    Index("ix_attempts_technician", "technician", "case_id"),
     sqlite_autoincrement=True,
 )
 
@@ -327,6 +340,12 @@ notices = Table(
     Column("outcome", String(10)),
     Index("ix_notices_about", "about"),
     Index("ix_notices_recipient", "recipient"),
+    Index(
+        "ix_notices_failed",
+        "settled_at",
+        sqlite_where=text("outcome = 'failed'"),
+        postgresql_where=text("outcome = 'failed'"),
+    ),
     sqlite_autoincrement=True,
 )
 

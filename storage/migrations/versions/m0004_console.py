@@ -20,6 +20,8 @@ def upgrade() -> None:
     _sessions()
     _jobs()
     _found_by()
+    _calls()
+    _cases()
 
 
 def _users() -> None:
@@ -143,3 +145,35 @@ def _found_by() -> None:
             sa.update(customers).where(customers.c.id == row.id).values(found_by="\n".join(parts)[:500])
         )
     op.create_index("ix_customers_found_by", "customers", ["found_by"])
+
+
+def _calls() -> None:
+    """How calls are found, what was listened to, which notices did not arrive."""
+    for column in ("customer_id", "caller", "number", "outcome", "urgency"):
+        op.create_index(f"ix_calls_{column}_started_at", "calls", [column, "started_at"])
+    op.drop_index("ix_calls_customer_id", "calls")
+    op.add_column("messages", sa.Column("heard_at", INSTANT, nullable=True))
+    op.add_column("messages", sa.Column("heard_by", sa.String(120), nullable=True))
+    # Nobody is asked to listen again to what came before anybody could say that he had.
+    op.execute("UPDATE messages SET heard_at = recorded_at, heard_by = ''")
+    op.create_index("ix_messages_recorded_at", "messages", ["recorded_at"])
+    unheard, failed = sa.text("heard_at IS NULL"), sa.text("outcome = 'failed'")
+    op.create_index(
+        "ix_messages_unheard", "messages", ["recorded_at"], sqlite_where=unheard, postgresql_where=unheard
+    )
+    op.create_index(
+        "ix_notices_failed", "notices", ["settled_at"], sqlite_where=failed, postgresql_where=failed
+    )
+
+
+def _cases() -> None:
+    """How cases are listed: the open ones by their deadline, all by when they were opened."""
+    still_open = sa.text("closed_at IS NULL")
+    op.create_index(
+        "ix_cases_open", "cases", ["due_at", "id"], sqlite_where=still_open, postgresql_where=still_open
+    )
+    op.create_index("ix_cases_opened_at", "cases", ["opened_at"])
+    op.create_index("ix_cases_customer_id_opened_at", "cases", ["customer_id", "opened_at"])
+    op.create_index("ix_cases_final_urgency_opened_at", "cases", ["final_urgency", "opened_at"])
+    op.create_index("ix_cases_taken_by_opened_at", "cases", ["taken_by", "opened_at"])
+    op.create_index("ix_attempts_technician", "attempts", ["technician", "case_id"])
