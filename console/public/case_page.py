@@ -7,7 +7,6 @@ anybody, as often as he likes, and no act is done by it.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -16,6 +15,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import BadRequest, Gone, NotFound, UnsupportedMediaType
 from werkzeug.wrappers import Response as AnyResponse
 
+from console.case_story import sound_file
 from console.house import Clock, House
 from console.public import acts
 from console.public.acts import NotDone
@@ -29,7 +29,6 @@ from oncall.links import Link
 
 security = logging.getLogger("ivr.security")
 
-_RECORDING = re.compile(r"RE[0-9a-f]{32}\.mp3")
 MOST_FIELDS = 20
 
 
@@ -80,9 +79,8 @@ def case_pages(house: House, clock: Clock) -> Blueprint:
             words: Words = g.words
             shown = view(connection, at, house, link, words)
             keys = acts.keys_of(connection, house, link, shown.case)
-        answer = _page(
-            house, token, words, shown, keys, refused=words.refused[why], kept=form, opened=form["act"]
-        )
+        said = words.refused.get(why, words.refused["other"])
+        answer = _page(house, token, words, shown, keys, refused=said, kept=form, opened=form["act"])
         answer.status_code = 422
         return answer
 
@@ -110,11 +108,10 @@ def case_pages(house: House, clock: Clock) -> Blueprint:
                 each.number: each.file
                 for each in sounds(connection, case, at, house.configuration.zone, words)
             }
-        folder = house.configuration.folder / house.configuration.service.state / "messages"
-        name = known.get(number, "")
-        if not _RECORDING.fullmatch(name) or not (folder / name).is_file():
+        file = sound_file(house, known.get(number, ""))
+        if file is None:
             raise NotFound
-        return send_file((folder / name).resolve(), mimetype="audio/mpeg", etag=False, conditional=True)
+        return send_file(file, mimetype="audio/mpeg", etag=False, conditional=True)
 
     return guarded(blueprint, house)
 

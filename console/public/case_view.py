@@ -8,19 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from console import case_story
 from console.house import House
 from console.public.wording import Words
 from ivr import casework
 from ivr.casework import Event
-from ivr.tables import messages
 from oncall import cases, people
 from oncall.cases import Case
 from oncall.links import Link
 from pins import customers
-
-_NUMBER = re.compile(r"\+[0-9]{6,15}")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,6 @@ def view(connection: Connection, at: datetime, house: House, link: Link, words: 
     callers = [event.who for event in events if event.kind == "call"]
     code = customers.codes(connection).get(case.customer_id) if case.customer_id else None
     state, left = _deadline(case, at, words)
-    numbers = {each for each in (*callers, case.call_back_to) if each and _NUMBER.fullmatch(each)}
     return View(
         case=case,
         looker=Person(link.technician, names.get(link.technician, link.technician))
@@ -97,7 +94,7 @@ def view(connection: Connection, at: datetime, house: House, link: Link, words: 
         customer=(customers.name_of(connection, case.customer_id) or "") if case.customer_id else "",
         customer_code=code or "",
         caller=callers[-1] if callers else "",
-        dialable=frozenset(numbers),
+        dialable=case_story.dialable([*callers, case.call_back_to]),
         clock=words.deadline(case.due_at, at, zone) if case.due_at else "",
         left=left,
         state=state,
@@ -105,42 +102,28 @@ def view(connection: Connection, at: datetime, house: House, link: Link, words: 
         shown_at=words.clock(at, at, zone),
         happened=[_line(event, names, at, zone, words) for event in events],
         sounds=sounds(connection, case, at, zone, words),
-        may_call=_may_call(house, case),
+        may_call=case_story.may_call(house, case),
     )
 
 
 def sounds(connection: Connection, case: Case, at: datetime, zone: ZoneInfo, words: Words) -> list[Sound]:
     """The recordings of all calls about the case, in the order in which they were made."""
-    rows = connection.execute(
-        select(messages)
-        .where(messages.c.call_sid.in_(cases.calls_of(connection, case.id)))
-        .order_by(messages.c.recorded_at, messages.c.recording_sid)
-    )
-    found: list[Sound] = []
-    for number, row in enumerate(rows, start=1):
-        title = words.page["name-said" if row.kind == "name" else "message"].format(
-            time=words.clock(row.recorded_at, at, zone), seconds=row.seconds
+    return [
+        Sound(
+            each.number,
+            words.page["name-said" if each.kind == "name" else "message"].format(
+                time=words.clock(each.recorded_at, at, zone), seconds=each.seconds
+            ),
+            each.file,
         )
-        found.append(Sound(number, title, row.file or ""))
-    return found
-
-
-def _may_call(house: House, case: Case) -> str:
-    if case.customer_calls >= house.configuration.ringing.customer_calls:
-        return "no-more"
-    # The number of a caller without a verified PIN is not ours to dial.
-    return "not-yet" if case.screened and case.customer_id is None else "yes"
+        for each in case_story.recordings(connection, case)
+    ]
 
 
 def _deadline(case: Case, at: datetime, words: Words) -> tuple[str, str]:
     """How the case stands to its deadline, and by how long."""
-    if case.due_at is None:
-        return "no-deadline", ""
-    stops = [each for each in (case.connected_at, case.taken_at) if each is not None]
-    if stops:
-        late = min(stops) - case.due_at
-        return ("taken-late" if min(stops) > case.due_at else "in-time"), words.duration(late)
-    return ("late" if at > case.due_at else "open"), words.duration(case.due_at - at)
+    state, length = case_story.standing(case, at)
+    return state, "" if state == "no-deadline" else words.duration(length)
 
 
 # -- the history -----------------------------------------------------------------------------------
@@ -157,19 +140,8 @@ def _line(event: Event, names: Mapping[str, str], at: datetime, zone: ZoneInfo, 
     values = {name: str(value) for name, value in event.details.items() if value is not None}
     whose = str(event.details.get("technician") or "")
     values |= {"who": _who(event.who, names, words), "act": act, "name": names.get(whose, whose)}
-    text = words.log.get(_form(act, event), words.log["other"])
+    text = words.log.get(case_story.sentence_of(event), words.log["other"])
     return Happened(time, _filled(text, values), event.text)
-
-
-def _form(act: str, event: Event) -> str:
-    """Which of several sentences an act is told in."""
-    if act == "taken" and event.details.get("via") == "text":
-        return "taken-text"
-    if act == "taken" and not event.who.startswith("technician:"):
-        return "taken-for"
-    if act == "reclassified" and not event.details.get("from"):
-        return "reclassified-first"
-    return act
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
