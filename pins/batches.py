@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -25,7 +25,7 @@ from sqlalchemy import Connection, func, insert, select
 from pins import drawing, registry
 from pins.customers import Customer, RegistryRefusal, all_customers, customer
 from pins.index import PinIndex
-from pins.letter_folder import FolderRefused, LetterFolder, new_batch
+from pins.letter_folder import FolderRefused, LetterFolder, batch_of, new_batch
 from pins.letters import Letter
 from pins.registry import NewPin, PinHasEnded, PinReplacedAlready, PinRevokedAlready, PinUsedBefore
 from pins.tables import pin_batches, pins
@@ -214,19 +214,24 @@ def rotate_all(
     folder: LetterFolder,
     order: Callable[[Order], Order],
     shorter_than: int | None = None,
+    only: Collection[int] | None = None,
 ) -> Iterator[Batch]:
-    """Rotate every PIN that is live and not replaced, in batches; `order` completes what is ordered.
-    Taken up again in the same folder it goes on where it stopped: no new PIN is replaced again.
+    """Rotate every PIN that is live and not replaced, in batches, or of these `only` those with such an id;
+    `order` completes what is ordered. Taken up again in the same folder it goes on where it stopped: no new
+    PIN is replaced again.
     """
-    task = _task(shop, folder, "rotate", str(shorter_than))
+    these = "" if only is None else hashlib.sha256(json.dumps(sorted(only)).encode()).hexdigest()
+    task = _task(shop, folder, "rotate", these or str(shorter_than))
 
     def left(connection: Connection) -> list[Order]:
         found = to_rotate(
             connection, shop.day, shop.overlap_days, shorter_than=shorter_than, up_to=task["after"]
         )
-        return [order(each) for each in found]
+        return [order(each) for each in found if only is None or each.replaces in only]
 
     def long_enough(connection: Connection, count: int) -> int:
+        if only is not None:
+            return registry.length_of_next(connection, shop.opened, more=count)
         return length_of_rotation(connection, shop.opened, count, shorter_than)
 
     yield from _run(shop, folder, left, long_enough)
@@ -267,6 +272,14 @@ def write(
     # Whatever else fails leaves the file: only the database knows whether the batch was issued.
     issued = tuple((letter.pin_id, letter.customer.code) for letter in letters)
     return Batch(folder.name(batch, to), issued, len(sending))
+
+
+def counted(connection: Connection, files: Sequence[Path]) -> dict[str, int]:
+    """How many letters are in each of these files of a folder, by their names."""
+    found = {file.name: batch for file in files if (batch := batch_of(file.name))}
+    query = select(pin_batches.c.id, pin_batches.c.pins).where(pin_batches.c.id.in_(found.values()))
+    many = {row.id: row.pins for row in connection.execute(query)}
+    return {name: many.get(batch, 0) for name, batch in sorted(found.items())}
 
 
 # -- small parts ----------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict
@@ -140,8 +141,8 @@ class Fault:
 
     field: str
     why: str
-    reason: str = field(default="", compare=False)
-    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    reason: str = dataclasses.field(default="", compare=False)
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
 
 def fields_of(card: Card) -> dict[str, Any]:

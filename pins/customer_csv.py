@@ -12,7 +12,8 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 LARGEST = 20_000_000
 MOST_ROWS = 50_000
@@ -33,12 +34,15 @@ SEPARATORS = (",", ";", "\t")
 class Mistake:
     """What is wrong with a cell, and what is expected; `row` as a spreadsheet counts, the header is 1.
 
-    `column` is empty where the whole row, or the file, is meant.
+    `column` is empty where the whole row, or the file, is meant. `why` is for the command line, `reason` and
+    its `facts` for whoever says it in words of his own.
     """
 
     row: int
     column: str
     why: str
+    reason: str = field(default="", compare=False)
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         return f"row {self.row}, {self.column}: {self.why}" if self.column else f"row {self.row}: {self.why}"
@@ -67,12 +71,13 @@ def read(data: bytes, column_of: Callable[[str], str | None], numbers: Iterable[
     at the end of a row are empty.
     """
     if len(data) > LARGEST:
-        return _unreadable(f"the file is larger than {LARGEST // 1_000_000} MB")
+        most = LARGEST // 1_000_000
+        return _unreadable(f"the file is larger than {most} MB", "file-large", most=most)
     text = _decoded(data)
     if not text.strip():
-        return _unreadable("the file is empty: expected a row of headings")
+        return _unreadable("the file is empty: expected a row of headings", "file-empty")
     if "\0" in text.partition("\n")[0]:
-        return _unreadable(_NOT_UTF8)
+        return _unreadable(_NOT_UTF8, "not-utf8")
     records: list[Record] = []
     mistakes: list[Mistake] = []
     columns: tuple[str, ...] = ()
@@ -86,14 +91,17 @@ def read(data: bytes, column_of: Callable[[str], str | None], numbers: Iterable[
                 if wrong:
                     return Sheet(columns, (), tuple(wrong))
             elif row > MOST_ROWS + 1:
-                mistakes.append(Mistake(row, "", f"a file has at most {MOST_ROWS} rows"))
+                mistakes.append(
+                    Mistake(row, "", f"a file has at most {MOST_ROWS} rows", "rows", {"most": MOST_ROWS})
+                )
                 break
             elif any(cell.strip() for cell in cells):
                 record, found = _record(row, cells, columns, frozenset(numbers))
                 records.append(record)
                 mistakes += found
     except csv.Error:
-        mistakes.append(Mistake(row + 1, "", "the quotes of its cells do not match, or a cell is endless"))
+        why = "the quotes of its cells do not match, or a cell is endless"
+        mistakes.append(Mistake(row + 1, "", why, "quotes"))
     return Sheet(columns, tuple(records), tuple(mistakes))
 
 
@@ -120,8 +128,8 @@ def write(
     return out.getvalue()
 
 
-def _unreadable(why: str) -> Sheet:
-    return Sheet((), (), (Mistake(1, "", why),))
+def _unreadable(why: str, reason: str, **facts: Any) -> Sheet:
+    return Sheet((), (), (Mistake(1, "", why, reason, facts),))
 
 
 def _decoded(data: bytes) -> str:
@@ -154,13 +162,14 @@ def _header(
         column = column_of(cell)
         if column is None:
             shown = _CONTROL.sub(" ", _UNDECODED.sub("\ufffd", cell)).strip()[:60]
-            mistakes.append(Mistake(1, shown or "a heading", "no column of this name is known"))
+            why = "no column of this name is known"
+            mistakes.append(Mistake(1, shown or "a heading", why, "heading-unknown"))
         elif column in columns:
-            mistakes.append(Mistake(1, column, "this column is there twice"))
+            mistakes.append(Mistake(1, column, "this column is there twice", "heading-twice"))
         else:
             columns.append(column)
     if "name" not in columns:
-        mistakes.append(Mistake(1, "name", "this column is missing"))
+        mistakes.append(Mistake(1, "name", "this column is missing", "heading-missing"))
     return tuple(columns), mistakes
 
 
@@ -169,29 +178,31 @@ def _record(
 ) -> tuple[Record, list[Mistake]]:
     if any(cell.strip() for cell in cells[len(columns) :]):
         why = f"it has {len(cells)} cells, the header has {len(columns)}"
-        return Record(row, {}), [Mistake(row, "", why)]
+        counts = {"cells": len(cells), "headings": len(columns)}
+        return Record(row, {}), [Mistake(row, "", why, "cells", counts)]
     found: dict[str, str] = {}
     mistakes = []
     for place, column in enumerate(columns):
         cell = cells[place] if place < len(cells) else ""
         if wrong := _wrong(cell, number=column in numbers):
-            mistakes.append(Mistake(row, column, wrong))
+            mistakes.append(Mistake(row, column, *wrong))
         else:
             found[column] = _unguard(cell.strip()).strip()
     return Record(row, found), mistakes
 
 
-def _wrong(cell: str, *, number: bool) -> str | None:
-    """What is wrong with a cell, whatever it means."""
+def _wrong(cell: str, *, number: bool) -> tuple[str, str, Mapping[str, Any]] | None:
+    """What is wrong with a cell, whatever it means: why, the reason's name, and its facts."""
     if _UNDECODED.search(cell):
-        return _NOT_UTF8
+        return _NOT_UTF8, "not-utf8", {}
     if _CONTROL.search(cell):
-        return "it holds a control character"
+        return "it holds a control character", "control", {}
     first = next((c for c in (cell[:1], cell.strip()[:1]) if c in _FORMULA), "")
     if not first or (number and _PHONES.fullmatch(cell.strip())):
         return None
     shown = {"\t": "a tab", "\r": "a line break"}.get(first, first)
-    return f"it begins with {shown} like a formula: put an apostrophe before it if it is text"
+    why = f"it begins with {shown} like a formula: put an apostrophe before it if it is text"
+    return why, "formula", {}
 
 
 def _guard(cell: str) -> str:

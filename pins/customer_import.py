@@ -91,8 +91,14 @@ _SEVERAL = re.compile(r"[|\r\n]")
 National = Callable[[str], str]
 
 
-class _Unreadable(Exception):
-    """A cell does not say what its column expects; the text says what is expected."""
+class Unreadable(Exception):
+    """A text does not say what its field expects. The text of the exception says what is expected; `reason`
+    and its `facts` are for whoever says it in words of his own.
+    """
+
+    def __init__(self, why: str, reason: str, **facts: Any) -> None:
+        super().__init__(why)
+        self.reason, self.facts = reason, facts
 
 
 @dataclass
@@ -203,9 +209,9 @@ def _row(
     given: dict[str, Any] = {}
     for column, cell in record.cells.items():
         try:
-            given[column] = _meant(column, cell, national, new=before is None)
-        except _Unreadable as why:
-            mistakes.append(Mistake(record.row, column, str(why)))
+            given[column] = meant(column, cell, national, new=before is None)
+        except Unreadable as why:
+            mistakes.append(Mistake(record.row, column, str(why), why.reason, why.facts))
             wrong.add(column)
     if before:
         card = changed(before, given)
@@ -215,7 +221,7 @@ def _row(
         card = card_of({"name": "", **given})
     found = [fault for fault in faults_of_fields(card) if fault.field not in wrong]
     found = found or ([] if wrong else faults_between_fields(card))
-    mistakes += [Mistake(record.row, fault.field, fault.why) for fault in found]
+    mistakes += [Mistake(record.row, fault.field, fault.why, fault.reason, fault.facts) for fault in found]
     return _Row(record.row, card, before, bool(code) or "code" in wrong)
 
 
@@ -230,20 +236,24 @@ def _check_among_rows(rows: Sequence[_Row], existing: Sequence[Customer], mistak
     for row in sorted(rows, key=lambda row: row.number):
         first = codes.setdefault(row.card.code, row.number)
         if first != row.number:
-            mistakes.append(Mistake(row.number, "code", f"{row.card.code} stands in row {first} too"))
+            why = f"{row.card.code} stands in row {first} too"
+            mistakes.append(
+                Mistake(row.number, "code", why, "code-twice", {"code": row.card.code, "row": first})
+            )
             continue
         for phone in row.card.phones:
             owner = owners.setdefault(phone, row.card.code)
             if owner != row.card.code:
                 why = f"{phone} stands on the file of customer {owner} too"
-                mistakes.append(Mistake(row.number, "phones", why))
+                facts = {"phone": phone, "code": owner}
+                mistakes.append(Mistake(row.number, "phones", why, "phone-taken", facts))
                 break
     for row in named:
         if row.coded or not row.card.name:
             names.setdefault(row.card.name, f"row {row.number}")
         elif (other := names.setdefault(row.card.name, f"row {row.number}")) != f"row {row.number}":
             why = f"{row.card.name!r} is the name of {other}: give the row a code, its own or a new one"
-            mistakes.append(Mistake(row.number, "name", why))
+            mistakes.append(Mistake(row.number, "name", why, "name-taken", {"name": row.card.name}))
 
 
 def _once_a_cell(mistakes: Sequence[Mistake]) -> list[Mistake]:
@@ -257,19 +267,20 @@ def _once_a_cell(mistakes: Sequence[Mistake]) -> list[Mistake]:
 # -- what a cell means -------------------------------------------------------------------------
 
 
-def _meant(column: str, cell: str, national: National, *, new: bool) -> Any:
-    """The value a cell gives its field. Raises _Unreadable."""
+def meant(column: str, cell: str, national: National, *, new: bool) -> Any:
+    """The value that a text gives the field `column`: a cell's, or a form's. Raises Unreadable."""
     if column == "coverage" and not cell:
         if new:
             return "contract"
-        raise _Unreadable(f"a coverage is not emptied: expected {', '.join(COVERAGES)}")
+        raise Unreadable(f"a coverage is not emptied: expected {', '.join(COVERAGES)}", "coverage-emptied")
     if column == "language" and not cell:
         return None
     if column in _WORDS:
         words = _WORDS[column]
         if cell.casefold() not in words:
             expected = "yes or no" if column == "letters_by_email" else ", ".join(sorted({*words.values()}))
-            raise _Unreadable(f"{_shown(cell)}: expected {expected}")
+            reason = "yes-no" if column == "letters_by_email" else f"word-{column}"
+            raise Unreadable(f"{_shown(cell)}: expected {expected}", reason, cell=_shown(cell))
         return words[cell.casefold()]
     return _READ.get(column, _text)(cell, national)
 
@@ -286,12 +297,14 @@ def _day(cell: str, national: National) -> date | None:
     elif found := _ITALIAN.fullmatch(cell):
         day, month, year = int(found[1]), int(found[3]), int(found[4])
     else:
-        raise _Unreadable(f"{_shown(cell)}: expected a date such as 2026-12-31 or 31/12/2026")
+        why = f"{_shown(cell)}: expected a date such as 2026-12-31 or 31/12/2026"
+        raise Unreadable(why, "day-form", cell=_shown(cell))
     try:
         return date(year, month, day)
     except ValueError:
         order = "year-month-day" if _ISO.fullmatch(cell) else "day/month/year"
-        raise _Unreadable(f"{_shown(cell)} is no date: expected {order}") from None
+        why = f"{_shown(cell)} is no date: expected {order}"
+        raise Unreadable(why, "no-day", cell=_shown(cell)) from None
 
 
 def _minutes(cell: str, national: National) -> int | None:
@@ -299,7 +312,8 @@ def _minutes(cell: str, national: National) -> int | None:
         return None
     found = _WHOLE.fullmatch(cell)
     if not found:
-        raise _Unreadable(f"{_shown(cell)}: expected whole minutes, such as 300 or 1.200")
+        why = f"{_shown(cell)}: expected whole minutes, such as 300 or 1.200"
+        raise Unreadable(why, "minutes-form", cell=_shown(cell))
     whole = re.sub(r"[.,]0{1,2}$", "", cell)
     return int(re.sub(r"[^0-9]", "", whole))
 
@@ -312,20 +326,21 @@ def _phone(written: str, national: National) -> str:
     written = written.removeprefix("'")
     if _SCIENTIFIC.fullmatch(written):
         why = "a spreadsheet has made a figure of a telephone number: make the column text, write it again"
-        raise _Unreadable(f"{_shown(written)}: {why}")
+        raise Unreadable(f"{_shown(written)}: {why}", "phone-figure", cell=_shown(written))
     digits = _BETWEEN_DIGITS.sub("", written)
     if digits.startswith("00"):
         digits = f"+{digits[2:]}"
     expected = "expected +390461123456, or 0461 123456; several separated by |"
     if not re.fullmatch(r"\+?[0-9]{5,17}", digits):
-        raise _Unreadable(f"{_shown(written)} is not a telephone number: {expected}")
+        why = f"{_shown(written)} is not a telephone number: {expected}"
+        raise Unreadable(why, "phone-form", cell=_shown(written))
     if digits.startswith("+"):
         return digits
     try:
         return national(digits)
     except ValueError:
         why = f"no number of this country (a spreadsheet drops the 0 at the beginning): {expected}"
-        raise _Unreadable(f"{_shown(written)} is {why}") from None
+        raise Unreadable(f"{_shown(written)} is {why}", "phone-national", cell=_shown(written)) from None
 
 
 def _places(cell: str, national: National) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 _PART = re.compile(r"\.([a-p]{16})\.part")
-_NAMED = re.compile(r"letters-([0-9]+)-[a-p]{16}\.pdf")
+_NAMED = re.compile(r"letters-([0-9]+)-([a-p]{16})\.pdf")
 _TASK = ".task"
 # Digits of names would look like those of PINs.
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
@@ -29,9 +29,19 @@ class FolderRefused(Exception):
     """Letters cannot be put there. The text says why."""
 
 
+class FolderBusy(FolderRefused):
+    """Another run is putting letters there."""
+
+
 def new_batch() -> str:
     """The name of a batch, which no other has."""
     return secrets.token_hex(8).translate(_LETTERS)
+
+
+def batch_of(name: str) -> str | None:
+    """The batch whose letters are in a file of this name; None for any other file."""
+    found = _NAMED.fullmatch(name)
+    return found[2] if found else None
 
 
 class LetterFolder:
@@ -53,6 +63,10 @@ class LetterFolder:
                     file.unlink()
         self._flush()
         return found
+
+    def files(self) -> list[Path]:
+        """The letters of issued batches, in the order in which they were made."""
+        return sorted(file for file in self.path.iterdir() if batch_of(file.name))
 
     def put(self, batch: str, letters: bytes) -> None:
         """Write the letters of a batch that is not issued yet."""
@@ -131,7 +145,7 @@ def opened(path: Path) -> Iterator[LetterFolder]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FolderRefused(f"{path}: another run is putting letters there") from None
+            raise FolderBusy(f"{path}: another run is putting letters there") from None
         yield LetterFolder(path)
     finally:
         os.close(descriptor)

@@ -64,11 +64,17 @@ class PinReplacedAlready(RegistryRefusal):
     def __init__(self, pin_id: int, replaced_by: int | None) -> None:
         by = f" by PIN {replaced_by}" if replaced_by else ""
         super().__init__(f"PIN {pin_id} was replaced before{by}")
+        self.replaced_by = replaced_by
 
 
 class PinHasEnded(RegistryRefusal):
     def __init__(self, pin_id: int, expires: date) -> None:
         super().__init__(f"PIN {pin_id} ended on {expires}: issue a new one")
+
+
+class LabelTooLong(RegistryRefusal):
+    def __init__(self) -> None:
+        super().__init__(f"a label has at most {LONGEST_LABEL} characters")
 
 
 class PinStillLives(RegistryRefusal):
@@ -84,7 +90,7 @@ class TooManyOfThisLength(RegistryRefusal):
             f"there would be more than {drawing.most_of(digits)} live PINs of {digits} digits, and a"
             f" guesser's chance in a day above {float(drawing.LIMIT):.1%}: switch to {switch_to} digits"
         )
-        self.switch_to = switch_to
+        self.digits, self.switch_to = digits, switch_to
 
 
 @dataclass(frozen=True)
@@ -265,7 +271,7 @@ def issue(
     owner = customer(connection, code)
     label = clean(label)
     if len(label) > LONGEST_LABEL:
-        raise RegistryRefusal(f"a label has at most {LONGEST_LABEL} characters")
+        raise LabelTooLong
     if not counted:
         check_length(connection, len(new.pin), opened)
     values = [digest.value for digest in new.digests]
@@ -423,7 +429,7 @@ def all_pins(connection: Connection, code: str | None = None) -> list[PinRecord]
     query = select(pins, customers.c.code).join(customers, customers.c.id == pins.c.customer_id)
     if code is not None:
         query = query.where(pins.c.customer_id == customer(connection, code).id)
-    return [_record(row) for row in connection.execute(query.order_by(pins.c.id))]
+    return [record_of(row) for row in connection.execute(query.order_by(pins.c.id))]
 
 
 def pin(connection: Connection, pin_id: int) -> PinRecord:
@@ -432,7 +438,7 @@ def pin(connection: Connection, pin_id: int) -> PinRecord:
     row = connection.execute(query.where(pins.c.id == pin_id)).first()
     if row is None:
         raise UnknownPin(pin_id)
-    return _record(row)
+    return record_of(row)
 
 
 def replaced_by(connection: Connection, pin_id: int, today: date) -> PinRecord | None:
@@ -442,7 +448,8 @@ def replaced_by(connection: Connection, pin_id: int, today: date) -> PinRecord |
     return None if old is None else pin(connection, old)
 
 
-def _record(row: Row[tuple[object, ...]]) -> PinRecord:
+def record_of(row: Row[tuple[object, ...]]) -> PinRecord:
+    """The record in a row of `pins` with its customer's code."""
     return PinRecord(
         id=row.id,
         customer_id=row.customer_id,

@@ -151,6 +151,18 @@ def missed(connection: Connection, at: datetime, number: str, in_lane: Lane) -> 
         raise_alarm(connection, at, "pin-known-lane", details={"day": now.known_day})
 
 
+def glance(connection: Connection, at: datetime) -> Standing:
+    """How the budget stands, for people to look at: nobody is kept from checking a PIN meanwhile."""
+    return _counts(connection, at, "")
+
+
+def missed_since(connection: Connection, since: datetime) -> int:
+    """How many PINs opened nothing since then, which is not longer ago than a day."""
+    wanted = select(func.count()).select_from(pin_tries)
+    lanes = [lane.value for lane in Lane]
+    return connection.execute(wanted.where(pin_tries.c.lane.in_(lanes), pin_tries.c.at > since)).scalar_one()
+
+
 def _counts(connection: Connection, at: datetime, number: str) -> Standing:
     since = {"caller": identity(number), "hour": at - HOUR, "day": at - DAY}
     row = connection.execute(_STANDING, since).one()

@@ -6,21 +6,20 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import click
 
-from console import letter_facts, letter_mail
+from console import issuing
 from console.commands.common import Context, Refused, print_json, refusing
-from console.house import numbers, pin_index
-from pins import batches, customers, keyring, letters, registry
-from pins.batches import Batch, Order, Render, Workshop
+from console.issuing import KeysUnfit, Run
+from pins import batches, registry
+from pins.batches import Batch, Order
 from pins.customers import RegistryRefusal
 from pins.index import PinIndex
-from pins.letter_folder import FolderRefused, LetterFolder, opened
-from pins.letters import Letter, LetterRefused
+from pins.letter_folder import FolderRefused
+from pins.letters import LetterRefused
 from storage import audit
 
 
@@ -29,51 +28,29 @@ def refusing_pins() -> Iterator[None]:
     """What the verbs refuse is refused by the command, in their words."""
     try:
         yield
-    except (RegistryRefusal, FolderRefused, LetterRefused) as refused:
+    except (RegistryRefusal, FolderRefused, LetterRefused, KeysUnfit) as refused:
         raise Refused(str(refused)) from None
     except OSError as error:
         raise Refused(f"{error.filename or 'the letters'}: {error.strerror}") from None
 
 
 def today(context: Context) -> date:
-    return context.at.astimezone(context.configuration.zone).date()
+    return issuing.today(context.configuration, context.at)
 
 
 def last_opening(context: Context) -> date:
-    """The day on which the office last opened. Numbers may differ in their local holidays: a PIN counts
-    as expired once it is so on any of them.
-    """
-    return max(n.hours.last_opening(context.at) for n in numbers(context.configuration).values())
-
-
-@dataclass(frozen=True)
-class Run:
-    """A workshop with the folder its letters go to, and what an interrupted run had left there."""
-
-    shop: Workshop
-    folder: LetterFolder
-    found: list[Path]
+    return issuing.last_opening(context.configuration, context.at)
 
 
 @contextmanager
 def workshop(context: Context, place: Path, *, email: bool, overlap: int = 0) -> Iterator[Run]:
     """Everything a run needs; the folder is this run's alone, and nothing half done is left in it."""
-    configuration = context.configuration
-    with context.house() as house, refusing(), opened(place) as folder:
-        shop = Workshop(
-            house.database,
-            index_of(context),
-            _render(context),
-            context.actor,
-            context.at,
-            today(context),
-            last_opening(context),
-            configuration.service.languages[0],
-            hands=configuration.pins.slots,
-            overlap_days=overlap,
-            post=letter_mail.post(configuration, context.at) if email else None,
-        )
-        yield Run(shop, folder, batches.recover(house.database, folder))
+    with (
+        context.house() as house,
+        refusing(),
+        issuing.workshop(house, context.actor, context.at, place, email=email, overlap=overlap) as run,
+    ):
+        yield run
 
 
 def write_one(run: Run, order: Order, to: Path, digits: int | None = None, *, as_json: bool) -> None:
@@ -126,29 +103,9 @@ def again(context: Context, pin_id: int, keyed: str, to: Path) -> None:
     if not re.fullmatch(r"[0-9]{8,16}", keyed):
         raise Refused("expected the digits of the PIN on standard input")
     with refusing_pins():
-        digests = index_of(context).digests(keyed)
-        with context.reading() as connection:
-            record = registry.pin(connection, pin_id)
-            found = registry.find_pin(connection, digests)
-            if found is None or found.pin_id != pin_id:
-                raise Refused(f"what was read is not PIN {pin_id}")
-            status = record.status(last_opening(context))
-            if status not in ("active", "overlap"):
-                raise Refused(f"PIN {pin_id} is {status}: it opens nothing any more")
-            owner = customers.customer(connection, record.customer)
-            old = registry.replaced_by(connection, pin_id, today(context))
-        zone = context.configuration.zone
-        letter = Letter(
-            keyed,
-            pin_id,
-            owner,
-            record.label,
-            owner.language or context.configuration.service.languages[0],
-            record.issued_at.astimezone(zone).date(),
-            record.expires,
-            old.expires if old else None,
-        )
-        _write_new(to, _render(context)([letter]))
+        with context.house() as house, refusing():
+            letter = issuing.letter_of(house, context.at, pin_id, keyed)
+        _write_new(to, issuing.render(context.configuration)([letter]))
         with context.writing() as connection:
             audit.record(connection, context.actor, context.at, "pin.letter", f"pin:{pin_id}")
 
@@ -157,26 +114,9 @@ def again(context: Context, pin_id: int, keyed: str, to: Path) -> None:
 
 
 def index_of(context: Context) -> PinIndex:
-    """The index PINs are issued under. Refused if its keys are not those of the PINs in the database: the
-    running service would not find a PIN issued under others, or would know none but this.
-    """
-    settings = context.configuration.pins
-    try:
-        index = pin_index(context.configuration)
-    except ValueError as missing:
-        raise Refused(str(missing)) from None
-    with context.writing() as connection:
-        keyring.remember(connection, context.at, settings)
-        faults = keyring.faults(connection, settings)
-    if faults:
-        raise Refused("; ".join(faults))
-    return index
-
-
-def _render(context: Context) -> Render:
-    configuration = context.configuration
-    service = letter_facts.service(configuration)
-    return lambda written: letters.render(written, service, configuration.letters, configuration.folder)
+    """The index PINs are issued under. Refused if its keys are not those of the PINs in the database."""
+    with context.house() as house, refusing(), refusing_pins():
+        return issuing.index_of(house, context.at)
 
 
 def _sent(batch: Batch) -> str:

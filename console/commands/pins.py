@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from console import issuing
 from console.commands import pin_letters
 from console.commands.common import Context, Day, Refused, json_option, local, print_json, table
 from console.commands.hidden import PinGroup, PinId
@@ -19,7 +20,7 @@ from console.commands.pin_letters import index_of, last_opening, refusing_pins, 
 from pins import batches, customers, drawing, registry
 from pins.batches import Order
 from pins.customers import Customer
-from pins.registry import NewPin, PinRecord, PinUsedBefore
+from pins.registry import NewPin, PinRecord
 
 LENGTHS = click.IntRange(8, 16)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -199,13 +200,7 @@ def _show_once(
     """Draw until one was never used before, have it taken, and show it."""
     index = index_of(context)
     with refusing_pins():
-        while True:
-            new = registry.draw(index, length)
-            try:
-                pin_id = take(new)
-                break
-            except PinUsedBefore:
-                continue
+        pin_id, new = issuing.drawn_and_taken(index, length, take)
     if as_json:
         print_json({"id": pin_id, "customer": code, "pin": new.pin})
     else:
