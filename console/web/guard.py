@@ -150,6 +150,13 @@ def form_token() -> str:
     return keys.form_token(house().configuration, g.visitor)
 
 
+def own_address() -> str:
+    """Under which the console is reached: as configured, else as whoever asks reaches this machine."""
+    from console.web.context import house
+
+    return house().configuration.console.address or f"http://{request.host}"
+
+
 def client_address() -> str:
     """Where the request came from, as the listener saw it. What a proxy says is not believed."""
     return request.remote_addr or ""
