@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Literal
@@ -54,6 +54,17 @@ class State:
     reason: Reason
     name: str | None
     until: datetime | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of one local day, `end` not included, in which nothing changes. `end` and `start` in UTC."""
+
+    start: datetime
+    end: datetime
+    pin: bool
+    reason: Reason
+    name: str | None
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,23 @@ class Hours:
             if any(not s.pin for s in self._day(day)):
                 return day
         return oldest
+
+    def day(self, day: date) -> list[Part]:
+        """The whole of a local day, in order, without gap or overlap; neighbours differ. A day on which the
+        clock changes has an hour more or less.
+        """
+        stretches = self._day(day)
+        following = self._instant(day + timedelta(days=1), MIDNIGHT)
+        ends = [*(stretch.start for stretch in stretches[1:]), following]
+        parts: list[Part] = []
+        for stretch, end in zip(stretches, ends, strict=True):
+            part = Part(stretch.start, end, stretch.pin, stretch.reason, stretch.name)
+            before = parts[-1] if parts else None
+            if before and (before.pin, before.reason, before.name) == (part.pin, part.reason, part.name):
+                parts[-1] = replace(before, end=end)
+            else:
+                parts.append(part)
+        return parts
 
     # -- one day ------------------------------------------------------------------------------
 

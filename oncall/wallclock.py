@@ -72,3 +72,12 @@ def candidates(wall: datetime, zone: ZoneInfo) -> list[datetime]:
         if wall.replace(tzinfo=zone, fold=fold).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == wall
     }
     return sorted(both)
+
+
+def choices(wall: datetime, zone: ZoneInfo) -> list[datetime]:
+    """What somebody may mean by the naive `wall`: the one instant; else the two, where it occurs twice; or,
+    where it is skipped, what it would be on either side of the change.
+    """
+    return candidates(wall, zone) or sorted(
+        wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -133,6 +134,19 @@ def test_a_window_inside_the_skipped_hour_vanishes_that_night() -> None:
     built = hours("02:10-02:50")
     assert not built.at(utc("2026-03-29 01:00")).pin
     assert built.at(utc("2026-03-29 01:00")).until == utc("2026-03-30 00:10")
+
+
+@given(day=some.dates(date(2020, 1, 1), date(2035, 12, 31)))
+def test_a_day_in_parts_says_what_each_instant_does(day: date) -> None:
+    parts = shipped().day(day)
+    assert [part.end for part in parts[:-1]] == [part.start for part in parts[1:]]
+    assert parts[0].start == rome(f"{day} 00:00")
+    assert parts[-1].end == rome(f"{day + timedelta(days=1)} 00:00")
+    for part in parts:
+        for at in (part.start, part.end - timedelta(seconds=1)):
+            state = shipped().at(at)
+            assert (state.pin, state.reason, state.name) == (part.pin, part.reason, part.name)
+    assert all((a.pin, a.reason, a.name) != (b.pin, b.reason, b.name) for a, b in pairwise(parts))
 
 
 def test_windows_that_touch_are_one_stretch() -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from console.house import House, not_ready, open_house, system_clock
 from console.outside import follow
 from console.settings import Configuration, ConfigurationRefused, load
-from oncall.wallclock import candidates
+from oncall.wallclock import candidates, choices
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -125,13 +125,11 @@ def instant(text: str, zone: ZoneInfo) -> datetime:
         _bad_instant(text)
     if given.tzinfo is not None:
         return _within_reach(given.astimezone(UTC), text)
-    found = candidates(given, zone)
+    found = choices(given, zone)
     if len(found) == 1:
         return _within_reach(found[0], text)
-    # None: skipped when the clock is set forward. What it would be on either side of the change:
-    choice = found or sorted(given.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    either, other = (local(candidate, zone) for candidate in choice)
-    why = "occurs twice" if found else "does not exist"
+    either, other = (local(candidate, zone) for candidate in found)
+    why = "occurs twice" if candidates(given, zone) else "does not exist"
     raise Refused(f"{text} {why} in {zone.key}: give {either} or {other}")
 
 
