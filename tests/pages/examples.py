@@ -10,7 +10,10 @@ from collections.abc import Callable
 
 from visitors import Console
 
-EXAMPLES: dict[str, Callable[[Console], str]] = {}
+EXAMPLES: dict[str, Callable[[Console], str]] = {
+    "hours.day": lambda console: "/hours/day/2026-10-25",
+    "hours.instant": lambda console: "/hours/instant?date=2026-12-25&time=03:00",
+}
 
 # Endpoints that are no page to look at: files, what is asked for by a page itself, links that are good once.
 NO_PAGES = {"static", "healthz", "login.enter", "login.welcome"}
