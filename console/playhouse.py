@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from console.doors import webhook_app
 from console.house import House, pin_index, state_folder
@@ -28,6 +29,9 @@ from storage import due
 from storage.alarms import ALARM
 from storage.due import Work
 from webhooks.outbound import RestTelephone, RestTexts
+
+if TYPE_CHECKING:
+    from console.work import Handler
 
 # Rounds of the worker at one instant; more mean that it makes work for itself.
 MOST_ROUNDS = 100
@@ -138,15 +142,9 @@ class Playhouse:
 
         Raises NeverSettles if that has no end.
         """
-        from console.work import HANDLERS  # APScheduler and what else a worker needs
-        from console.worker import tick
-        from pins import outbox
+        from console.worker import tick  # APScheduler and what else a worker needs
 
-        # Letters would reach outside by another way than the channels: they wait. The house is entered in the
-        # middle of a turn, and nobody is told that it begins.
-        left_out = (outbox.LETTER, watch.WATCH)
-        handlers = {kind: do for kind, do in HANDLERS.items() if kind not in left_out}
-        handlers |= {journal.FETCH: self._fetched, ALARM: self._alarmed}
+        handlers = self._handlers()
         self.exchange.note(Worked(self.clock.now()))
         for _ in range(MOST_ROUNDS):
             done = tick(self.house, self.clock.now(), handlers)
@@ -154,6 +152,21 @@ class Playhouse:
             if not done:
                 return
         raise NeverSettles(f"after {MOST_ROUNDS} rounds the worker still has work")
+
+    def has_work(self) -> bool:
+        """Whether anything is due for the worker at this instant."""
+        with self.house.database.read() as connection:
+            return due.waiting(connection, self.clock.now(), tuple(self._handlers()))
+
+    def _handlers(self) -> dict[str, Handler]:
+        from console.work import HANDLERS
+        from pins import outbox
+
+        # Letters would reach outside by another way than the channels: they wait. The house is entered in the
+        # middle of a turn, and nobody is told that it begins.
+        left_out = (outbox.LETTER, watch.WATCH)
+        handlers = {kind: do for kind, do in HANDLERS.items() if kind not in left_out}
+        return handlers | {journal.FETCH: self._fetched, ALARM: self._alarmed}
 
     def _fetched(self, house: House, work: Work, at: datetime) -> datetime | None:
         """A recording arrives at once. Whatever was said, it is `sound`."""

@@ -78,6 +78,16 @@ class Call(Execution):
         return self._dialling.ringing if self._dialling else []
 
     @property
+    def rings_until(self) -> datetime | None:
+        """When what rings now stops ringing by itself; None while nothing rings."""
+        return self._dialling.deadline if self._dialling and self._dialling.ringing else None
+
+    @property
+    def records_for(self) -> int | None:
+        """Seconds that the recording which is going on may last; None while nothing records."""
+        return int(self._recording.get("maxLength", str(RECORD_LENGTH))) if self._recording else None
+
+    @property
     def leg(self) -> Leg | None:
         """The phone that was picked up: it hears a whisper, or is bridged."""
         return self._dialling.answered if self._dialling else None
@@ -114,7 +124,7 @@ class Call(Execution):
         ):
             raise OutOfTurn(f"{then} does not end this recording")
         self.exchange.begin_move()
-        limit = int(verb.get("maxLength", str(RECORD_LENGTH)))
+        limit = self.records_for or RECORD_LENGTH
         cut = seconds >= limit
         self.exchange.clock.forward(seconds=min(seconds, limit))
         if then == "silence" and not cut:

@@ -286,6 +286,11 @@ class Dialling:
         return [leg for leg in self.legs if leg.state == "ringing"]
 
     @property
+    def deadline(self) -> datetime:
+        """The instant at which what rings now stops ringing."""
+        return self._deadline
+
+    @property
     def answered(self) -> Leg | None:
         """The leg that whispers or is bridged."""
         return next((leg for leg in self.legs if leg.state in ("whispering", "bridged")), None)

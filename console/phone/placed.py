@@ -72,6 +72,10 @@ class PlacedCall(Call):
         """As of any call; "phoning" while this phone rings."""
         return "phoning" if self._phoning else super().state
 
+    @property
+    def rings_until(self) -> datetime | None:
+        return self._deadline if self._phoning else super().rings_until
+
     # What the person at this phone does
 
     def no_answer(self) -> None:

@@ -229,8 +229,7 @@ class _Player:
 
     def _texts(self, who: str, text: str) -> None:
         phone = self.cast.phone(who)
-        senders = [each.from_ for each in self.exchange.texts.sent if each.to == phone]
-        to = senders[-1] if senders else next(iter(self.cast.numbers.values()))
+        to = self.exchange.texts.last_sender_to(phone) or next(iter(self.cast.numbers.values()))
         if not to.startswith("+"):
             raise OutOfTurn(f"nobody can answer to {to}")
         self.exchange.text(phone, to, text.replace("CODE", self._last_code()) if "CODE" in text else text)

@@ -90,6 +90,10 @@ class Texts:
             return []
         return [self.send(from_, to, answer, direction="outbound-reply") for answer in answers]
 
+    def last_sender_to(self, phone: str) -> str | None:
+        """The number that the program wrote to `phone` from last; None if it never did."""
+        return next((text.from_ for text in reversed(self.sent) if text.to == phone), None)
+
     def _tell(self, url: str, form: dict[str, str]) -> None:
         failure = self._exchange.report(url, form)
         if failure is not None:

@@ -222,13 +222,18 @@ class _Saver:
             elif not self.caller_has_left:
                 yield written_as.HangsUp(0, None)
             self.caller_has_left = True
-            yield written_as.CallEnds(0)
+            yield from self._call_ends()
         elif event.party == CALLER:
-            yield written_as.CallEnds(0)
+            yield from self._call_ends()
         elif event.by != CALLER and talk:
             yield written_as.Talk(0, seconds, "technician")
         elif event.by == event.party and event.party not in self.voicemails:
             yield written_as.HangsUp(0, self.names.name_of(event.party))
+
+    def _call_ends(self) -> Iterator[Line]:
+        """Not told while the program calls somebody: a file would mean that call, which began later."""
+        if not self.live - {CALLER}:
+            yield written_as.CallEnds(0)
 
     def _side(self, party: str) -> str | None:
         return None if party == CALLER else self.names.name_of(party)

@@ -7,14 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from console.phone.events import CALLER, Answered, Bridged, Event, HungUp, Missed, Pressed, Rang
+from console.phone.events import CALLER, Answered, Bridged, Event, HungUp, Missed, Phoned, Pressed, Rang
 
 PhoneState = Literal["quiet", "ringing", "listening", "connected", "over"]
-MISSED = {
+# How it ended at a phone; of one that is listening, "voicemail" says what listens.
+How = Literal[
+    "", "no-answer", "busy", "failed", "canceled", "voicemail", "talked", "passed", "hung-up", "no-key"
+]
+NOTES: dict[How, str] = {
     "no-answer": "no answer",
     "busy": "busy",
     "failed": "out of reach",
     "canceled": "stopped ringing",
+    "hung-up": "hung up",
+    "no-key": "no key",
 }
 
 
@@ -30,44 +36,63 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """`note` says how it ended; `since` is when it came to be as it is."""
+    """`since` is when it came to be as it is; `talked` in seconds, once a talk is over."""
 
     person: Person
     state: PhoneState = "quiet"
-    note: str = ""
+    how: How = ""
     since: datetime | None = None
+    talked: int = 0
+
+    @property
+    def note(self) -> str:
+        """How it ended, in words."""
+        if self.how == "talked":
+            return f"talked {self.talked // 60}:{self.talked % 60:02}"
+        return NOTES.get(self.how, self.how)
 
 
 def on_the_table(people: Sequence[Person], events: Iterable[Event]) -> list[Phone]:
-    """Each person's phone after `events` of one call. Offices stand there only if they were rung."""
+    """Each person's phone after `events`. Offices stand there only if they were rung."""
     phones = {person.phone: Phone(person) for person in people}
     keys: dict[str, str] = {}
+    # Who talks with whom: a technician whom the program called stays on the line after the talk.
+    talks: dict[str, str] = {}
     for event in events:
         match event:
-            case Rang(at=at, phone=number) if number in phones:
+            case Rang(at=at, phone=number) | Phoned(at=at, phone=number) if number in phones:
                 keys.pop(number, None)
-                phones[number] = replace(phones[number], state="ringing", note="", since=at)
+                phones[number] = Phone(phones[number].person, "ringing", since=at)
             case Answered(at=at, phone=number, by=by) if number in phones:
-                note = "voicemail" if by == "voicemail" else ""
-                phones[number] = replace(phones[number], state="listening", note=note, since=at)
+                how: How = "voicemail" if by == "voicemail" else ""
+                phones[number] = replace(phones[number], state="listening", how=how, since=at)
             case Pressed(party=number, keys=pressed):
                 keys[number] = pressed
-            case Bridged(at=at, phone=number) if number in phones:
-                phones[number] = replace(phones[number], state="connected", since=at)
+            case Bridged(at=at, phone=one, other=other):
+                talks[one] = other
+                for number in {one, other} & phones.keys():
+                    phones[number] = replace(phones[number], state="connected", since=at)
             case Missed(at=at, phone=number, why=why) if number in phones:
-                phones[number] = replace(phones[number], state="over", note=MISSED[why], since=at)
-            case HungUp(at=at, party=number) if number != CALLER and number in phones:
-                note = _how_it_ended(phones[number], event, keys.get(number))
-                phones[number] = replace(phones[number], state="over", note=note, since=at)
+                phones[number] = replace(phones[number], state="over", how=why, since=at)
+            case HungUp(at=at, party=number) if number != CALLER:
+                if number in phones:
+                    phones[number] = _hung_up(phones[number], event, keys.get(number))
+                stays = talks.pop(number, CALLER)
+                if stays in phones and phones[stays].state == "connected":
+                    talked = _seconds(phones[stays], at)
+                    phones[stays] = replace(phones[stays], state="listening", since=at, talked=talked)
     return [phone for phone in phones.values() if phone.state != "quiet" or not phone.person.office]
 
 
-def _how_it_ended(phone: Phone, event: HungUp, last_key: str | None) -> str:
-    if phone.state == "connected" and phone.since is not None:
-        seconds = int((event.at - phone.since).total_seconds())
-        return f"talked {seconds // 60}:{seconds % 60:02}"
-    if phone.note:
-        return phone.note
-    if last_key == "2":
-        return "passed"
-    return "hung up" if event.by == event.party else "no key"
+def _hung_up(phone: Phone, event: HungUp, last_key: str | None) -> Phone:
+    talked = _seconds(phone, event.at) if phone.state == "connected" else phone.talked
+    how = phone.how
+    if phone.state == "connected" or talked:
+        how = "talked"
+    elif not how:
+        how = "passed" if last_key == "2" else "hung-up" if event.by == event.party else "no-key"
+    return replace(phone, state="over", how=how, since=event.at, talked=talked)
+
+
+def _seconds(phone: Phone, at: datetime) -> int:
+    return int((at - phone.since).total_seconds()) if phone.since is not None else 0

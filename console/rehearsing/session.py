@@ -8,16 +8,17 @@ in no event and in no message.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import dropwhile
 from typing import Literal, get_args
 
-from console.phone import CallerCall, Cast, Exchange, Leg, OutOfTurn
+from console.phone import CallerCall, Cast, Exchange, Leg, OutOfTurn, PlacedCall
 from console.phone.callfile import MOST_DIGITS
 from console.phone.events import Event, Heard
 from console.phone.execution import Execution
+from console.phone.switchboard import Switchboard
 from console.rehearsing.asked import Asked, asked_on
 
 State = Literal["idle", "phoning", "gathering", "ringing", "whispering", "bridged", "recording", "ended"]
@@ -30,7 +31,7 @@ MOST_LIVE_DIGITS = 1
 
 
 class Session:
-    """One telephone and everybody's hands on it.
+    """One telephone and everybody's hands on it: the caller's, and those of whoever the program rings.
 
     `live`: the clock is the real one and no PIN is known by name. `on_move` is called after every move.
     """
@@ -38,6 +39,7 @@ class Session:
     def __init__(self, exchange: Exchange, cast: Cast, *, live: bool = False) -> None:
         self.exchange = exchange
         self.cast = cast
+        self.board = Switchboard(exchange, cast)
         self.live = live
         self.call: CallerCall | None = None
         self.spoken = 0  # seconds spoken into the recording that is going on
@@ -89,11 +91,12 @@ class Session:
 
     def asked(self, who: str | None = None) -> Asked | None:
         """What the caller's line, or the phone of `who`, listens for."""
-        if self.call is None:
-            return None
         if who is None:
-            return asked_on(self.call)
-        return asked_on(self.call.leg) if self.call.leg and who == self.on_the_line else None
+            return asked_on(self.call) if self.call else None
+        try:
+            return asked_on(self.board.picked_up(who))
+        except (OutOfTurn, LookupError):
+            return None
 
     # What the caller does
 
@@ -102,9 +105,10 @@ class Session:
         if self.going_on:
             raise OutOfTurn("a call is going on: hang up first")
         from_, number = self.cast.phone(who), self.cast.number(to)
-        with self._move():
+        with self.moving():
             self.call = None
             self.call = self.exchange.ring(from_, number)
+            self.board.calls.append(self.call)
 
     def key(self, key: str, who: str | None = None, *, after: float | None = None) -> None:
         """One key. Where several are asked it is kept, out of sight, until they are complete.
@@ -130,7 +134,7 @@ class Session:
         if asked_on(line) is None:
             raise OutOfTurn(f"{who or 'the caller'} presses keys and nobody listens: {self.situation()}")
         label = self._label(keys, asked_on(line))
-        with self._move():
+        with self.moving():
             line.press(keys, label=label, after=after)
 
     def pin(self, customer: str, *, after: float | None = None) -> None:
@@ -149,7 +153,11 @@ class Session:
         """
         if self._typed and self.state == "gathering":
             self._send(self._line(who))
-        with self._move():
+        if who is not None and isinstance(line := self._picked_up_or_none(who), PlacedCall):
+            with self.moving():
+                line.wait()
+            return
+        with self.moving():
             match self.state:
                 case "idle" | "ended" | "bridged":
                     if self.live:
@@ -176,7 +184,7 @@ class Session:
         """The caller hangs up, at whatever moment."""
         if not self.going_on:
             raise OutOfTurn("there is no call to hang up")
-        with self._move():
+        with self.moving():
             if self.state == "recording":
                 self._speak_out("hang up")
             else:
@@ -186,17 +194,17 @@ class Session:
 
     def does(self, who: str, act: Act) -> None:
         """What happens to a phone that rings; "declines" answers and passes, also in the whisper."""
-        if act == "declines" and who == self.on_the_line:
+        if act == "declines" and (who == self.on_the_line or self.asked(who) is not None):
             self.press("2", who)
             return
         leg = self._ringing(who)
-        with self._move():
+        with self.moving():
             match act:
                 case "answers":
                     leg.answer()
                 case "declines":
                     leg.answer()
-                    if leg.state == "whispering":
+                    if asked_on(leg) is not None:
                         leg.press("2")
                 case "does not answer":
                     leg.no_answer()
@@ -210,8 +218,20 @@ class Session:
     def leaves(self, who: str) -> None:
         """The person at a phone that was picked up hangs up."""
         leg = self._picked_up(who)
-        with self._move():
+        with self.moving():
             leg.hang_up()
+
+    def texts(self, who: str, words: str) -> None:
+        """Somebody writes a text message to the number of ours that wrote to him last, else to the first.
+
+        Raises LookupError for a name nobody has.
+        """
+        phone = self.cast.phone(who)
+        to = self.exchange.texts.last_sender_to(phone) or next(iter(self.cast.numbers.values()))
+        if not to.startswith("+"):
+            raise OutOfTurn(f"nobody can answer to {to}")
+        with self.moving():
+            self.exchange.text(phone, to, words)
 
     # In words
 
@@ -236,6 +256,29 @@ class Session:
             case "phoning":
                 return "his phone rings"
 
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """What is done within is one move. Afterwards `fresh` and `cut` tell what it brought, also when a bug
+        ends it halfway.
+        """
+        before, then = list(self.exchange.events), self.exchange.clock.now()
+        try:
+            yield
+        finally:
+            after = self.exchange.events
+            time_passed = not self.live and self.exchange.clock.now() != then
+            cut, fresh = brought(before, after)
+            if cut or fresh or len(after) != len(before) or time_passed:
+                self.moves += 1
+                self._typed = ""
+                self.fresh, self.cut = fresh, cut
+                self.on_move()
+
+    def go_on_with(self, calls: Sequence[CallerCall]) -> None:
+        """Take calls in hand that somebody else began, the latest as the present one."""
+        self.board.calls[:] = calls
+        self.call = calls[-1] if calls else None
+
     # Inside
 
     @property
@@ -247,28 +290,33 @@ class Session:
     def _line(self, who: str | None) -> Execution:
         return self._the_call if who is None else self._picked_up(who)
 
-    def _ringing(self, who: str) -> Leg:
-        for leg in self._the_call.ringing:
-            if self.cast.name_of(leg.phone) == who:
-                return leg
+    def _ringing(self, who: str) -> Leg | PlacedCall:
+        with suppress(LookupError):
+            if (rung := self.board.rung(who)) is not None:
+                return rung
         raise OutOfTurn(f"{who}'s phone does not ring: {self.situation()}")
 
-    def _picked_up(self, who: str) -> Leg:
-        leg = self._the_call.leg
-        if leg is None or who != self.on_the_line:
+    def _picked_up(self, who: str) -> Leg | PlacedCall:
+        if (line := self._picked_up_or_none(who)) is None:
             raise OutOfTurn(f"{who} is not on the line: {self.situation()}")
-        return leg
+        return line
+
+    def _picked_up_or_none(self, who: str) -> Leg | PlacedCall | None:
+        try:
+            return self.board.picked_up(who)
+        except (OutOfTurn, LookupError):
+            return None
 
     def _name_pin(self, pin: str, label: str, after: float | None) -> None:
         if self.asked() is None:
             raise OutOfTurn(f"no PIN is asked: {self.situation()}")
         self._typed = ""
-        with self._move():
+        with self.moving():
             self._the_call.press(f"{pin}#", label=label, after=after)
 
     def _send(self, line: Execution) -> None:
         keys, self._typed = self._typed, ""
-        with self._move():
+        with self.moving():
             line.press(keys, label=self._label(keys, asked_on(line)), after=self._first_after)
 
     def _label(self, keys: str, asked: Asked | None) -> str | None:
@@ -284,33 +332,20 @@ class Session:
         return f"{len(digits)} digits"
 
     def _finish_speaking(self, key: str) -> None:
-        with self._move():
+        with self.moving():
             self._speak_out(key)
 
     def _speak_out(self, then: str) -> None:
         self._the_call.speak(self.spoken, then=then)
         self.spoken = 0
 
-    @contextmanager
-    def _move(self) -> Iterator[None]:
-        """Afterwards `fresh` and `cut` tell what the move brought, also when a bug ends it halfway."""
-        before, then = list(self.exchange.events), self.exchange.clock.now()
-        try:
-            yield
-        finally:
-            after = self.exchange.events
-            same = next(
-                (i for i, e in enumerate(before) if i >= len(after) or after[i] is not e), len(before)
-            )
-            new = after[same:]
-            time_passed = not self.live and self.exchange.clock.now() != then
-            if new or len(after) != len(before) or time_passed:
-                self.moves += 1
-                self._typed = ""
-                fresh = tuple(new) if same == len(before) else tuple(dropwhile(_is_words, new))
-                self.fresh = fresh
-                self.cut = tuple(e for e in new[: len(new) - len(fresh)] if isinstance(e, Heard))
-                self.on_move()
+
+def brought(before: Sequence[Event], after: Sequence[Event]) -> tuple[tuple[Heard, ...], tuple[Event, ...]]:
+    """What was heard of the prompts that were cut off since `before`, and what happened then."""
+    same = next((i for i, e in enumerate(before) if i >= len(after) or after[i] is not e), len(before))
+    new = after[same:]
+    fresh = tuple(new) if same == len(before) else tuple(dropwhile(_is_words, new))
+    return tuple(e for e in new[: len(new) - len(fresh)] if isinstance(e, Heard)), fresh
 
 
 def _is_words(event: Event) -> bool:

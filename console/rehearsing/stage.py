@@ -16,7 +16,9 @@ from console.rehearsal import Rehearsal
 from console.rehearsing.phones import Person
 from console.rehearsing.session import Session
 from console.settings import Configuration
+from ivr.hours import State
 from oncall import roster
+from oncall.roster import Contact
 from pins import customers
 from storage.engine import Database
 
@@ -93,25 +95,40 @@ class Stage:
 
     def outlook(self, number: str) -> tuple[str, str]:
         """What a call to `number` would meet now: the hours, and who would be rung. In words."""
-        e164 = self.session.cast.number(number)
         now, zone = self.session.now, self.configuration.zone
-        ours = numbers(self.configuration)[e164]
-        state = ours.hours.at(now)
+        found = outlook(self.configuration, self.database, self.session.cast.number(number), now)
+        state = found.hours
         why = f"{REASONS[state.reason]}{f' ({state.name})' if state.name else ''}"
         until = ""
         if state.until is not None:
             local = state.until.astimezone(zone)
             same = local.date() == now.astimezone(zone).date()
             until = f" until {local:%H:%M}" if same else f" until {local:%a %H:%M}"
-        try:
-            with self.database.read() as connection:
-                ladder = roster.ladder(connection, self.configuration.ringing, ours.settings.rota, now)
-            who = ", then ".join(each.name for each in ladder) or "nobody: the rota is empty"
-        except SQLAlchemyError:
-            who = "not known: the database does not answer"
+        who = "not known: the database does not answer"
+        if found.ladder is not None:
+            who = ", then ".join(each.name for each in found.ladder) or "nobody: the rota is empty"
         if state.pin:
             return f"{why}: a PIN is asked{until}", f"on duty: {who}"
         return f"{why}: the office is rung{until}", f"on duty: {who}"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a call would meet: the hours, and whom the rota would ring; None if that cannot be found out."""
+
+    hours: State
+    ladder: tuple[Contact, ...] | None
+
+
+def outlook(configuration: Configuration, database: Database, number: str, at: datetime) -> Outlook:
+    """What a call to `number`, one of ours in E.164, would meet at `at`."""
+    ours = numbers(configuration)[number]
+    try:
+        with database.read() as connection:
+            ladder = tuple(roster.ladder(connection, configuration.ringing, ours.settings.rota, at))
+    except SQLAlchemyError:
+        return Outlook(ours.hours.at(at), None)
+    return Outlook(ours.hours.at(at), ladder)
 
 
 def rehearsed(rehearsal: Rehearsal) -> Stage:

@@ -115,12 +115,18 @@ def _seen(connection: Connection, case: Case) -> CaseSeen:
     )
 
 
-def save_as_test(session: Session, latest: Summary | None, path: Path) -> None:
-    """Write every call of the session to `path` as a `.call` file; what was recorded of the latest too.
+def as_test(session: Session, latest: Summary | None) -> str:
+    """Every call of the session as the text of a `.call` file, with what was recorded of the latest.
 
-    PINs stand in it by name. Raises FileExistsError rather than overwrite, and other OSErrors.
+    PINs stand in it by name.
     """
     text = save(session.exchange.events, session.cast)
     facts = "".join(f"* {fact}\n" for fact in (latest.facts() if latest else []))
+    return f"{text}{facts}"
+
+
+def save_as_test(session: Session, latest: Summary | None, path: Path) -> None:
+    """Write it to `path`. Raises FileExistsError rather than overwrite, and other OSErrors."""
+    text = as_test(session, latest)
     with path.open("x", encoding="utf-8") as file:
-        file.write(f"# Played on the telephone of the terminal.\n{text}{facts}")
+        file.write(f"# Played on the telephone of the terminal.\n{text}")
