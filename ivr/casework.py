@@ -10,10 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, select
 
 from ivr import case_facts, journal
 from ivr.settings import UrgencySettings
+from ivr.tables import outgoing, outgoing_turns
 from oncall import attempts, case_log, cases, closing, roster
 from oncall import casework as by_hand
 from oncall.cases import Case, CaseRefusal
@@ -170,8 +171,22 @@ class Event:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+# A technician pressed his key in a call that he, or the office, had asked for: the customer was dialled.
+_CALLED_BACK = (
+    select(outgoing.c.technician, outgoing_turns.c.at)
+    .join(outgoing_turns, outgoing_turns.c.outgoing_id == outgoing.c.id)
+    .where(
+        outgoing.c.case_id == bindparam("case"),
+        outgoing.c.purpose == "call-back",
+        outgoing_turns.c.heard == "taken",
+    )
+)
+
+
 def timeline(connection: Connection, case: Case) -> list[Event]:
-    """Calls about the case, attempts to reach a technician, and its log, in order of time."""
+    """Calls about the case and back to its customer, attempts to reach a technician, and its log, in order of
+    time.
+    """
     events = [
         Event(call.started, "call", call.caller, call.outcome, details={"sid": call.sid})
         for call in calls_of(connection, case)
@@ -183,6 +198,10 @@ def timeline(connection: Connection, case: Case) -> list[Event]:
     events += [
         Event(entry.at, "log", entry.actor, entry.act, entry.text, entry.details)
         for entry in case_log.of(connection, case.id)
+    ]
+    events += [
+        Event(row.at, "log", f"technician:{row.technician}", "called")
+        for row in connection.execute(_CALLED_BACK, {"case": case.id})
     ]
     return sorted(events, key=lambda event: event.at)
 

@@ -1,13 +1,18 @@
-"""Who has a case: who took it, else who was last connected to its caller and has not passed it on since."""
+"""Who has a case: who took it, else who was last connected to its caller and has not passed it on since;
+and when somebody is next sought for those that nobody has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
-from oncall.cases import Case
+from oncall.cases import PURSUE, Case
 from oncall.tables import attempts, case_log
+from storage.due import PENDING
+from storage.tables import due_work
 
 _SPOKE = (
     select(attempts.c.case_id, attempts.c.technician, attempts.c.asked_at)
@@ -42,3 +47,16 @@ def holders(connection: Connection, cases: Iterable[Case]) -> dict[int, str]:
         and row.at > last[row.case_id].asked_at
     }
     return found | {case_id: row.technician for case_id, row in last.items() if case_id not in gave_up}
+
+
+def sought(connection: Connection, cases: Iterable[Case]) -> dict[str, datetime]:
+    """When the pursuit of each case next decides what to do, by its number. Those not pursued are left out."""
+    numbers = [case.number for case in cases if case.closed_at is None]
+    if not numbers:
+        return {}
+    rows = connection.execute(
+        select(due_work.c.key, due_work.c.due_at).where(
+            due_work.c.kind == PURSUE, due_work.c.key.in_(numbers), due_work.c.state == PENDING
+        )
+    )
+    return {row.key: row.due_at for row in rows}
