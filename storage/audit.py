@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,6 +41,7 @@ BEGINNING = bytes(32)
 ERASE = "audit.erase"
 LONGEST_ACTOR = 120
 SALT_BYTES = 16
+PROGRESS_EVERY = 5000
 # PostgreSQL's advisory lock of whoever appends; taken last of all locks, held to the commit: a verb
 # records its act when its own changes are made, so that nobody waits for a row of his meanwhile.
 _APPENDING = 4_771_003
@@ -73,10 +74,15 @@ class Act:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with the log, and at which row."""
+    """What is wrong with the log, and at which row. `kind` names it for whoever says it in other words:
+    purged, missing, changed, details-missing, details-changed, details-gone, orphan, anchor-gone,
+    anchor-differs. Of a gap, `upto` is its last row.
+    """
 
     id: int
     what: str
+    kind: str = field(default="", compare=False)
+    upto: int | None = field(default=None, compare=False)
 
 
 def record(
@@ -202,13 +208,17 @@ def erase_details(connection: Connection, numbers: Iterable[int], erased_by: int
 
 
 def verify(
-    connection: Connection, anchors: Iterable[Head] = (), beginning: Head = Head(0, BEGINNING)
+    connection: Connection,
+    anchors: Iterable[Head] = (),
+    beginning: Head = Head(0, BEGINNING),
+    progress: Callable[[int], None] = lambda rows: None,
 ) -> tuple[int, list[Fault]]:
     """How many rows there are, and everything that is wrong with them, by row.
 
     No fault if nothing was edited, removed, inserted or put in another order, and every row that
     `anchors` remember is there as it was. Read the anchors before this transaction begins: then what
-    is appended meanwhile is no fault. `beginning` is the last row that was purged, if any were.
+    is appended meanwhile is no fault. `beginning` is the last row that was purged, if any were. `progress`
+    hears now and then how many rows have been read.
     """
     remembered = sorted(anchors, key=lambda anchor: anchor.id)
     wanted = {anchor.id for anchor in remembered}
@@ -221,20 +231,25 @@ def verify(
     erasers: dict[object, set[int]] = {}
     for row in connection.execute(_as_stored(connection), execution_options={"yield_per": 1000}):
         count += 1
+        if count % PROGRESS_EVERY == 0:
+            progress(count)
         if row.id <= beginning.id:
-            faults.append(Fault(row.id, "should not be there: the log begins after it"))
+            faults.append(Fault(row.id, "should not be there: the log begins after it", "purged"))
             continue
         computed = [link for before in links if (link := _computed(before, row))]
         if row.id != last + 1:  # what comes after a gap cannot be held against what came before it
-            faults.append(Fault(last + 1, _missing(last + 1, row.id - 1)))
+            gap = _missing(last + 1, row.id - 1)
+            faults.append(Fault(last + 1, gap, "missing", row.id - 1))
             links = [row.chain]
         elif row.chain in computed:
             links = [row.chain]
         else:
-            faults.append(Fault(row.id, "was changed, or is not where it was"))
+            faults.append(Fault(row.id, "was changed, or is not where it was", "changed"))
             links = [link for link in (row.chain, *computed) if isinstance(link, bytes)][:4]
         if what := _wrong_details(row):
-            faults.append(Fault(row.id, what))
+            faults.append(
+                Fault(row.id, what, "details-missing" if row.audit_id is None else "details-changed")
+            )
         elif row.erased_by is not None:
             emptied.append((row.id, row.erased_by))
         elif row.act == ERASE:
@@ -243,13 +258,13 @@ def verify(
             chains[row.id] = row.chain
         last = row.id
     faults += [
-        Fault(number, "its details are gone, and no act says that they were erased")
+        Fault(number, "its details are gone, and no act says that they were erased", "details-gone")
         for number, by in emptied
         if number not in erasers.get(by, ())
     ]
     faults += _against_anchors(remembered, chains, beginning.id, last)
     faults += [
-        Fault(number, "is gone, but its details are there")
+        Fault(number, "is gone, but its details are there", "orphan")
         for number in connection.execute(_ORPHANS).scalars()
     ]
     return count, sorted(faults, key=lambda fault: fault.id)
@@ -274,14 +289,14 @@ def _against_anchors(
     for anchor in anchors:
         if anchor.id > last:
             what = f"is gone, with all that came after it: an anchor remembers row {anchor.id}"
-            return [*faults, Fault(last + 1, what)]
+            return [*faults, Fault(last + 1, what, "anchor-gone", anchor.id)]
         if anchor.id < beginning or anchor.id not in chains:
             continue
         if chains[anchor.id] == anchor.chain:
             good, differs = anchor.id, False
         elif not differs:
             since = f", nor is any after row {good}, as far as is known" if anchor.id > good + 1 else ""
-            faults.append(Fault(anchor.id, f"is not what its anchor remembers{since}"))
+            faults.append(Fault(anchor.id, f"is not what its anchor remembers{since}", "anchor-differs"))
             differs = True
     return faults
 

@@ -57,6 +57,10 @@ audit = Table(
     # SHA-256 over the row before and this one.
     Column("chain", LargeBinary(32), nullable=False),
     Index("ix_audit_subject", "subject"),
+    # How the log is looked through: by whoever acted, by what was done, by day.
+    Index("ix_audit_actor_id", "actor", "id"),
+    Index("ix_audit_act_id", "act", "id"),
+    Index("ix_audit_at", "at"),
 )
 
 audit_details = Table(

@@ -6,15 +6,10 @@ import json
 
 import click
 
+from console import verification
 from console.commands.common import Context, Refused, json_option, local, print_json, table
-from console.house import state_folder
-from console.outside import ledger_file, signing_key, waiting_for_ledger
-from console.settings import Configuration
-from storage import anchors, ledger
+from storage import anchors
 from storage import audit as log
-from storage.anchors import Anchors
-from storage.audit import BEGINNING, Head
-from storage.signed_log import Contents
 
 # More faults than these are counted, not shown: they say no more.
 SHOWN = 50
@@ -30,59 +25,43 @@ def audit() -> None:
 @click.pass_obj
 def verify(context: Context, as_json: bool) -> None:
     """Check the whole log: its chain, its anchors, the ledger. Exit 1 if anything was tampered with."""
-    configuration = context.configuration
-    key = signing_key(configuration)
-    # Before the rows: what is written while they are read is then no fault.
-    remembered, noted, wrong = _outside(configuration, key)
+    try:
+        known = verification.outside(context.configuration)
+    except OSError as error:
+        folder = context.configuration.service.state
+        raise Refused(f"the files in {folder} cannot be read: {error.strerror}") from None
     with context.reading() as connection:
-        rows, faults = log.verify(connection, remembered.heads, remembered.beginning)
-        waiting = waiting_for_ledger(connection)
-    found: list[tuple[int | None, str]] = [(fault.id, fault.what) for fault in faults]
-    if key is not None and rows and not remembered.heads:
-        wrong.append(f"{anchors.FILE} remembers nothing: that rows are gone could not be seen")
-    found += [(None, what) for what in wrong]
-    torn = remembered.torn + noted.torn
+        told = verification.verify(connection, known)
+    found: list[tuple[int | None, str]] = [(fault.id, fault.what) for fault in told.faults]
+    if not told.keyed:
+        found.append((None, "service.signing_key is missing: anchors and ledger not checked"))
+    found += [(None, f"{each.file}, line {each.line} {each.what}") for each in told.file_faults]
+    if told.remembers_nothing:
+        found.append((None, f"{anchors.FILE} remembers nothing: that rows are gone could not be seen"))
     if as_json:
         print_json(
             {
-                "rows": rows,
-                "anchors": len(remembered.heads),
-                "ledger": len(noted.entries),
-                "waiting": waiting,
-                "torn": torn,
+                "rows": told.rows,
+                "anchors": told.anchors,
+                "ledger": told.ledger,
+                "waiting": told.waiting,
+                "torn": told.torn,
                 "faults": [{"id": number, "what": what} for number, what in found],
             }
         )
     else:
         holds = "" if found else ": everything holds"
-        click.echo(f"{rows} rows, {len(remembered.heads)} anchors, {len(noted.entries)} in the ledger{holds}")
-        if waiting:
-            click.echo(f"note: {waiting} more for the ledger wait for the worker")
-        if torn:
-            click.echo(f"note: a crash left {torn} torn line(s) in the files; no act is lost by it")
+        click.echo(f"{told.rows} rows, {told.anchors} anchors, {told.ledger} in the ledger{holds}")
+        if told.waiting:
+            click.echo(f"note: {told.waiting} more for the ledger wait for the worker")
+        if told.torn:
+            click.echo(f"note: a crash left {told.torn} torn line(s) in the files; no act is lost by it")
     for number, what in found[:SHOWN]:
         click.echo(f"row {number} {what}" if number is not None else what, err=True)
     if len(found) > SHOWN:
         click.echo(f"and {len(found) - SHOWN} more", err=True)
     if found:
         raise SystemExit(1)
-
-
-def _outside(configuration: Configuration, key: bytes | None) -> tuple[Anchors, Contents, list[str]]:
-    """What the two files hold, and what is wrong with them."""
-    if key is None:
-        nothing = Anchors([], Head(0, BEGINNING), [], 0)
-        return nothing, Contents([], []), ["service.signing_key is missing: anchors and ledger not checked"]
-    try:
-        remembered = anchors.read(anchors.anchors_in(state_folder(configuration), key))
-        noted = ledger.read(ledger_file(configuration), key)
-    except OSError as error:
-        raise Refused(
-            f"the files in {configuration.service.state} cannot be read: {error.strerror}"
-        ) from None
-    wrong = [f"{anchors.FILE}, line {fault.line} {fault.what}" for fault in remembered.faults]
-    wrong += [f"{ledger.FILE}, line {fault.line} {fault.what}" for fault in noted.faults]
-    return remembered, noted, wrong
 
 
 @audit.command("list")

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _found_by()
     _calls()
     _cases()
+    _audit()
 
 
 def _users() -> None:
@@ -177,3 +178,10 @@ def _cases() -> None:
     op.create_index("ix_cases_final_urgency_opened_at", "cases", ["final_urgency", "opened_at"])
     op.create_index("ix_cases_taken_by_opened_at", "cases", ["taken_by", "opened_at"])
     op.create_index("ix_attempts_technician", "attempts", ["technician", "case_id"])
+
+
+def _audit() -> None:
+    """How the audit log is looked through: by whoever acted, by what was done, by day."""
+    op.create_index("ix_audit_actor_id", "audit", ["actor", "id"])
+    op.create_index("ix_audit_act_id", "audit", ["act", "id"])
+    op.create_index("ix_audit_at", "audit", ["at"])
