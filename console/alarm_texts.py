@@ -47,6 +47,15 @@ def written(
     return frame["subject"].format(company=clean(company), subject=subject), "\n\n".join(parts) + "\n"
 
 
+def headline(raised: Mapping[str, Any], language: str) -> str:
+    """What an alarm is about, in one line of a language."""
+    texts = catalogue(language)
+    what = str(raised["what"])
+    about = texts.get(SAME_AS.get(what, what), texts["fallback"])
+    values = {name: clean(str(value)) for name, value in raised.items() if value not in ("", None)}
+    return _filled(about["subject"], values) or what
+
+
 def told(raised: Mapping[str, Any]) -> str:
     """An alarm in one line, for the log."""
     return ", ".join(f"{name}={clean(str(value))}" for name, value in raised.items() if value != "")

@@ -11,7 +11,7 @@ RATE, SAMPLES, FRAME = 16_000, 576, 144
 HEADER = bytes((0xFF, 0xF3, 0x48, 0xC4))
 # Two quantised lines at a time, up to the pair that sounds: line 32 of 576 is 450 Hz.
 PAIR = 16
-GAIN = 194
+GAIN = 200
 # A steady tone between two lines turns by a quarter of a circle from frame to frame.
 SIGNS = "0110"
 # Of each 16 frames (0.58 s) the first nine sound.

@@ -173,6 +173,16 @@ def of_case(connection: Connection, case_id: int) -> list[Placed]:
     return [_placed(row) for row in rows]
 
 
+def under_way(connection: Connection, at: datetime) -> list[Placed]:
+    """The calls of ours that ring or talk now, the oldest first."""
+    rows = connection.execute(
+        select(outgoing)
+        .where(outgoing.c.ended_at.is_(None), outgoing.c.asked_at > at - LONGEST_TALK)
+        .order_by(outgoing.c.id)
+    )
+    return [_placed(row) for row in rows]
+
+
 def turns_of(connection: Connection, outgoing_id: int) -> list[TurnRecord]:
     """What was heard and said in one of them."""
     rows = connection.execute(

@@ -5,7 +5,7 @@ Only his recorded key makes an attempt accepted; what the telephone network repo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -209,3 +209,17 @@ def attempts_of(connection: Connection, case_id: int) -> list[Attempt]:
     """In the order in which they were rung."""
     rows = connection.execute(select(attempts).where(attempts.c.case_id == case_id).order_by(attempts.c.id))
     return [Attempt(r.id, r.technician, r.phone, r.rung, r.asked_at, r.result) for r in rows]
+
+
+def under_way(connection: Connection, call_sids: Collection[str]) -> dict[str, tuple[str, bool]]:
+    """In each of these calls in which a technician is rung or talks: his key, and whether he has accepted."""
+    found = (
+        select(attempts.c.call_sid, attempts.c.technician, attempts.c.pressed)
+        .where(
+            attempts.c.call_sid.in_(list(call_sids)),
+            attempts.c.result.is_(None),
+            attempts.c.pass_id.is_(None),
+        )
+        .order_by(attempts.c.id)
+    )
+    return {row.call_sid: (row.technician, row.pressed == "accepted") for row in connection.execute(found)}

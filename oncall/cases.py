@@ -8,6 +8,7 @@ case by hand.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -297,6 +298,12 @@ def recent(
         query = query.where(cases.c.closed_at.is_(None))
     if customer_id is not None:
         query = query.where(cases.c.customer_id == customer_id)
+    return [_case(row) for row in connection.execute(query)]
+
+
+def some(connection: Connection, case_ids: Iterable[int]) -> list[Case]:
+    """The cases with these ids, oldest first."""
+    query = select(cases).where(cases.c.id.in_(list(case_ids))).order_by(cases.c.id)
     return [_case(row) for row in connection.execute(query)]
 
 

@@ -291,6 +291,13 @@ def codes(connection: Connection) -> dict[int, str]:
     return {row.id: row.code for row in connection.execute(select(customers.c.id, customers.c.code))}
 
 
+def names(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Code and name of each of these customers, by id."""
+    query = select(customers.c.id, customers.c.code, customers.c.name)
+    rows = connection.execute(query.where(customers.c.id.in_(set(ids))))
+    return {row.id: (row.code, row.name) for row in rows}
+
+
 _BY_PHONE = (
     select(customers.c.code)
     .join(customer_phones, customer_phones.c.customer_id == customers.c.id)

@@ -8,6 +8,7 @@ attack of ten thousand guesses is one alarm.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,3 +41,22 @@ def raise_alarm(
         return False
     due.add(connection, at, ALARM, key, at, {"what": what, "about": about, **(details or {})})
     return True
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """An alarm as it was raised: `what`, about whatever, with what is put into its text."""
+
+    at: datetime
+    raised: Mapping[str, Any]
+
+
+def raised_since(connection: Connection, since: datetime, *, most: int = 20) -> list[Alarm]:
+    """The alarms raised since then, the newest first."""
+    rows = connection.execute(
+        select(due_work.c.created_at, due_work.c.payload)
+        .where(due_work.c.kind == ALARM, due_work.c.created_at >= since)
+        .order_by(due_work.c.created_at.desc(), due_work.c.id.desc())
+        .limit(most)
+    )
+    return [Alarm(row.created_at, row.payload) for row in rows]

@@ -209,3 +209,28 @@ def pending(connection: Connection, kind: str, key: str) -> bool:
         )
     ).scalar_one()
     return count > 0
+
+
+@dataclass(frozen=True)
+class Late:
+    """Work that should have been done: the oldest of it, since when it is due, and how much there is, counted
+    up to `most`.
+    """
+
+    kind: str
+    since: datetime
+    many: int
+    most: int
+
+
+def late(connection: Connection, at: datetime, by: timedelta, *, most: int = 100) -> Late | None:
+    """Work that has been due for longer than `by` and that nobody is at; None if there is none. If there is
+    much, no worker works.
+    """
+    waits = select(due_work.c.kind, due_work.c.due_at).where(
+        due_work.c.state == PENDING,
+        due_work.c.due_at <= at - by,
+        or_(due_work.c.leased_until.is_(None), due_work.c.leased_until <= at),
+    )
+    rows = connection.execute(waits.order_by(due_work.c.due_at).limit(most)).all()
+    return Late(rows[0].kind, rows[0].due_at, len(rows), most) if rows else None
