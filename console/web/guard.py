@@ -6,7 +6,8 @@ the token that belongs to the visitor's cookie, and only from this very address.
 Cookies. Behind https (`[console] address`) they are called `__Host-…` and are Secure. Without it the console
 serves this machine alone, over plain http, where browsers do not agree on whether a Secure cookie can be
 set: there they have plain names, and requests for any other host name are refused, so that no foreign page
-can reach the console by a name of its own.
+can reach the console by a name of its own. Both are SameSite=Strict: a link in an e-mail brings neither, so
+whoever follows one is led on once more from a page of ours (`login/arrive.html`), with them.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex",
 }
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+# So many fields a form may have: taking it apart costs many times its bytes.
+MOST_FIELDS = 2000
+# A file of ours, by the address that changes with it.
+KEPT = "private, max-age=31536000, immutable"
 
 
 class Cookies:
@@ -91,7 +96,8 @@ def guard(app: Flask, house: House, clock: Clock, longest_of_stranger: int) -> C
         else:
             request.max_content_length = longest_of_stranger
         if request.method == "POST":
-            _check_form(configuration, own.netloc)
+            _check_size()
+            _check_form(configuration)
         if endpoint is None:
             return None  # 404 or 405, told by Flask
         try:
@@ -118,6 +124,8 @@ def guard(app: Flask, house: House, clock: Clock, longest_of_stranger: int) -> C
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
+        elif "v" in request.args and response.status_code in (200, 304):
+            response.headers["Cache-Control"] = KEPT
         if g.get("new_visitor"):
             cookies.set(response, cookies.visitor, g.new_visitor)
         return response
@@ -168,8 +176,10 @@ def _check_host(own: str) -> None:
     if own:
         fits = host == own.lower()
     else:
-        name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
-        fits = (name or host) in LOOPBACK and (not port or port.isdigit())
+        name, port = host, "80"
+        if not host.endswith("]") and ":" in host:
+            name, _, port = host.rpartition(":")
+        fits = name in LOOPBACK and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536
     if not fits and request.endpoint != "healthz":
         security.warning("the console was asked for under another name")
         raise BadRequest
@@ -193,28 +203,60 @@ def _note_seen(house: House, at: datetime) -> None:
         log.warning("a session was not noted as seen: %s", type(error).__name__)
 
 
-def _check_form(configuration: Configuration, own: str) -> None:
+def _check_size() -> None:
+    """Raises BadRequest for a form of more fields than any page has, before it is taken apart."""
+    if (
+        request.mimetype == "application/x-www-form-urlencoded"
+        and request.get_data().count(b"&") >= MOST_FIELDS
+    ):
+        security.warning("a form had too many fields")
+        raise BadRequest
+
+
+def _check_form(configuration: Configuration) -> None:
     """Raises Forbidden: the form comes from elsewhere, or its token is not this visitor's."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != (own or request.host).lower():
+    if origin is not None and origin.lower() != own_address().lower():
         security.warning("a form was sent from another address")
         raise Forbidden
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         security.warning("a form was sent from another site")
         raise Forbidden
     given = request.headers.get("X-Form-Token") or request.form.get("form-token", "")
-    expected = keys.form_token(configuration, g.visitor) if g.visitor else ""
-    if not expected or not hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode()):
+    cookies = [g.visitor]
+    if _is_open(request.endpoint):
+        # The page was shown to a stranger, whose browser had not sent the cookie of a session.
+        cookies.append(request.cookies.get(g.cookies.visitor))
+    expected = [keys.form_token(configuration, cookie) for cookie in cookies if cookie]
+    if not any(hmac.compare_digest(given.encode("utf-8", "replace"), each.encode()) for each in expected):
         security.warning("a form came without its token")
         raise Forbidden
+
+
+def _is_open(endpoint: str | None) -> bool:
+    try:
+        return endpoint is not None and right_of(endpoint) is None
+    except KeyError:
+        return False
 
 
 def _to_login() -> AnyResponse:
     """To the login, and back to where one wanted to go. A piece of a page is told to load anew."""
     if request.headers.get("HX-Request"):
         return Response("", 204, {"HX-Redirect": url_for("login.form")})
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.method == "GET":
+        return led_on(local_path(request.full_path.rstrip("?")))
     wanted = request.full_path.rstrip("?") if request.method == "GET" and request.path != "/" else None
     return redirect(url_for("login.form", next=wanted), 303)
+
+
+def led_on(address: str) -> Response:
+    """A page that leads on by itself. What it leads to is then asked for by a page of ours: unlike a redirect,
+    that brings the cookies, and form-action does not count it as where a form was sent.
+    """
+    from console.web.render import page
+
+    return Response(page("login/arrive.html", onward=address), mimetype="text/html")
 
 
 def local_path(wanted: str | None) -> str:
