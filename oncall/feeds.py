@@ -99,6 +99,22 @@ def find(connection: Connection, at: datetime, token: str) -> Feed | None:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """An address that was given out and has not ended. One of `rota` and `technician` is None."""
+
+    rota: str | None
+    technician: str | None
+    issued_at: datetime
+    issued_by: str
+
+
+def standing(connection: Connection) -> list[Standing]:
+    """Every calendar address that has not ended. One of a technician who has left shows nothing any more."""
+    rows = connection.execute(select(feeds).where(feeds.c.revoked_at.is_(None)).order_by(feeds.c.id))
+    return [Standing(row.rota, row.technician, row.created_at, row.created_by) for row in rows]
+
+
+@dataclass(frozen=True)
 class Shown:
     """What a feed shows: turns by their beginning, the zones they are in, and the last change of any."""
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from oncall import coverage, roster, validation
 from oncall.roster import RosterRefusal
+from oncall.rota import Book
 from oncall.rota_file import RotaFile
 from oncall.settings import NoticeSettings, RingingSettings
 from oncall.tables import rota_overrides
-from oncall.validation import Change, Finding
+from oncall.validation import Change, Finding, Person
+
+# PostgreSQL's advisory lock of whoever plans.
+_LOCK = select(func.pg_advisory_xact_lock(4_771_012))
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,20 @@ class OpensHoles(RosterRefusal):
     def __init__(self, outcome: Outcome, said: str) -> None:
         super().__init__(said, "holes")
         self.outcome = outcome
+
+
+def alone(connection: Connection) -> None:
+    """Keep others who plan waiting until our transaction ends: what was seen of the rota still holds when it
+    is changed. Taken before any other lock; SQLite's writer is alone anyway.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(_LOCK)
+
+
+def state(books: Mapping[str, Book], people: Sequence[Person]) -> str:
+    """A fingerprint of all that decides who is on duty: it differs when anything of that has changed."""
+    seen = repr((sorted(books.items()), list(people)))
+    return hashlib.sha256(seen.encode()).hexdigest()
 
 
 def apply(

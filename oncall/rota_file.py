@@ -6,7 +6,10 @@ mistake with its dotted path. `docs/rota.md` explains every key.
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -20,6 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from oncall import rota, wallclock
 
@@ -31,13 +35,22 @@ WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
+_PLACE = re.compile(r"\(at (.+)\)\Z")
+
+
 def _time_of_day(text: str) -> str:
-    wallclock.parse_time(text)
+    try:
+        wallclock.parse_time(text)
+    except ValueError as error:
+        raise Disagreement(str(error), "clock") from None
     return text
 
 
 def _period(text: str) -> str:
-    rota.parse_period(text)
+    try:
+        rota.parse_period(text)
+    except ValueError as error:
+        raise Disagreement(str(error), "period") from None
     return text
 
 
@@ -46,12 +59,34 @@ Clock = Annotated[str, AfterValidator(_time_of_day)]
 Period = Annotated[str, AfterValidator(_period)]
 
 
-class RotaFileRefused(Exception):
-    """The file cannot be applied. `mistakes` has a line each: dotted path, then what is expected."""
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, for whoever says it in words of his own: the dotted path ("line 3, column 5"
+    of what is no TOML), the name of what is wrong there, and the bounds it broke.
+    """
 
-    def __init__(self, mistakes: list[str]) -> None:
+    path: str
+    why: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RotaFileRefused(Exception):
+    """The file cannot be applied. `mistakes` has a line each: dotted path, then what is expected; `faults`
+    the same by names.
+    """
+
+    def __init__(self, mistakes: list[str], faults: Sequence[Fault] = ()) -> None:
         super().__init__("; ".join(mistakes))
         self.mistakes = mistakes
+        self.faults = tuple(faults)
+
+
+class Disagreement(ValueError):
+    """Values that are sound by themselves do not go together; `why` is its name."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text)
+        self.why = why
 
 
 class TechnicianEntry(BaseModel):
@@ -76,9 +111,9 @@ class TechnicianEntry(BaseModel):
     def sensible(self) -> Self:
         for what, many in (("phone", [self.phone, *self.other_phones]), ("service", self.services)):
             if twice := sorted({each for each in many if many.count(each) > 1}):
-                raise ValueError(f"{what} {', '.join(twice)} stands more than once")
+                raise Disagreement(f"{what} {', '.join(twice)} stands more than once", "twice")
         if self.first_day and self.last_day and self.last_day < self.first_day:
-            raise ValueError("until: expected a day that is not before `from`")
+            raise Disagreement("until: expected a day that is not before `from`", "until")
         return self
 
 
@@ -95,9 +130,12 @@ class PatternEntry(BaseModel):
     @model_validator(mode="after")
     def together_or_not_at_all(self) -> Self:
         if (self.starts is None) != (self.every is None):
-            raise ValueError("starts and every stand together or not at all")
+            raise Disagreement("starts and every stand together or not at all", "starts-every")
         if self.starts is None and len(self.people) > 1:
-            raise ValueError("several people need starts and every, so that it is clear whose turn it is")
+            raise Disagreement(
+                "several people need starts and every, so that it is clear whose turn it is",
+                "several-pattern",
+            )
         return self
 
 
@@ -115,15 +153,16 @@ class RungEntry(BaseModel):
     @model_validator(mode="after")
     def together_or_not_at_all(self) -> Self:
         if not self.people and not self.pattern:
-            raise ValueError("expected people, or a pattern that names some")
+            raise Disagreement("expected people, or a pattern that names some", "nobody")
         given = [self.starts is not None, self.handover is not None, self.every is not None]
         if any(given) and not all(given):
-            raise ValueError("starts, handover and every stand together or not at all")
+            raise Disagreement("starts, handover and every stand together or not at all", "together")
         if any(given) and not self.people:
-            raise ValueError("starts, handover and every need people who take turns")
+            raise Disagreement("starts, handover and every need people who take turns", "no-people")
         if not any(given) and len(self.people) > 1:
-            raise ValueError(
-                "several people need starts, handover and every, so that it is clear whose turn it is"
+            raise Disagreement(
+                "several people need starts, handover and every, so that it is clear whose turn it is",
+                "several",
             )
         return self
 
@@ -154,7 +193,7 @@ class RotaEntry(BaseModel):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
-            raise ValueError(f"expected a time zone such as Europe/Rome, got {value!r}") from None
+            raise Disagreement(f"expected a time zone such as Europe/Rome, got {value!r}", "zone") from None
         return value
 
 
@@ -174,7 +213,7 @@ class RotaFile(BaseModel):
         ):
             twice = sorted({key for key in keys if keys.count(key) > 1})
             if twice:
-                raise ValueError(f"{kind} {', '.join(twice)} stands more than once")
+                raise Disagreement(f"{kind} {', '.join(twice)} stands more than once", "twice")
         return self
 
 
@@ -183,11 +222,20 @@ def read(text: str) -> RotaFile:
     try:
         return RotaFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise RotaFileRefused([f"not TOML: {error}"]) from None
+        place = _PLACE.search(str(error))
+        raise RotaFileRefused([f"not TOML: {error}"], [Fault(place[1] if place else "", "toml")]) from None
     except ValidationError as error:
         raise RotaFileRefused(
-            [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+            [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()],
+            [_fault(each) for each in error.errors()],
         ) from None
+
+
+def _fault(error: ErrorDetails) -> Fault:
+    about = dict(error.get("ctx", {}))
+    why = about.pop("error", None)
+    named = why.why if isinstance(why, Disagreement) else error["type"]
+    return Fault(".".join(map(str, error["loc"])), named, about)
 
 
 def to_document(entry: RotaEntry) -> dict[str, Any]:

@@ -86,6 +86,14 @@ def listed(
     return [each for each in found if technician in (None, each.proposer, each.counterpart)]
 
 
+def decided(connection: Connection, limit: int, before: int | None = None) -> list[Swap]:
+    """Swaps that wait for nobody any more, newest first: at most `limit`, of those before `before`."""
+    query = select(swaps).where(swaps.c.state.not_in(PENDING)).order_by(swaps.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(swaps.c.id < before)
+    return [_swap(row) for row in connection.execute(query)]
+
+
 def about(swap_id: int) -> str:
     """What notices of this swap are about."""
     return f"swap:{swap_id}"
