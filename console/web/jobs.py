@@ -42,12 +42,14 @@ KEPT, FORMS_KEPT = timedelta(days=30), timedelta(days=1)
 FILES_KEPT, FILES_KEPT_OF = timedelta(days=1), {"letters": timedelta(days=5)}
 # Where each kind is done: console/web/pages/MODULE.py, or a folder, has a function JOBS[kind].
 KINDS: dict[str, str] = {
+    "audit-verify": "audit",
     "customer-check": "customers",
     "customer-import": "customers",
     "letters": "pins",
 }
 # Which page shows how it ended.
 SHOWN: dict[str, str] = {
+    "audit-verify": "audit.verified",
     "customer-check": "customers.preview",
     "customer-import": "customers.imported",
     "letters": "pins.run",

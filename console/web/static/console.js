@@ -21,3 +21,13 @@ document.addEventListener("submit", (event) => {
   const text = event.target.dataset.ask;
   if (text && !window.confirm(text)) event.preventDefault();
 });
+
+// A form that must not be sent twice carries `once`: a second press of its button does nothing.
+document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented || !event.target.elements.once) return;
+  if (event.target.dataset.sent) event.preventDefault();
+  event.target.dataset.sent = "1";
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll("[data-sent]").forEach((form) => delete form.dataset.sent);
+});
