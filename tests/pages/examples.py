@@ -11,6 +11,7 @@ from collections.abc import Callable
 from visitors import Console
 
 EXAMPLES: dict[str, Callable[[Console], str]] = {
+    "users.show": lambda console: f"/users/{console.users['dispatcher'].id}",
     "hours.day": lambda console: "/hours/day/2026-10-25",
     "hours.instant": lambda console: "/hours/instant?date=2026-12-25&time=03:00",
 }

@@ -107,8 +107,8 @@ def test_the_password_is_changed_by_whoever_has_it_and_the_other_sessions_end(
 @pytest.mark.parametrize(
     ("given", "status", "said"),
     [
-        ({"password": "something else"}, 403, "non sono giusti"),
-        ({"code": "000000"}, 403, "non sono giusti"),
+        ({"password": "something else"}, 422, "non sono giusti"),
+        ({"code": "000000"}, 422, "non sono giusti"),
         ({"new": "short"}, 422, "troppo corta"),
         ({"new": "a sentence with giulia in it"}, 422, "non può contenere"),
         ({"new": "Password123!"}, 422, "troppo facile"),
@@ -133,7 +133,7 @@ def test_ten_failures_from_within_close_the_account_and_end_its_sessions(
 ) -> None:
     visitor = console.visitor("admin")
     for _ in range(login.MOST_FAILURES - 1):
-        assert change(visitor, password="guess", code="000000", new=NEW, again=NEW)[0] == 403
+        assert change(visitor, password="guess", code="000000", new=NEW, again=NEW)[0] == 422
     assert change(visitor, password="guess", code="000000", new=NEW, again=NEW)[0] == 303
     assert open_now(console) == 0
     assert try_to(console.visitor(None), "giulia", PASSWORD, code(console, secret))[0] == 403
@@ -151,7 +151,7 @@ def test_a_stranger_who_closes_the_account_ends_nobody_s_session(console: Consol
     visitor = console.visitor("admin")
     for _ in range(login.MOST_FAILURES):
         try_to(console.visitor(None), "giulia", "guess", "")
-    assert change(visitor, **prove(console, secret, new=NEW, again=NEW))[0] == 403
+    assert change(visitor, **prove(console, secret, new=NEW, again=NEW))[0] == 422
     assert visitor.get("/account").status_code == 200
 
 
@@ -193,7 +193,7 @@ def test_the_new_key_is_not_shown_to_whoever_only_sits_at_the_computer(console: 
     answer = console.visitor("admin").post(
         "/account/factor", "/account/factor", password=PASSWORD, code="000000"
     )
-    assert answer.status_code == 403
+    assert answer.status_code == 422
     assert 'class="secret"' not in answer.get_data(as_text=True)
 
 
@@ -247,7 +247,7 @@ def test_no_codes_without_proof_and_a_warning_when_they_run_out(console: Console
     _, codes = set_up(console)
     visitor = console.visitor("admin")
     answer = visitor.post("/account/codes", "/account/codes", password=PASSWORD, code="")
-    assert answer.status_code == 403
+    assert answer.status_code == 422
     for each in codes[:6]:
         try_to(console.visitor(None), "giulia", PASSWORD, each)
     assert "momento di farne" not in visitor.page("/account")
@@ -293,5 +293,5 @@ def test_a_code_of_the_authenticator_is_good_once_here_too(console: Console, sec
     shown = code(console, secret)
     assert try_to(console.visitor(None), "giulia", PASSWORD, shown)[0] == 303
     answer = console.visitor("admin").post("/account/codes", "/account/codes", password=PASSWORD, code=shown)
-    assert answer.status_code == 403
+    assert answer.status_code == 422
     assert pyotp.TOTP(secret).verify(shown, for_time=console.clock.now())

@@ -188,4 +188,4 @@ def _refused(name: str, why: LoginRefused | Busy) -> Answer:
         open_still = any(each.id == session().id for each in sessions.open_sessions(connection, at(), user()))
     if not open_still:
         return redirect(url_for("login.form"), 303)
-    return _form(name, refused=words()("account.refused")), 403
+    return _form(name, refused=words()("account.refused")), 422
