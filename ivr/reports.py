@@ -109,6 +109,22 @@ def gather(
     return Report(period, at, sources.settings.per_person, sources.settings.night, found, kept, elsewhere)
 
 
+def lines(
+    connection: Connection, sources: Sources, period: Period, customer: str | None = None
+) -> list[Line]:
+    """The lines of a period, in order of time: of every customer, or of the one with this code."""
+    rotas = {number.number: number.rota for number in sources.numbers}
+    codes = customers.codes(connection)
+    found = lines_of(
+        period,
+        calls_in(connection, period, codes, rotas),
+        case_rows.cases_of(connection, period, codes),
+        case_rows.attempts_of(connection, period),
+        talks_in(connection, period),
+    )
+    return [line for line in found if customer in (None, line.customer)]
+
+
 def _of_rota(
     connection: Connection,
     at: datetime,

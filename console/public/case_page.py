@@ -20,7 +20,7 @@ from console.house import Clock, House
 from console.public import acts
 from console.public.acts import NotDone
 from console.public.case_view import View, sounds, view
-from console.public.customer_search import Found, search
+from console.customer_search import Found, search
 from console.public.guard import error_page, guarded
 from console.public.wording import Words, preferred
 from oncall import cases, links, people
