@@ -20,6 +20,9 @@ from ivr.tables import leg_turns, legs, turns
 from oncall.tables import attempts
 
 
+_LATE_HASH = retold.Retold("late-hash")
+
+
 @dataclass(frozen=True)
 class Turn:
     """At `at`, at `step` (`ivr.vocabulary.Step`), the caller was `heard`; `said` is what he was answered.
@@ -79,6 +82,8 @@ class Ring:
 def story(connection: Connection, sid: str, ended: datetime | None) -> list[Turn | Ring]:
     """All that happened in the call, which was over at `ended`. Three statements."""
     heard = list(connection.execute(select(turns).where(turns.c.sid == sid).order_by(turns.c.turn)))
+    # A # that comes late after a PIN only has the question asked again: it is no turn of its own here.
+    heard = [row for row in heard if retold.read(row.heard) != _LATE_HASH]
     instants = [*(row.at for row in heard), ended]
     found: list[Turn | Ring] = [
         Turn(row.at, row.step, retold.read(row.heard), _said(row.answer), until - row.at if until else None)

@@ -102,3 +102,22 @@ def is_mobile(number: str) -> bool:
     except phonenumbers.NumberParseException:  # a sip: address
         return False
     return kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+
+
+def beginnings(text: str, countries: Collection[str]) -> tuple[str, ...]:
+    """How a number in E.164 may begin of which people write this, or its first digits: `347 12`, `0461…`,
+    `+39 347`, `0039…`. Empty for what is no number, or too short to look for.
+    """
+    digits = re.sub(r"[\s./()-]", "", text)
+    if not re.fullmatch(r"\+?[0-9]{3,15}", digits):
+        return ()
+    if digits.startswith("+"):
+        return (digits,)
+    if digits.startswith("00"):
+        return (f"+{digits[2:]}",) if len(digits) > 2 else ()
+    found = [f"+{digits}"]
+    for country in countries:
+        code = phonenumbers.country_code_for_region(country)
+        trunk = phonenumbers.ndd_prefix_for_region(country, True)  # none in Italy, whose numbers keep their 0
+        found.append(f"+{code}{digits.removeprefix(trunk) if trunk else digits}")
+    return tuple(dict.fromkeys(found))
