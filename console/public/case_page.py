@@ -16,11 +16,11 @@ from werkzeug.exceptions import BadRequest, Gone, NotFound, UnsupportedMediaType
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.case_story import sound_file
+from console.customer_search import Found, search
 from console.house import Clock, House
 from console.public import acts
 from console.public.acts import NotDone
 from console.public.case_view import View, sounds, view
-from console.customer_search import Found, search
 from console.public.guard import error_page, guarded
 from console.public.wording import Words, preferred
 from oncall import cases, links, people

@@ -1,4 +1,4 @@
-"""What the page of a case shows, at the office's desk and on a technician's phone, gathered in one reading."""
+"""What the page of a case shows, at the office's desk and on a technician's phone: read at once."""
 
 from __future__ import annotations
 
