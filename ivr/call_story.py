@@ -19,7 +19,6 @@ from ivr.retold import Retold
 from ivr.tables import leg_turns, legs, turns
 from oncall.tables import attempts
 
-
 _LATE_HASH = retold.Retold("late-hash")
 
 
