@@ -10,8 +10,20 @@ from collections.abc import Callable
 
 from visitors import Console
 
+from console.web import jobs
+
+
+def verified(console: Console) -> str:
+    """The page of a verification of the audit log that has ended."""
+    with console.house.database.write() as connection:
+        job = jobs.ask(connection, console.clock.now(), console.users["admin"], "audit-verify", {})
+    console.work()
+    return f"/audit/verified/{job}"
+
+
 EXAMPLES: dict[str, Callable[[Console], str]] = {
     "users.show": lambda console: f"/users/{console.users['dispatcher'].id}",
+    "audit.verified": lambda console: verified(console),
     "hours.day": lambda console: "/hours/day/2026-10-25",
     "hours.instant": lambda console: "/hours/instant?date=2026-12-25&time=03:00",
 }
