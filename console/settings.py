@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -191,8 +191,14 @@ class RehearsalSettings(BaseModel):
     cost: HashCost = HashCost(memory_kib=64, passes=1)
 
 
+# Where a value comes from; what is not given is a default.
+Origin = Literal["file", "environment", "secret-file"]
+
+
 class Configuration(BaseModel):
-    """Everything in force. `folder` is where the file stands: relative paths start there."""
+    """Everything in force. `folder` is where the file stands: relative paths start there. `origin` says of
+    each key that was given, by its dotted path as in "number.0.office", where it comes from.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -213,6 +219,8 @@ class Configuration(BaseModel):
     privacy: PrivacySettings = PrivacySettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     folder: Path = Field(default=Path(), exclude=True)
+    file: Path = Field(default=Path(), exclude=True)
+    origin: dict[str, Origin] = Field(default={}, exclude=True, repr=False)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -293,10 +301,13 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Configurat
         raise ConfigurationRefused([f"{path} cannot be read: {type(error).__name__}"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationRefused([f"{path} is not TOML: {error}"]) from None
-    folder = path.resolve().parent
-    mistakes = _fetch_secrets(raw, folder, os.environ if environment is None else environment)
+    file = path.resolve()
+    origin: dict[str, Origin] = dict.fromkeys(_given(raw), "file")
+    environment = os.environ if environment is None else environment
+    mistakes = _fetch_secrets(raw, file.parent, environment, origin)
+    about = {"folder": file.parent, "file": file, "origin": origin}
     try:
-        configuration = Configuration.model_validate({**raw, "folder": folder})
+        configuration = Configuration.model_validate({**raw, **about})
     except ValidationError as error:
         mistakes += _readable(error)
         mistakes += [each for each in _disagreements_of_what_is_sound(raw) if each not in mistakes]
@@ -305,15 +316,39 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Configurat
     return configuration
 
 
-def _fetch_secrets(raw: dict[str, Any], folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """Put secrets from files and the environment in their places; the environment wins."""
+def variable_of(section: str, key: str) -> str:
+    """The environment variable that a secret may stand in."""
+    return f"IVR_{section}_{key}".upper()
+
+
+def _given(value: Any, path: str = "") -> Iterator[str]:
+    """The dotted path of every key in a file; tables of a list by their place."""
+    if isinstance(value, dict):
+        items = [(str(key), each) for key, each in value.items()]
+    elif isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        items = [(str(place), each) for place, each in enumerate(value)]
+    else:
+        yield path
+        return
+    for key, each in items:
+        yield from _given(each, f"{path}.{key}" if path else key)
+
+
+def _fetch_secrets(
+    raw: dict[str, Any], folder: Path, environment: Mapping[str, str], origin: dict[str, Origin]
+) -> list[str]:
+    """Put secrets from files and the environment in their places, and into `origin`; the environment wins."""
     mistakes: list[str] = []
     for (section, key), several in SECRETS.items():
         table = raw.setdefault(section, {})
         if not isinstance(table, dict):
             continue
-        found = environment.get(f"IVR_{section}_{key}".upper())
+        found = environment.get(variable_of(section, key))
         file = table.pop(f"{key}_file", None)
+        if found is not None:
+            origin[f"{section}.{key}"] = "environment"
+        elif file is not None:
+            origin[f"{section}.{key}"] = "secret-file"
         if found is None and file is not None:
             try:
                 found = (folder / str(file)).read_text(encoding="ascii")

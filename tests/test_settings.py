@@ -131,8 +131,27 @@ def test_its_commented_out_settings_are_valid_too(tmp_path: Path) -> None:
 def test_the_example_holds_the_defaults() -> None:
     shipped = load(EXAMPLE, NONE)
     for name, field in Configuration.model_fields.items():
-        if name not in ("number", "urgency", "folder"):
+        if not field.exclude and name not in ("number", "urgency"):
             assert getattr(shipped, name) == field.get_default(call_default_factory=True), name
+
+
+def test_where_each_value_comes_from(tmp_path: Path) -> None:
+    text = with_lines(EXAMPLE.read_text("utf-8"), keys='["' + SEAL + '"]', salt='"x"')
+    text = text.replace("peppers = []", 'peppers_file = "peppers"').replace("rings = 25\n", "", 1)
+    (tmp_path / "config.toml").write_text(text, "utf-8")
+    (tmp_path / "peppers").write_text(PEPPER, "ascii")
+    found = load(tmp_path / "config.toml", {"IVR_PINS_SALT": SALT})
+    assert found.file == tmp_path / "config.toml"
+    asked = (
+        "service.keys",
+        "pins.peppers",
+        "pins.salt",
+        "ringing.rings",
+        "number.1.office",
+        "pins.cost.passes",
+    )
+    told = ["file", "secret-file", "environment", None, "file", "file"]
+    assert [found.origin.get(path) for path in asked] == told
 
 
 def test_paths_start_at_the_file(tmp_path: Path) -> None:
