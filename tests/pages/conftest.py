@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,6 +77,11 @@ class Screen:
     wrong: list[str] = field(default_factory=list)
     contexts: list[BrowserContext] = field(default_factory=list)
 
+    def elsewhere(self) -> list[str]:
+        """What was asked of any other host."""
+        own = (self.address, "blob:", "data:")
+        return [url for url in self.asked if not url.startswith(own)]
+
     def open(
         self,
         path: str = "/",
@@ -110,21 +116,53 @@ class Screen:
         return page
 
 
-@pytest.fixture
-def screen(console: Console, chrome: Browser) -> Iterator[Screen]:
-    """A browser before the console; afterwards it must have asked no other host and complained of nothing."""
+@contextmanager
+def shown(console: Console, chrome: Browser) -> Iterator[Screen]:
+    """A browser before this console, which is served meanwhile."""
     server = make_server("127.0.0.1", 0, console.app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    shown = Screen(console, chrome, f"http://127.0.0.1:{server.server_port}")
+    before = Screen(console, chrome, f"http://127.0.0.1:{server.server_port}")
     try:
-        yield shown
-        own = (shown.address, "blob:", "data:")
-        assert [url for url in shown.asked if not url.startswith(own)] == []
-        assert shown.wrong == []
+        yield before
     finally:
-        for context in shown.contexts:
+        for context in before.contexts:
             context.close()
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def screen(console: Console, chrome: Browser) -> Iterator[Screen]:
+    """A browser before the console; afterwards it must have asked no other host and complained of nothing."""
+    with shown(console, chrome) as before:
+        yield before
+        assert before.elsewhere() == []
+        assert before.wrong == []
+
+
+@dataclass
+class Tour:
+    """A browser before a house in which a night has passed, and every page of it by endpoint, with a path."""
+
+    screen: Screen
+    pages: dict[str, str]
+
+    def of(self, area: str) -> dict[str, str]:
+        return {name: path for name, path in self.pages.items() if name.partition(".")[0] == area}
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory: pytest.TempPathFactory, chrome: Browser) -> Iterator[Tour]:
+    """One house and one browser for all tests of a module: they only look."""
+    from crawling import furnish
+
+    folder = tmp_path_factory.mktemp("tour")
+    with fresh_database(folder) as database:
+        url = str(database.engine.url)
+    with opened_at(url) as database:
+        console = console_in(folder, House(configuration(folder), database), Clock())
+        pages = furnish(console)
+        with shown(console, chrome) as before:
+            yield Tour(before, pages)
