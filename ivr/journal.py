@@ -356,7 +356,7 @@ class TurnRecord:
 def recent(connection: Connection, *, limit: int = 50) -> list[CallRecord]:
     """The latest calls, newest first."""
     return [
-        _record(row)
+        record_of(row)
         for row in connection.execute(select(calls).order_by(calls.c.started_at.desc()).limit(limit))
     ]
 
@@ -366,7 +366,7 @@ def call(connection: Connection, sid: str) -> CallRecord:
     row = connection.execute(select(calls).where(calls.c.sid == sid)).first()
     if row is None:
         raise UnknownCall(sid)
-    return _record(row)
+    return record_of(row)
 
 
 def turns_of(connection: Connection, sid: str) -> list[TurnRecord]:
@@ -396,7 +396,8 @@ def messages_of(connection: Connection, sid: str) -> list[Message]:
     return [Message(row.recording_sid, row.seconds, row.recorded_at, row.file) for row in rows]
 
 
-def _record(row: Row[Any]) -> CallRecord:
+def record_of(row: Row[Any]) -> CallRecord:
+    """The record in a row of `calls`."""
     return CallRecord(
         row.sid,
         row.caller,

@@ -33,22 +33,37 @@ from pins.customer_csv import Mistake, Record
 from pins.customers import Customer
 from storage import audit
 
-# Columns by every heading they go by: small letters, words joined by one blank.
+# Columns by every heading they go by, in three languages: small letters, words joined by one blank.
 HEADINGS: Mapping[str, tuple[str, ...]] = {
-    "code": ("code", "codice", "customer code", "codice cliente"),
-    "name": ("name", "nome", "customer", "cliente", "ragione sociale", "denominazione"),
-    "spoken_name": ("spoken name", "nome parlato", "nome pronunciato", "pronuncia"),
-    "language": ("language", "lingua"),
-    "coverage": ("coverage", "copertura"),
-    "contract_from": ("contract from", "contratto dal", "contratto da", "inizio contratto"),
-    "contract_until": ("contract until", "contratto al", "contratto fino al", "fine contratto", "scadenza"),
-    "minutes": ("minutes", "minutes left", "minuti", "minuti residui"),
-    "phones": ("phones", "phone", "telefoni", "telefono", "numeri"),
-    "sites": ("sites", "site", "sedi", "sede"),
-    "address": ("address", "indirizzo"),
+    "code": ("code", "codice", "customer code", "codice cliente", "kürzel", "kundenkürzel"),
+    "name": (
+        *("name", "nome", "customer", "cliente", "ragione sociale", "denominazione"),
+        *("kunde", "firma"),
+    ),
+    "spoken_name": (
+        *("spoken name", "nome parlato", "nome pronunciato", "pronuncia"),
+        *("gesprochener name", "aussprache"),
+    ),
+    "language": ("language", "lingua", "sprache"),
+    "coverage": ("coverage", "copertura", "deckung"),
+    "contract_from": (
+        *("contract from", "contratto dal", "contratto da", "inizio contratto"),
+        *("vertrag von", "vertrag ab", "vertragsbeginn"),
+    ),
+    "contract_until": (
+        *("contract until", "contratto al", "contratto fino al", "fine contratto", "scadenza"),
+        *("vertrag bis", "vertragsende"),
+    ),
+    "minutes": ("minutes", "minutes left", "minuti", "minuti residui", "minuten", "restminuten"),
+    "phones": ("phones", "phone", "telefoni", "telefono", "numeri", "telefon", "telefone"),
+    "sites": ("sites", "site", "sedi", "sede", "standorte", "standort"),
+    "address": ("address", "indirizzo", "anschrift", "adresse"),
     "email": ("email", "e mail", "posta elettronica"),
-    "letters_by_email": ("letters by email", "letters by e mail", "lettere per email", "lettere per e mail"),
-    "notes": ("notes", "note"),
+    "letters_by_email": (
+        *("letters by email", "letters by e mail", "lettere per email", "lettere per e mail"),
+        *("briefe per email", "briefe per e mail"),
+    ),
+    "notes": ("notes", "note", "notizen", "bemerkungen"),
 }
 _COLUMNS = {heading: column for column, headings in HEADINGS.items() for heading in headings}
 # Cells of these may begin with `+`.
@@ -63,6 +78,9 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "pacchetto a scalare": "prepaid",
         "nessuna": "none",
         "nessuno": "none",
+        "vertrag": "contract",
+        "paket": "prepaid",
+        "keine": "none",
     },
     "language": {
         **{language: language for language in LANGUAGES},
@@ -72,11 +90,13 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "english": "en",
         "tedesco": "de",
         "german": "de",
+        "italienisch": "it",
+        "englisch": "en",
         "deutsch": "de",
     },
     "letters_by_email": {
-        **dict.fromkeys(("yes", "sì", "si", "true", "vero", "1", "x"), True),
-        **dict.fromkeys(("no", "false", "falso", "0", ""), False),
+        **dict.fromkeys(("yes", "sì", "si", "ja", "true", "vero", "1", "x"), True),
+        **dict.fromkeys(("no", "nein", "false", "falso", "0", ""), False),
     },
 }
 _ISO = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
@@ -122,7 +142,7 @@ class _Row:
 
 
 def column_of(heading: str) -> str | None:
-    """The column a heading names, in Italian or English; None if it is none of ours."""
+    """The column a heading names, in any of the three languages; None if it is none of ours."""
     return _COLUMNS.get(" ".join(re.sub(r"[_\s-]+", " ", heading).casefold().split()))
 
 

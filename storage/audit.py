@@ -149,8 +149,14 @@ def chain_at(connection: Connection, number: int) -> bytes | None:
     return connection.execute(_CHAIN, {"number": number}).scalar()
 
 
-def acts(connection: Connection, subjects: Iterable[str] | None = None, *, limit: int = 200) -> list[Act]:
-    """The latest acts, newest first; only those on `subjects`, if given.
+def acts(
+    connection: Connection,
+    subjects: Iterable[str] | None = None,
+    *,
+    limit: int = 200,
+    before: int | None = None,
+) -> list[Act]:
+    """The latest acts, newest first; only those on `subjects`, and before the row `before`, if given.
 
     Raises ValueError or TypeError if somebody wrote into the log what `record` never writes.
     """
@@ -162,6 +168,8 @@ def acts(connection: Connection, subjects: Iterable[str] | None = None, *, limit
     )
     if subjects is not None:
         query = query.where(audit.c.subject.in_(list(subjects)))
+    if before is not None:
+        query = query.where(audit.c.id < before)
     return [
         Act(row.id, row.at, row.actor, row.act, row.subject, json.loads(row.details) if row.details else None)
         for row in connection.execute(query)
