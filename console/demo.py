@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 
-from console import cast
+from console import cast, demo_nights
 from console.access import users
 from console.house import open_house, pin_index
 from console.phone import lines
@@ -45,14 +45,18 @@ dario > 1
 
 
 def prepare(configuration: Configuration, at: datetime) -> Iterator[str]:
-    """Fill the demonstration's database; yields what to tell, its one real PIN among it."""
+    """Fill the demonstration's database, two nights of calls included; yields what to tell, its one real PIN
+    among it.
+    """
     house = open_house(configuration)
     try:
-        cast.enter(house, "demo", at)
+        before = at - demo_nights.BEFORE
+        cast.enter(house, "demo", before)
         index = pin_index(configuration)
         new = registry.draw(index, 8)
         with house.database.write() as connection:
-            registry.issue(connection, "demo", at, "ACME", new, label="demonstration")
+            registry.issue(connection, "demo", before, "ACME", new, label="demonstration")
+        demo_nights.play(house, at, new.pin)
     finally:
         house.close()
     yield "Four customers, four technicians, a rota and four users of the console, all fictitious."
