@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from ivr import outgoing_desk, placed
 from ivr.rules import Rules
@@ -56,8 +56,10 @@ def begin(
 
 def latest(connection: Connection) -> list[PhoneTest]:
     """The last test of each phone of each technician, by technician."""
-    tests = select(outgoing).where(outgoing.c.purpose == "test").order_by(outgoing.c.id)
-    last = {(row.technician, row.phone): row for row in connection.execute(tests)}
+    tests = select(func.max(outgoing.c.id)).where(outgoing.c.purpose == "test")
+    newest = tests.group_by(outgoing.c.technician, outgoing.c.phone)
+    rows = connection.execute(select(outgoing).where(outgoing.c.id.in_(newest)))
+    last = {(row.technician, row.phone): row for row in rows}
     heard = select(outgoing_turns.c.outgoing_id).where(
         outgoing_turns.c.outgoing_id.in_([row.id for row in last.values()]),
         outgoing_turns.c.heard == "heard it",

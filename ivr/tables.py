@@ -138,6 +138,7 @@ outgoing = Table(
     Index("ix_outgoing_case_id", "case_id"),
     Index("ix_outgoing_attempt_id", "attempt_id"),
     Index("ix_outgoing_notice_send_id", "notice_send_id"),
+    Index("ix_outgoing_purpose_technician_phone", "purpose", "technician", "phone"),
     sqlite_autoincrement=True,
 )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from oncall import notices, reached
@@ -84,6 +84,21 @@ def _check(connection: Connection, rota_key: str, turn: Turn) -> Check:
     connection.execute(dialect.insert(shift_checks).values(**known).on_conflict_do_nothing())
     found = select(shift_checks).where(*(shift_checks.c[name] == value for name, value in known.items()))
     return _to_check(connection.execute(found).one())
+
+
+def coming(connection: Connection, at: datetime, technician: str) -> list[Check]:
+    """The checks of his turns that are still to begin, the next first."""
+    ahead = shift_checks.c.technician == technician, shift_checks.c.shift_at > at
+    rows = connection.execute(select(shift_checks).where(*ahead).order_by(shift_checks.c.shift_at).limit(20))
+    return [_to_check(row) for row in rows]
+
+
+def last_asked(connection: Connection) -> dict[str, Check]:
+    """By technician, the last turn of which he was asked whether he can be reached."""
+    asked = shift_checks.c.asked_at.is_not(None)
+    last = select(func.max(shift_checks.c.id)).where(asked).group_by(shift_checks.c.technician)
+    rows = connection.execute(select(shift_checks).where(shift_checks.c.id.in_(last)))
+    return {row.technician: _to_check(row) for row in rows}
 
 
 # -- asked -------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ def upgrade() -> None:
     _calls()
     _cases()
     _audit()
+    _technicians()
 
 
 def _users() -> None:
@@ -185,3 +186,8 @@ def _audit() -> None:
     op.create_index("ix_audit_actor_id", "audit", ["actor", "id"])
     op.create_index("ix_audit_act_id", "audit", ["act", "id"])
     op.create_index("ix_audit_at", "audit", ["at"])
+
+
+def _technicians() -> None:
+    """The last test call to each phone, among all calls that were placed."""
+    op.create_index("ix_outgoing_purpose_technician_phone", "outgoing", ["purpose", "technician", "phone"])
