@@ -144,7 +144,7 @@ def screen(console: Console, chrome: Browser) -> Iterator[Screen]:
 
 @dataclass
 class Tour:
-    """A browser before a house in which a night has passed, and every page of it by endpoint, with a path."""
+    """A browser before a house in which a night has passed, and every whole page of it: endpoint and path."""
 
     screen: Screen
     pages: dict[str, str]
@@ -156,13 +156,13 @@ class Tour:
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory, chrome: Browser) -> Iterator[Tour]:
     """One house and one browser for all tests of a module: they only look."""
-    from crawling import furnish
+    from crawling import furnish, looked_at
 
     folder = tmp_path_factory.mktemp("tour")
     with fresh_database(folder) as database:
         url = str(database.engine.url)
     with opened_at(url) as database:
         console = console_in(folder, House(configuration(folder), database), Clock())
-        pages = furnish(console)
+        pages = looked_at(console, furnish(console))
         with shown(console, chrome) as before:
             yield Tour(before, pages)

@@ -102,6 +102,20 @@ def furnish(console: Console) -> dict[str, str]:
     return found
 
 
+def looked_at(console: Console, pages: dict[str, str]) -> dict[str, str]:
+    """Those of the pages that are whole pages: no files, no pieces that a page asks for."""
+    visitors = {role: console.visitor(role) for role in ("admin", "technician")}
+    whole: dict[str, str] = {}
+    for name, path in pages.items():
+        for role, visitor in visitors.items():
+            if may(name, role):
+                answer = visitor.get(path)
+                if answer.mimetype == "text/html" and "<main" in answer.get_data(as_text=True):
+                    whole[name] = path
+                break
+    return whole
+
+
 @lru_cache(maxsize=1)
 def areas() -> tuple[str, ...]:
     """The areas there are, by the files in which they are written."""

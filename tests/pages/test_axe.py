@@ -128,8 +128,6 @@ def visit(tour: Tour, area: str, role: str) -> list[str]:
         answer = page.goto(tour.screen.address + path)
         if answer is None or answer.status >= 400:
             wrong.append(f"{name} answers {answer and answer.status}: is its example right?")
-        if page.locator("main").count() == 0:
-            continue  # a file, or a piece of a page
         wrong += [f"{name} {each}" for each in looked_at(page)]
         page.set_viewport_size(DESK)  # type: ignore[arg-type]
     if page is not None:
@@ -165,8 +163,6 @@ def test_every_page_is_there_without_script(tour: Tour) -> None:
             continue
         for page in (whole, bare):
             page.goto(tour.screen.address + path)
-        if bare.locator("main").count() == 0:
-            continue  # a file, or a piece of a page
         with_script, without = (words_of(page.locator("main").inner_text()) for page in (whole, bare))
         if len(with_script - without) > len(with_script) // 5 or not bare.locator("h1").inner_text():
             missing.append((name, sorted(with_script - without)[:10]))
