@@ -37,13 +37,13 @@ from console.phone.events import Heard, Pressed
 from console.rehearsal import Rehearsal
 from console.rehearsing import summary
 from console.rehearsing.orders import NotUnderstood, obey
+from console.rehearsing.pace import laid_out
 from console.rehearsing.phones import on_the_table
 from console.rehearsing.session import Session
 from console.rehearsing.stage import Stage, rehearsed
 from console.settings import load
 from console.terminal.hands import Hands
 from console.terminal.keyboard import decoded
-from console.terminal.pace import laid_out
 from console.terminal.screen import draw
 from console.terminal.speech import Speaker
 from pins import registry

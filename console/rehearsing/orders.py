@@ -68,7 +68,7 @@ def obey(stage: Stage, text: str, *, caller: str, number: str) -> None:
         session.wait(seconds=int(passes[1]) * _UNITS[passes[2]])
     else:
         who, _, what = text.partition(" ")
-        somebody = who in {person.key for person in stage.people}
+        somebody = who in {person.key for person in stage.people} or who in stage.other_phones
         do = _of_somebody(session, who, what) if somebody else _of_the_caller(session, text)
         # Only now: no call is placed for the sake of a slip.
         if session.state == "idle":
@@ -82,7 +82,10 @@ def _of_the_caller(session: Session, text: str) -> Callable[[], None]:
         return lambda: session.press(text, after=at_once)
     if text in ("p wrong", "PIN wrong", "wrong PIN"):
         return lambda: session.wrong_pin(after=at_once)
-    if pin := re.fullmatch(r"(?:p|PIN) ([^\W\d_][\w.-]*)", text):
+    if pin := re.fullmatch(r"(?:p|PIN) ([\w.-]+)", text):
+        # Digits that are nobody's name could be a PIN, which no message may quote.
+        if pin[1].lower() not in session.cast.pins and not re.match(r"[^\W\d_]", pin[1]):
+            raise NotUnderstood
         if session.live:
             raise LookupError("no PIN is known by name on the running service: type it")
         return lambda: session.pin(pin[1].lower(), after=at_once)

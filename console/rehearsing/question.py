@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from console.phone import OutOfTurn, PlacedCall
@@ -44,6 +44,7 @@ def play(scene: Scene, question: Question) -> None:
     """
     with scene.moving():
         session = scene.stage.session
+        question = replace(question, absent=_with_other_phones(scene, question.absent))
         session.dial(scene.cue.caller, scene.cue.number)
         for _ in range(MOST_MOVES):
             if not session.going_on:
@@ -118,6 +119,12 @@ def _somebody_moves(session: Session, caller: str, question: Question) -> bool:
             session.press(ACCEPT, name)
             return True
     return False
+
+
+def _with_other_phones(scene: Scene, absent: frozenset[str]) -> frozenset[str]:
+    """Whoever does not answer does so on none of his phones."""
+    others = scene.stage.other_phones.items()
+    return absent | {phone for phone, person in others if person.key in absent}
 
 
 def _pursued(scene: Scene) -> bool:

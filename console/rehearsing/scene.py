@@ -24,7 +24,8 @@ from storage.engine import Database
 @dataclass(frozen=True)
 class Cue:
     """What a rehearsal begins with. `caller` as the cast calls him: a customer's code in small letters, one
-    of the two strangers or a number. `customer` is whose PIN can be keyed, None for nobody's.
+    of the two strangers or a number. `number` is one of ours in E.164. `customer` is whose PIN can be
+    keyed, None for nobody's.
     """
 
     at: datetime
@@ -66,8 +67,14 @@ class Scene:
 
     @property
     def phones(self) -> list[Phone]:
-        """Everybody's phone as it stands after the latest call; the caller's own if it was rung."""
-        return on_the_table((*self.stage.people, self.caller), self.call_events)
+        """Everybody's phone as it stands after the latest call; the caller's own and people's other phones
+        if they were rung. The `key` of another phone is its number.
+        """
+        others = (
+            Person(person.phone, person.name, person.phone, office=True)
+            for person in self.stage.other_phones.values()
+        )
+        return on_the_table((*self.stage.people, *others, self.caller), self.call_events)
 
     @property
     def goes_on(self) -> bool:

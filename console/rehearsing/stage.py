@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -70,6 +71,10 @@ class Stage:
     numbers: tuple[Choice, ...]
     customers: tuple[Choice, ...]
     service: str | None = None
+    # Other phones of the people, by number: whose they are.
+    other_phones: Mapping[str, Person] = field(default_factory=dict)
+    # What customers are called, by the name that they have in the cast.
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def caller(self, name: str | None) -> str:
         """A caller as the cast calls him; the first customer when none is named.
@@ -158,7 +163,7 @@ def live(configuration: Configuration, database: Database) -> Stage:
         for customer in customers.all_customers(connection):
             if customer.phones:
                 people.setdefault(customer.code.lower(), customer.phones[0])
-    people |= {office.key: office.phone for office in _offices(configuration)}
+    people |= {office.key: office.phone for office in offices(configuration)}
     ours = {number.name.lower().replace(" ", "-"): number.number for number in configuration.number}
     session = Session(exchange, Cast(people, ours, configuration.zone), live=True)
     return _furnished(session, configuration, database, urlsplit(listener).netloc)
@@ -171,6 +176,11 @@ def _furnished(
     with database.read() as connection:
         found = customers.all_customers(connection)
         technicians = _technicians(connection)
+        others = {
+            phone: Person(each.key, each.name, phone)
+            for each in roster.all_technicians(connection)
+            for phone in each.other_phones
+        }
     known = [
         Choice(customer.code.lower(), customer.name, customer.phones[0])
         for customer in found
@@ -181,7 +191,7 @@ def _furnished(
         session,
         configuration,
         database,
-        (*technicians, *_offices(configuration)),
+        (*technicians, *offices(configuration)),
         (*known, *strangers),
         tuple(
             Choice(cast.name_of_number(number.number), number.name, number.number)
@@ -193,6 +203,8 @@ def _furnished(
             if customer.code.lower() in cast.pins
         ),
         service,
+        others,
+        {customer.code.lower(): customer.name for customer in found},
     )
 
 
@@ -204,7 +216,13 @@ def _technicians(connection: Connection) -> list[Person]:
     ]
 
 
-def _offices(configuration: Configuration) -> list[Person]:
+def offices_numbers(configuration: Configuration, phone: str) -> list[str]:
+    """The names of our numbers that are answered at this office's phone by day."""
+    return [number.name for number in configuration.number if phone in number.office]
+
+
+def offices(configuration: Configuration) -> list[Person]:
+    """The offices' phones, each once."""
     phones = dict.fromkeys(phone for number in configuration.number for phone in number.office)
     return [
         Person(f"office-{count}" if count > 1 else "office", "Office", phone, office=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Literal
 
 from console.rehearsing.scene import Scene
 
+SetUp = Callable[[], Scene]
 MOST = 6
 MOST_EACH = 2
 IDLE = timedelta(minutes=20)
@@ -41,6 +43,8 @@ class Underway:
     user_id: int
     scene: Scene
     used_at: datetime
+    # The same by a clock that nobody sets, for when no request comes any more.
+    used: float = field(default_factory=time.monotonic)
     told: object = None
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     closed: bool = False
@@ -72,8 +76,7 @@ class Underway:
 class Store:
     """At most MOST rehearsals, MOST_EACH for a user; each ends after IDLE, and all with the process."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: dict[str, Underway] = {}
         # Users whose rehearsal is being set up.
@@ -81,7 +84,7 @@ class Store:
         self._sweeper: threading.Thread | None = None
         weakref.finalize(self, _close_all, self._found)
 
-    def begin(self, user_id: int, at: datetime, set_up: Callable[[], Scene]) -> Underway:
+    def begin(self, user_id: int, at: datetime, set_up: SetUp) -> Underway:
         """A new one, made by `set_up`. If the user has his full number, the one he has not used for longest
         is ended in its favour, unless a call goes on in each of them. Raises TooMany, and what `set_up`
         raises.
@@ -110,7 +113,7 @@ class Store:
             if found is None or found.user_id != user_id:
                 return None
             if used:
-                found.used_at = at
+                found.used_at, found.used = at, time.monotonic()
             return found
 
     def of_user(self, user_id: int) -> list[Underway]:
@@ -124,10 +127,15 @@ class Store:
             self._found.pop(underway.key, None)
         underway.close()
 
-    def sweep(self, at: datetime) -> None:
-        """End those that nobody has used for IDLE."""
+    def sweep(self, at: datetime | None = None) -> None:
+        """End those that nobody has used for IDLE, counted to `at` if there is a request that says so."""
+        limit = time.monotonic() - IDLE.total_seconds()
         with self._lock:
-            old = [each for each in self._found.values() if at - each.used_at >= IDLE]
+            old = [
+                each
+                for each in self._found.values()
+                if each.used <= limit or (at is not None and at - each.used_at >= IDLE)
+            ]
             for each in old:
                 del self._found[each.key]
         for each in old:
@@ -173,7 +181,7 @@ def _sweep_on(store: weakref.ref[Store]) -> None:
         kept = store()
         if kept is None:
             return
-        kept.sweep(kept._clock())
+        kept.sweep()
         with kept._lock:
             if not kept._found:
                 kept._sweeper = None

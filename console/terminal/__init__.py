@@ -2,7 +2,6 @@
 
     piped.py     commands line by line, a plain transcript: to test and to script
     hands.py     what each key of the keyboard does
-    pace.py      how far a voice has come
     fullscreen.py, screen.py, chooser.py, keyboard.py, speech.py
                  the same session on a whole screen: loop, drawing, lists, keys, voice
 

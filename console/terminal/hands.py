@@ -12,12 +12,12 @@ from console.phone.callfile import WITHHELD
 from console.phone.exchange import NeverSettles
 from console.rehearsing import summary
 from console.rehearsing.orders import SECONDS_TO_SPEAK
+from console.rehearsing.pace import Sentence, beginning, laid_out
 from console.rehearsing.phones import Person, Phone, on_the_table
 from console.rehearsing.session import Act
 from console.rehearsing.stage import Choice, Stage
 from console.rehearsing.summary import Summary
 from console.terminal.chooser import Chooser
-from console.terminal.pace import Sentence, beginning, laid_out
 
 ACTS: dict[str, Act] = {
     "a": "answers",

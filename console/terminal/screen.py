@@ -14,9 +14,9 @@ from rich.text import Text
 
 from console.phone import lines
 from console.phone.events import CALLER, Heard
+from console.rehearsing.pace import instant
 from console.rehearsing.phones import Phone
 from console.terminal.hands import Hands, caller_title
-from console.terminal.pace import instant
 
 CALLER_STYLE, TECHNICIAN_STYLE, QUIET = "cyan", "magenta", "dim"
 NARROWEST_PHONE = 15

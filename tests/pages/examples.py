@@ -21,15 +21,26 @@ def verified(console: Console) -> str:
     return f"/audit/verified/{job}"
 
 
+def rehearsed(console: Console) -> str:
+    """The page of a rehearsal of the admin's that is under way."""
+    under_way = console.app.extensions["rehearsals"].of_user(console.users["admin"].id)
+    if under_way:
+        return f"/rehearse/{under_way[0].key}"
+    visitor = console.visitor("admin")
+    return str(visitor.post("/rehearse/ask", customer="ACME", absent=["anna"]).headers["Location"])
+
+
 EXAMPLES: dict[str, Callable[[Console], str]] = {
     "users.show": lambda console: f"/users/{console.users['dispatcher'].id}",
     "audit.verified": lambda console: verified(console),
     "hours.day": lambda console: "/hours/day/2026-10-25",
+    "rehearse.show": rehearsed,
+    "rehearse.save": lambda console: f"{rehearsed(console)}/save",
     "hours.instant": lambda console: "/hours/instant?date=2026-12-25&time=03:00",
 }
 
 # Endpoints that are no page to look at: files, what is asked for by a page itself, links that are good once.
-NO_PAGES = {"static", "healthz", "login.enter", "login.welcome"}
+NO_PAGES = {"static", "healthz", "login.enter", "login.welcome", "rehearse.moment", "rehearse.customers"}
 
 
 def path_of(console: Console, endpoint: str) -> str:

@@ -1,0 +1,1 @@
+"""What the pages of rehearsals show: moments to choose from, and a scene as it stands."""
