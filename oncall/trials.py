@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from oncall import absences, coverage, swaps, validation
-from oncall.exchange import exchanged
+from oncall.exchange import exchanged, objection
 from oncall.rota import Absence, Book
 from oncall.settings import RingingSettings
 from oncall.swap_records import Swap
@@ -38,6 +38,22 @@ def of_swap(connection: Connection, at: datetime, ringing: RingingSettings, swap
     after = {**before, swap.rota: exchanged(before[swap.rota], handings, at)}
     start, end = min(each.start for each in handings), max(each.end for each in handings)
     return _compared(connection, ringing, before, after, start, end)
+
+
+def of_gifts(
+    connection: Connection, at: datetime, ringing: RingingSettings, gifts: Mapping[str, Swap]
+) -> dict[str, str]:
+    """Which of these swaps cannot be for the turns of the two, by their keys, and why, by its name; the books
+    are read once for all. What else is against a swap says `swaps.check`.
+    """
+    books = coverage.books(connection)
+    everybody = {person.key: person for person in coverage.people(connection, ringing)}
+    found: dict[str, str] = {}
+    for key, swap in gifts.items():
+        against = objection(books, everybody, swap.rota, swap.handings(), at)
+        if against:
+            found[key] = against.why
+    return found
 
 
 def of_absence(
