@@ -173,7 +173,7 @@ def _conditions(connection: Connection, at: datetime, wanted: Wanted) -> list[Co
     elif wanted.outcome:
         found.append(calls.c.outcome == wanted.outcome)
     if wanted.unheard:
-        found.append(calls.c.sid.in_(select(messages.c.call_sid).where(heard.waits())))
+        found.append(calls.c.sid.in_(select(messages.c.call_sid).where(heard.waits(at))))
     if wanted.text:
         found.append(_text(connection, wanted))
     return found
@@ -200,9 +200,14 @@ def _text(connection: Connection, wanted: Wanted) -> ColumnElement[bool]:
 
 def _from(connection: Connection, number: str) -> ColumnElement[bool]:
     """Calls from numbers that begin so. Of few the index knows them all; of many the newest are soon met."""
-    begins = and_(calls.c.caller >= number, calls.c.caller < number[:-1] + chr(ord(number[-1]) + 1))
+    beyond = number[:-1] + chr(ord(number[-1]) + 1)
+    begins = and_(calls.c.caller >= number, calls.c.caller < beyond)
     sids = list(connection.execute(select(calls.c.sid).where(begins).limit(MOST_OF_NUMBER)).scalars())
-    return calls.c.sid.in_(sids) if len(sids) < MOST_OF_NUMBER else begins
+    if len(sids) < MOST_OF_NUMBER:
+        return calls.c.sid.in_(sids)
+    # No index has the result of a function: the calls are walked from the newest, as they are to be shown.
+    caller = func.coalesce(calls.c.caller, "")
+    return and_(caller >= number, caller < beyond)
 
 
 def _customers(connection: Connection, text: str) -> list[int]:

@@ -7,7 +7,7 @@ commit.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, exists, func, select, update
 
@@ -15,6 +15,9 @@ from ivr.tables import messages
 from oncall import notices
 from oncall.tables import case_calls, cases
 from storage import audit
+
+# A message older than this waits for nobody any more.
+WAITS = timedelta(days=30)
 
 
 class UnknownMessage(Exception):
@@ -69,20 +72,21 @@ def listened(connection: Connection, actor: str, at: datetime, recording: str) -
     return True
 
 
-def unheard(connection: Connection, *, most: int) -> list[Left]:
+def unheard(connection: Connection, at: datetime, *, most: int) -> list[Left]:
     """The messages that nobody has listened to, the oldest first."""
-    rows = connection.execute(_LEFT.where(waits()).order_by(messages.c.recorded_at).limit(most))
+    rows = connection.execute(_LEFT.where(waits(at)).order_by(messages.c.recorded_at).limit(most))
     return [Left(*row) for row in rows]
 
 
-def waits() -> ColumnElement[bool]:
+def waits(at: datetime) -> ColumnElement[bool]:
     """A condition on `messages`: nobody has listened, and no closed case has settled what it was about."""
     closed = exists(
         select(1)
         .select_from(case_calls.join(cases, cases.c.id == case_calls.c.case_id))
         .where(case_calls.c.call_sid == messages.c.call_sid, cases.c.closed_at.is_not(None))
     )
-    return messages.c.heard_at.is_(None) & (messages.c.kind == "message") & ~closed
+    lately = messages.c.recorded_at > at - WAITS
+    return messages.c.heard_at.is_(None) & lately & (messages.c.kind == "message") & ~closed
 
 
 def recorded_since(connection: Connection, since: datetime) -> int:

@@ -33,14 +33,14 @@ LATEST = timedelta(days=2)
 SHORTEST_LOOK = timedelta(days=60)
 
 
-def books(connection: Connection) -> dict[str, Book]:
-    """Every rota's book, by its key."""
-    return {key: roster.book(connection, key) for key in roster.rota_keys(connection)}
+def books(connection: Connection, since: datetime | None = None) -> dict[str, Book]:
+    """Every rota's book, by its key; with `since` for instants from then on alone."""
+    return {key: roster.book(connection, key, since) for key in roster.rota_keys(connection)}
 
 
 def people(connection: Connection, ringing: RingingSettings) -> list[Person]:
     """Everybody, with whether he can be reached."""
-    return [_person(each, ringing) for each in technicians.all_technicians(connection)]
+    return [person(each, ringing) for each in technicians.all_technicians(connection)]
 
 
 def look(settings: NoticeSettings) -> timedelta:
@@ -187,7 +187,8 @@ def duration(length: timedelta) -> str:
     return " ".join(f"{n} {unit}" for n, unit in ((hours, "h"), (minutes, "min")) if n) or "0 min"
 
 
-def _person(technician: Technician, ringing: RingingSettings) -> Person:
+def person(technician: Technician, ringing: RingingSettings) -> Person:
+    """Somebody, with whether he can be reached."""
     dialled = [phone for phone in technician.phones if _may_be_dialled(phone, ringing)]
     # A sip: address takes no text message, and may be no more than a desk's.
     told = any(not phone.startswith("sip:") for phone in dialled)

@@ -19,17 +19,23 @@ def rota_keys(connection: Connection) -> list[str]:
     return list(dict.fromkeys(rows))
 
 
-def book(connection: Connection, rota_key: str) -> rota.Book:
-    """All that is known of a rota, to answer many instants without asking again."""
+def book(connection: Connection, rota_key: str, since: datetime | None = None) -> rota.Book:
+    """All that is known of a rota, to answer many instants without asking again. With `since` those from
+    then on alone: years of overrides and absences that are over need not be read.
+    """
     versions = select(rota_versions).where(rota_versions.c.rota == rota_key)
     overrides = select(rota_overrides).where(rota_overrides.c.rota == rota_key)
+    away = select(absences)
+    if since is not None:
+        overrides = overrides.where(rota_overrides.c.ends_at > since)
+        away = away.where(absences.c.ends_at > since)
     employed = select(technicians.c.key, technicians.c.starts_at, technicians.c.retired_at)
     return rota.Book(
         versions=[to_version(row) for row in connection.execute(versions)],
         overrides=[to_override(row) for row in connection.execute(overrides)],
         absences=[
             rota.Absence(row.id, row.technician, row.starts_at, _earlier(row), row.created_at)
-            for row in connection.execute(select(absences))
+            for row in connection.execute(away)
         ],
         people=[
             rota.Employment(row.key, row.starts_at, row.retired_at) for row in connection.execute(employed)

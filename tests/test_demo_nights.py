@@ -45,7 +45,7 @@ def test_two_nights(tmp_path: Path, now: str, still_open: list[str]) -> None:
             assert all(call.started <= at and call.ended is not None and call.ended <= at for call in calls)
             waiting = cases.recent(connection, still_open=True)
             assert [case.urgency for case in waiting] == still_open
-            unheard = heard.unheard(connection, most=10)
+            unheard = heard.unheard(connection, at, most=10)
             assert len(unheard) == (waiting[0].urgency == "P1+")
             files = [message.file for message in unheard]
         folder = state_folder(house.configuration) / "messages"

@@ -6,11 +6,17 @@ any house, also one with thousands of rows, and more than once in the same. Page
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 
+from making import a_call, a_sid
 from visitors import Console
 
+from console.house import state_folder
+from console.tone import tone
 from console.web import jobs
+from ivr import journal
+from ivr.vocabulary import Recording
 
 
 def verified(console: Console) -> str:
@@ -30,7 +36,30 @@ def rehearsed(console: Console) -> str:
     return str(visitor.post("/rehearse/ask", customer="ACME", absent=["anna"]).headers["Location"])
 
 
+def called(console: Console) -> str:
+    """The sid of a call; it is made if there is none."""
+    with console.house.database.write() as connection:
+        found = journal.recent(connection, limit=1)
+        return found[0].sid if found else a_call(connection, a_sid(1))
+
+
+def message(console: Console) -> str:
+    """The path of a message that a caller left, whose sound is here."""
+    recording, at = f"RE{secrets.token_hex(16)}", console.clock.now()
+    folder = state_folder(console.house.configuration) / "messages"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / f"{recording}.mp3").write_bytes(tone(1))
+    sid = called(console)
+    with console.house.database.write() as connection:
+        journal.keep_message(connection, at, sid, Recording(recording, "https://x.example", 1), "completed")
+        journal.message_fetched(connection, at, recording, f"{recording}.mp3")
+    return f"/calls/messages/{recording}"
+
+
 EXAMPLES: dict[str, Callable[[Console], str]] = {
+    "calls.show": lambda console: f"/calls/{called(console)}",
+    "calls.sound": message,
+    "calls.listened": lambda console: f"{message(console)}/heard",
     "users.show": lambda console: f"/users/{console.users['dispatcher'].id}",
     "audit.verified": lambda console: verified(console),
     "hours.day": lambda console: "/hours/day/2026-10-25",
@@ -40,7 +69,18 @@ EXAMPLES: dict[str, Callable[[Console], str]] = {
 }
 
 # Endpoints that are no page to look at: files, what is asked for by a page itself, links that are good once.
-NO_PAGES = {"static", "healthz", "login.enter", "login.welcome", "rehearse.moment", "rehearse.customers"}
+NO_PAGES = {
+    "calls.sound",
+    "tonight.now",
+    "tonight.wrong",
+    "static",
+    "healthz",
+    "login.enter",
+    "login.welcome",
+    "oidc.back",
+    "rehearse.moment",
+    "rehearse.customers",
+}
 
 
 def path_of(console: Console, endpoint: str) -> str:

@@ -47,6 +47,7 @@ def index() -> str | tuple[str, int]:
         levels=[level.code for level in configuration.urgency.level],
         outcomes=shown.OUTCOMES,
         colours=shown.COLOURS,
+        labels={name: words()(f"calls.{name}") for name in shown.LABELS},
     )
     return (answer, 422) if asked.wrong else answer
 

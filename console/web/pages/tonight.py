@@ -9,7 +9,7 @@ from console.web.render import page
 from console.web.shown import calls as shown_calls
 from console.web.shown.tonight.checks import checks
 from console.web.shown.tonight.last import last_night
-from console.web.shown.tonight.live import live
+from console.web.shown.tonight.live import live, roster
 
 area = Area("tonight")
 
@@ -18,8 +18,9 @@ area = Area("tonight")
 def home() -> str:
     configuration = house().configuration
     with reading() as connection:
-        found = live(connection, configuration, at())
-        wrong = checks(connection, configuration, at(), words())
+        known = roster(connection, configuration, at())
+        found = live(connection, configuration, at(), known)
+        wrong = checks(connection, configuration, at(), known, words())
         night = last_night(connection, configuration, at())
     numbers = shown_calls.numbers(configuration)
     return page("tonight/home.html", live=found, checks=wrong, night=night, numbers=numbers)
@@ -30,7 +31,7 @@ def now() -> str:
     """What is going on, for a page that shows it already."""
     configuration = house().configuration
     with reading() as connection:
-        found = live(connection, configuration, at())
+        found = live(connection, configuration, at(), roster(connection, configuration, at()))
     return page("tonight/_live.html", live=found, numbers=shown_calls.numbers(configuration))
 
 
@@ -39,6 +40,7 @@ def wrong() -> str:
     """What would go wrong, and the last night, for a page that shows them already."""
     configuration = house().configuration
     with reading() as connection:
-        found = checks(connection, configuration, at(), words())
+        known = roster(connection, configuration, at())
+        found = checks(connection, configuration, at(), known, words())
         night = last_night(connection, configuration, at())
     return page("tonight/_checks.html", checks=found, night=night)

@@ -39,6 +39,8 @@ COLOURS = {
     Outcome.OFFICE_MISSED: "warn",
     Outcome.MESSAGE: "warn",
 }
+# Columns of the list, and of the file.
+LABELS = ("when", "from", "customer", "urgency", "outcome", "case", "length")
 COLUMNS = (
     *("started", "ended", "seconds", "from", "number", "number-name", "customer", "customer-name"),
     *("urgency", "outcome", "case", "messages", "call"),

@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 from console import alarm_texts
 from console.house import numbers
 from console.settings import Configuration
-from console.web.people import Person, people
+from console.web.people import Person
+from console.web.shown.tonight.live import Roster
 from console.web.words import Words
 from ivr import heard
-from oncall import coverage, outlook, roster
+from oncall import outlook, validation
 from oncall.validation import Finding
 from pins import customer_list, throttle
 from pins import outlook as pin_outlook
@@ -68,13 +69,15 @@ class Checks:
         return any(problem.grave for problem in self.problems)
 
 
-def checks(connection: Connection, configuration: Configuration, at: datetime, t: Words) -> Checks:
+def checks(
+    connection: Connection, configuration: Configuration, at: datetime, known: Roster, t: Words
+) -> Checks:
     """All of it, in a number of statements that does not grow with what is wrong."""
-    who = people(connection)
+    who = known.people
     found = [
         *_work(connection, at, t),
         *_settings(configuration, t),
-        *_rotas(connection, configuration, at, t, who),
+        *_rotas(configuration, at, known, t),
         *_people(connection, configuration, at, t, who),
         *_pins(connection, configuration, at, t),
         *_untold(connection, at, t, who),
@@ -106,50 +109,35 @@ def _settings(configuration: Configuration, t: Words) -> Iterator[Problem]:
         yield Problem(t("tonight.problem-no-signing-key"), act, where, grave=False)
 
 
-def _rotas(
-    connection: Connection,
-    configuration: Configuration,
-    at: datetime,
-    t: Words,
-    who: Mapping[str, Person],
-) -> Iterator[Problem]:
-    known = roster.rota_keys(connection)
+def _rotas(configuration: Configuration, at: datetime, known: Roster, t: Words) -> Iterator[Problem]:
     for key in dict.fromkeys(number.rota for number in configuration.number):
-        if key not in known:
+        if key not in known.books:
             names = ", ".join(number.name for number in configuration.number if number.rota == key)
             text = t("tonight.problem-no-rota", rota=key, numbers=names)
             yield Problem(text, t("tonight.act-rota"), "rota.month")
     end = at + timedelta(days=configuration.notices.look_ahead)
     found = [
         finding
-        for finding in coverage.findings(connection, configuration.ringing, at, end)
+        for finding in validation.review(known.books, known.reach.values(), at, end)
         if finding.kind == "hole" or (finding.kind in TOLD and finding.start < at + AHEAD)
     ]
-    several = len(known) > 1
     for kind in dict.fromkeys(finding.kind for finding in found):
         alike = [finding for finding in found if finding.kind == kind]
         for finding in alike[:MOST]:
-            yield _of_rota(finding, at, end, t, who, several=several)
+            yield _of_rota(finding, at, end, known, t)
         if len(alike) > MOST:
             text = t.count(f"tonight.more-{kind}", len(alike) - MOST)
             yield Problem(text, t("tonight.act-rota"), "rota.month", grave=kind in GRAVE)
 
 
-def _of_rota(
-    finding: Finding,
-    at: datetime,
-    end: datetime,
-    t: Words,
-    who: Mapping[str, Person],
-    *,
-    several: bool,
-) -> Problem:
+def _of_rota(finding: Finding, at: datetime, end: datetime, known: Roster, t: Words) -> Problem:
+    who = known.people
     start = "" if finding.start <= at else t.moment(finding.start, at)
     until = "" if finding.end >= end else t.moment(finding.end, at)
     when = t(f"tonight.when{'-from' if start else '-now'}{'-to' if until else ''}", start=start, until=until)
     names = ", ".join(who[key].name if key in who else key for key in finding.people)
     text = t(f"tonight.problem-{finding.kind}", when=when, rung=finding.rung or "", names=names)
-    if several:
+    if len(known.books) > 1:
         text = t("tonight.of-rota", rota=finding.rota, text=text)
     if finding.kind == "unreachable":
         return Problem(text, t("tonight.act-technicians"), "technicians.index")
@@ -196,7 +184,7 @@ def _pins(connection: Connection, configuration: Configuration, at: datetime, t:
 
 
 def _untold(connection: Connection, at: datetime, t: Words, who: Mapping[str, Person]) -> Iterator[Problem]:
-    waiting = heard.unheard(connection, most=MOST_COUNTED)
+    waiting = heard.unheard(connection, at, most=MOST_COUNTED)
     if waiting:
         text = t.count("tonight.problem-unheard", len(waiting), since=t.moment(waiting[0].recorded_at, at))
         yield Problem(text, t("tonight.act-unheard"), "calls.index", {"unheard": "1"})

@@ -16,11 +16,13 @@ from ivr.call_search import Found
 from ivr.hours import State
 from ivr.placed import Placed
 from ivr.settings import NumberSettings
-from oncall import attempts, coverage, on_duty, open_cases
+from oncall import attempts, coverage, on_duty, open_cases, validation
 from oncall import cases as casebook
 from oncall import people as technicians
 from oncall.on_duty import Rung
 from oncall.open_cases import OpenCase
+from oncall.people import Technician
+from oncall.rota import Book
 from pins import customers
 
 # Cases that are shown; the list of cases has them all.
@@ -55,6 +57,16 @@ class Duty:
     rota: str
     numbers: tuple[str, ...]
     places: tuple[Place, ...]
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Everybody, and every rota from now on. By key."""
+
+    people: Mapping[str, Person]
+    technicians: Mapping[str, Technician]
+    reach: Mapping[str, validation.Person]
+    books: Mapping[str, Book]
 
 
 @dataclass(frozen=True)
@@ -103,20 +115,26 @@ class Live:
     placed: tuple[PlacedNow, ...]
 
 
-def live(connection: Connection, configuration: Configuration, at: datetime) -> Live:
+def roster(connection: Connection, configuration: Configuration, at: datetime) -> Roster:
+    """Everybody, and every rota from `at` on."""
+    known = {each.key: each for each in technicians.all_technicians(connection)}
+    reach = {key: coverage.person(each, configuration.ringing) for key, each in known.items()}
+    return Roster(people(connection), known, reach, coverage.books(connection, at))
+
+
+def live(connection: Connection, configuration: Configuration, at: datetime, known: Roster) -> Live:
     """All of it, in a number of statements that does not grow with cases or calls."""
-    who = people(connection)
     found = open_cases.of(connection, most=MOST_CASES)
     clocks = [left for each in found.first if (left := each.left(at)) is not None]
     return Live(
         lines=lines(configuration, at),
-        duties=_duties(connection, configuration, at, who),
-        cases=_cases(connection, found.first, who),
+        duties=_duties(configuration, at, known),
+        cases=_cases(connection, found.first, known.people),
         many=found.many,
         late=sum(left < 0 for left in clocks),
         running=sum(left >= 0 for left in clocks),
-        calls=_calls(connection, configuration, at, who),
-        placed=_placed(connection, at, who),
+        calls=_calls(connection, configuration, at, known.people),
+        placed=_placed(connection, at, known.people),
     )
 
 
@@ -128,28 +146,21 @@ def lines(configuration: Configuration, at: datetime) -> tuple[Lines, ...]:
     return tuple(Lines(state, tuple(some)) for state, some in found.items())
 
 
-def _duties(
-    connection: Connection, configuration: Configuration, at: datetime, who: Mapping[str, Person]
-) -> tuple[Duty, ...]:
-    contacts = {each.key: each for each in technicians.all_technicians(connection)}
-    reached = {each.key: each for each in coverage.people(connection, configuration.ringing)}
+def _duties(configuration: Configuration, at: datetime, known: Roster) -> tuple[Duty, ...]:
     found = []
-    for key, book in coverage.books(connection).items():
+    for key, book in known.books.items():
         rung_by = tuple(number.name for number in configuration.number if number.rota == key)
-        places = []
-        for rung in on_duty.rungs(book, at):
-            person, following = who.get(rung.technician or ""), who.get(rung.following or "")
-            if person is None:
-                places.append(Place(rung, None, following))
-                continue
-            contact, reach = contacts[person.key], reached[person.key]
-            places.append(
-                Place(
-                    rung, person, following, contact.phones, contact.email or None, reach.dialled, reach.told
-                )
-            )
-        found.append(Duty(key, rung_by, tuple(places)))
+        places = tuple(_place(rung, known) for rung in on_duty.rungs(book, at))
+        found.append(Duty(key, rung_by, places))
     return tuple(found)
+
+
+def _place(rung: Rung, known: Roster) -> Place:
+    person, following = known.people.get(rung.technician or ""), known.people.get(rung.following or "")
+    if person is None:
+        return Place(rung, None, following)
+    technician, reach = known.technicians[person.key], known.reach[person.key]
+    return Place(rung, person, following, technician.phones, technician.email, reach.dialled, reach.told)
 
 
 def _cases(
