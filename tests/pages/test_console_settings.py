@@ -57,6 +57,7 @@ def test_every_choice_has_words() -> None:
         "mail.security": ("starttls", "tls", "none"),
         "ringing.caller_id": ("called",),
         "notices.text_sender": ("called",),
+        "console.oidc_name": ("email", "preferred_username"),
     }
     assert set(offered) == set(CHOICES)
     for key, values in offered.items():

@@ -44,7 +44,9 @@ _UNIT = {key: unit for unit, keys in UNITS.items() for key in keys}
 # Figures that are names, not amounts: they have no separator of thousands.
 NAMES = ("mail.port",)
 # Keys whose values are words of a list: each has a text `value-KEY-VALUE`.
-CHOICES = ("notices.confirm", "mail.security", "ringing.caller_id", "notices.text_sender")
+CHOICES = (
+    *("notices.confirm", "mail.security", "ringing.caller_id", "notices.text_sender", "console.oidc_name"),
+)
 
 
 @dataclass(frozen=True)
