@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from console import letter_facts, letter_mail
 from console.house import House, numbers, pin_index
 from console.settings import Configuration
-from pins import batches, customers, drawing, keyring, letters, registry
+from pins import batches, customers, keyring, letters, registry
 from pins.batches import Render, Workshop
 from pins.customers import RegistryRefusal
 from pins.index import PinIndex
@@ -170,32 +168,3 @@ def workshop(
             post=letter_mail.post(configuration, at) if email else None,
         )
         yield Run(shop, folder, batches.recover(house.database, folder))
-
-
-@dataclass(frozen=True)
-class Rotation:
-    """What a mass rotation would do: live PINs by their length now, in the overlap, and afterwards."""
-
-    digits: int
-    rotated: int
-    now: dict[int, int]
-    meanwhile: dict[int, int]
-    after: dict[int, int]
-
-    @property
-    def most_hope(self) -> float:
-        """A guesser's chance in a day at its worst: see `drawing.chance`."""
-        return float(max(drawing.chance(each) for each in (self.now, self.meanwhile, self.after)))
-
-
-def plan_rotation(
-    configuration: Configuration, connection: Connection, at: datetime, shorter_than: int | None
-) -> Rotation:
-    """What it would be to rotate all live PINs, or those shorter than so many digits. Reads them all."""
-    day, opened_on = today(configuration, at), last_opening(configuration, at)
-    now = registry.live_by_length(connection, opened_on)
-    orders = batches.to_rotate(connection, day, 0, shorter_than=shorter_than)
-    digits = batches.length_of_rotation(connection, opened_on, len(orders), shorter_than)
-    meanwhile = now | {digits: now.get(digits, 0) + len(orders)}
-    after = {length: many for length, many in meanwhile.items() if length >= (shorter_than or digits)}
-    return Rotation(digits, len(orders), now, meanwhile, after)

@@ -6,7 +6,7 @@ pages before it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,7 +17,7 @@ from pins.customer_card import SOON, Contract, Standing, folded
 from pins.registry import live
 from pins.tables import customer_phones, customers, pins
 
-PAGE = 50
+PAGE = 30
 # So many letters of what is looked for count.
 LONGEST_TEXT = 100
 
@@ -94,9 +94,43 @@ def count(connection: Connection, wanted: Wanted) -> int:
     return connection.execute(select(func.count()).select_from(customers).where(which(wanted))).scalar_one()
 
 
-def ids(connection: Connection, wanted: Wanted) -> list[int]:
-    """All of them, in the order of the list."""
-    query = select(customers.c.id).where(which(wanted)).order_by(customers.c.found_by)
+@dataclass(frozen=True)
+class Sums:
+    """How many customers, how many of them have a PIN that lives, how many are not covered on the day, and
+    how many want their letters by e-mail.
+    """
+
+    customers: int
+    served: int
+    uncovered: int
+    by_email: int
+
+
+def sums(connection: Connection, condition: ColumnElement[bool], day: date, opened: date) -> Sums:
+    """Of the customers for whose rows the condition holds."""
+    many = func.count()
+    row = connection.execute(
+        select(
+            many.label("customers"),
+            many.filter(served(opened)).label("served"),
+            many.filter(~covered(day)).label("uncovered"),
+            many.filter(by_email()).label("by_email"),
+        )
+        .select_from(customers)
+        .where(condition)
+    ).one()
+    return Sums(row.customers, row.served, row.uncovered, row.by_email)
+
+
+def names(connection: Connection, condition: ColumnElement[bool], limit: int) -> list[tuple[str, str]]:
+    """Code and name of the first of them, in the order of the list."""
+    query = select(customers.c.code, customers.c.name).where(condition).order_by(customers.c.found_by)
+    return [(row.code, row.name) for row in connection.execute(query.limit(limit))]
+
+
+def ids_of(connection: Connection, condition: ColumnElement[bool]) -> list[int]:
+    """All of those for whose rows the condition holds, in the order of the list."""
+    query = select(customers.c.id).where(condition).order_by(customers.c.found_by)
     return [row.id for row in connection.execute(query)]
 
 
@@ -108,8 +142,36 @@ def which(wanted: Wanted) -> ColumnElement[bool]:
     if wanted.standing is not None:
         asked.append(stands(wanted.standing, wanted.day))
     if wanted.no_pin:
-        asked.append(~exists().where(pins.c.customer_id == customers.c.id, live(wanted.opened)))
+        asked.append(~served(wanted.opened))
     return and_(customers.c.id > 0, *asked)
+
+
+def chosen(these: Collection[int]) -> ColumnElement[bool]:
+    """Whether a row is of one of these customers."""
+    return customers.c.id.in_(list(these))
+
+
+def unserved(day: date) -> ColumnElement[bool]:
+    """Whether a row is of a customer whose contract holds on `day` and who has no PIN that lives, but for one
+    that is being replaced: as `batches.missing`.
+    """
+    standing = exists().where(pins.c.customer_id == customers.c.id, live(day), pins.c.replaced_by.is_(None))
+    return and_(covered(day), ~standing)
+
+
+def served(opened: date) -> ColumnElement[bool]:
+    """Whether a row is of a customer who has a PIN that lives."""
+    return exists().where(pins.c.customer_id == customers.c.id, live(opened))
+
+
+def covered(day: date) -> ColumnElement[bool]:
+    """`Contract.covers` in SQL, packages counted."""
+    return or_(stands(Standing.RUNNING, day), stands(Standing.MINUTES, day))
+
+
+def by_email() -> ColumnElement[bool]:
+    """`letters.wants_email` in SQL."""
+    return and_(customers.c.letters_by_email.is_(True), customers.c.email != "")
 
 
 def matches(text: str) -> ColumnElement[bool]:

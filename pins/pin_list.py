@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -12,7 +13,7 @@ from pins import customer_list
 from pins.registry import PinRecord, live, record_of
 from pins.tables import customers, pins
 
-PAGE = 50
+PAGE = 30
 # A PIN that ends within so many days: the first reminder is as early.
 SOON = timedelta(days=30)
 
@@ -93,6 +94,37 @@ def page(
     return Page(
         rows, rows[0].pin.id if rows and earlier else None, rows[-1].pin.id if rows and later else None
     )
+
+
+@dataclass(frozen=True)
+class Rotatable:
+    """PINs that can be rotated: how many, those of whom want letters by e-mail, and the first by name."""
+
+    count: int
+    by_email: int
+    first: tuple[Listed, ...]
+
+
+def rotatable(
+    connection: Connection,
+    day: date,
+    *,
+    only: Collection[int] | None = None,
+    shorter_than: int | None = None,
+    limit: int,
+) -> Rotatable:
+    """Which PINs `batches.to_rotate` would have: live and not replaced, `only` these, only shorter ones."""
+    these = and_(live(day), pins.c.replaced_by.is_(None))
+    if only is not None:
+        these = and_(these, pins.c.id.in_(list(only)))
+    if shorter_than is not None:
+        these = and_(these, pins.c.length < shorter_than)
+    joined = pins.join(customers, customers.c.id == pins.c.customer_id)
+    mailed = func.count().filter(customer_list.by_email())
+    many, by_email = connection.execute(select(func.count(), mailed).select_from(joined).where(these)).one()
+    query = select(pins, customers.c.code, customers.c.name).select_from(joined).where(these)
+    rows = connection.execute(query.order_by(pins.c.id).limit(limit))
+    return Rotatable(many, by_email, tuple(Listed(record_of(row), row.name) for row in rows))
 
 
 def _among(which: Which, day: date, opened: date) -> ColumnElement[bool]:

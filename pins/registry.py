@@ -175,12 +175,6 @@ def live_by_length(connection: Connection, opened: date | None = None) -> dict[i
     return {row.length: row.many for row in connection.execute(query.order_by(pins.c.length))}
 
 
-def served(connection: Connection, opened: date | None = None) -> list[int]:
-    """The ids of the customers who have a live PIN."""
-    query = select(pins.c.customer_id).where(live(opened)).distinct()
-    return [row.customer_id for row in connection.execute(query)]
-
-
 def live_pins(connection: Connection, opened: date | None = None) -> int:
     return sum(live_by_length(connection, opened).values())
 

@@ -20,7 +20,6 @@ from pins.customer_card import Standing
 
 # The lengths a PIN may have.
 LENGTHS = range(9, 17)
-MOST = 20_000
 
 
 @area.page("/pins/several", May.ISSUE_PINS)
@@ -40,13 +39,15 @@ def issue_several() -> Answer:
         wrong["expires"] = words()("pins.refused-past")
     if wrong:
         return _several(given, wrong), 422
+    asked = _asked(given)
     with reading() as connection:
-        customers = pin_orders.customer_ids(connection, _asked(given), today(), opened())
-    if customers == []:
+        customers = customer_list.ids_of(connection, asked.condition(today(), opened()))
+    if not customers:
         return _several(given, refused=words()("pins.refused-nobody")), 422
+    missing = not (asked.chosen or asked.by_filter)
     wanted = Wanted(
-        "missing" if customers is None else "issue",
-        customers=tuple(customers or ())[:MOST],
+        "missing" if missing else "issue",
+        customers=() if missing else tuple(customers),
         reason=given.get("reason", "")[:LONGEST_REASON],
         expires=expires,
         email=_email(given),
@@ -68,7 +69,7 @@ def rotate_many() -> Answer:
         return _rotation(given, {"overlap": text}), 422
     pins, shorter_than = _pins(given), _shorter_than(given)
     with reading() as connection:
-        count = pin_orders.rotation(connection, house(), at(), pins, shorter_than).count
+        count = pin_orders.rotation(connection, house(), at(), pins, shorter_than).found.count
     if not count:
         return _rotation(given, refused=words()("pins.refused-none-to-rotate")), 422
     wanted = Wanted(
