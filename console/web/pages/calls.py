@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from flask import Response, request, send_file, url_for
@@ -23,6 +24,9 @@ from ivr.journal import UnknownCall
 from storage import audit
 
 area = Area("calls")
+
+# How the network names calls and recordings.
+_NAME = re.compile(r"[A-Za-z0-9]{1,34}")
 
 
 @area.page("/calls", May.SEE)
@@ -60,6 +64,8 @@ def _page(asked: Asked, **place: str) -> str:
 
 @area.page("/calls/<sid>", May.SEE)
 def show(sid: str) -> str:
+    if not _NAME.fullmatch(sid):
+        raise NotFound
     try:
         with reading() as connection:
             found = shown.shown(connection, at(), sid)
@@ -82,6 +88,8 @@ def show(sid: str) -> str:
 @area.page("/calls/messages/<recording>", May.HEAR)
 def sound(recording: str) -> Response:
     """The sound of a message, or a stretch of it. The file's name is ours, never the address's."""
+    if not _NAME.fullmatch(recording):
+        raise NotFound
     try:
         with reading() as connection:
             message = heard.find(connection, recording)
@@ -90,12 +98,16 @@ def sound(recording: str) -> Response:
     file = case_story.sound_file(house(), message.file or "")
     if file is None:
         raise NotFound
-    return send_file(file, mimetype="audio/mpeg", etag=False, conditional=True)
+    answer = send_file(file, mimetype="audio/mpeg", etag=False, conditional=True)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @area.page("/calls/messages/<recording>/heard", May.HEAR, post=True)
 def listened(recording: str) -> AnyResponse | str:
     """Somebody has listened to it, or says that nobody need."""
+    if not _NAME.fullmatch(recording):
+        raise NotFound
     try:
         with writing() as connection:
             heard.listened(connection, user().actor, at(), recording)

@@ -22,6 +22,7 @@ from oncall import cases, phones
 from oncall.cases import Case
 from oncall.wallclock import instant_of
 from pins import customer_csv, customers
+from pins.customers import clean
 from pins.throttle import identity
 
 LONGEST_TEXT = 100
@@ -63,7 +64,7 @@ class Asked:
 def asked(form: Mapping[str, str], configuration: Configuration) -> Asked:
     """The filter as a form or an address has it."""
     names = ("q", "number", "outcome", "urgency", "first", "last", "unheard")
-    typed = {name: form.get(name, "").strip()[:LONGEST_TEXT] for name in names}
+    typed = {name: clean(form.get(name, ""))[:LONGEST_TEXT] for name in names}
     zone = configuration.zone
     first, last = _day(typed["first"]), _day(typed["last"])
     wrong = {name for name, day in (("first", first), ("last", last)) if typed[name] and day is None}
