@@ -6,7 +6,10 @@ import os
 import re
 import secrets
 import signal
+import socket
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import click
@@ -140,13 +143,31 @@ def demo(context: Context, port: int) -> None:
             click.echo(line)
         for line in demonstration.rehearse(configuration, context.at):
             click.echo(line)
-        click.echo()
-        click.echo(
-            f"Serving: Twilio's door at http://127.0.0.1:{port}, the console at http://127.0.0.1:{port + 1}."
-        )
-        click.echo("Log in to the console by a link, each good once:")
-        for line in demonstration.ways_in(configuration, context.at):
-            click.echo(line)
-        click.echo(f"Command: ivr --config {path} call list    Ctrl-C ends it and removes everything.")
+        told = [
+            "",
+            f"Serving: Twilio's door at http://127.0.0.1:{port}, the console at http://127.0.0.1:{port + 1},",
+            f"the browser phone in it at http://127.0.0.1:{port + 1}/rehearse.",
+            "Log in to the console by a link, each good once:",
+            *demonstration.ways_in(configuration, context.at),
+            f"Command: ivr --config {path} call list    Ctrl-C ends it and removes everything.",
+        ]
         demo_network.begin(port + 2, click.echo)
-        raise SystemExit(supervise(path))
+
+        def tell() -> None:
+            for each in (port, port + 1):
+                _wait_for(each)
+            click.echo("\n".join(told))
+
+        # Once both doors answer: whoever reads a link may click it.
+        raise SystemExit(supervise(path, threading.Thread(target=tell, daemon=True).start))
+
+
+def _wait_for(port: int) -> None:
+    """Until somebody listens at this port of this machine, or half a minute has passed."""
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
