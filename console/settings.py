@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ from webhooks.settings import TwilioSettings
 SECRETS = {
     ("service", "keys"): True,
     ("service", "signing_key"): False,
+    ("console", "oidc_client_secret"): False,
     ("mail", "password"): False,
     ("twilio", "auth_tokens"): True,
     ("pins", "peppers"): True,
@@ -130,12 +132,23 @@ class ServiceSettings(BaseModel):
 
 
 class ConsoleSettings(BaseModel):
-    """Where people reach the console. Without `address` it serves this machine alone, over plain http."""
+    """Where people reach the console. Without `address` it serves this machine alone, over plain http.
+
+    With `oidc_issuer` people may log in by that identity provider, too; see `console.access.oidc`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     listen: str = "127.0.0.1:8081"
     address: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    # Empty for a client without one, which PKCE alone protects.
+    oidc_client_secret: SecretStr = SecretStr("")
+    # The claim that is compared with a user's name when he comes for the first time.
+    oidc_name: Literal["email", "preferred_username"] = "email"
+    # What must stand in the claim `acr` or `amr`; empty: nothing is demanded.
+    oidc_factor: str = ""
 
     @field_validator("address")
     @classmethod
@@ -151,6 +164,25 @@ class ConsoleSettings(BaseModel):
     @classmethod
     def address_and_port(cls, value: str) -> str:
         return _listen(value)
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def issuer(cls, value: str) -> str:
+        parts = urlsplit(value)
+        here = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if value and (not (parts.scheme == "https" or here) or not parts.hostname or parts.username):
+            raise ValueError("expected an issuer such as https://login.example.net/realms/company")
+        if parts.query or parts.fragment:
+            raise ValueError("expected an issuer without query or fragment")
+        if value and find_spec("authlib") is None:
+            raise ValueError("needs the extra: pip install 'after-hours-ivr[oidc]'")
+        return value
+
+    @model_validator(mode="after")
+    def whole_client(self) -> Self:
+        if bool(self.oidc_issuer) != bool(self.oidc_client_id):
+            raise ValueError("oidc_client_id: expected together with oidc_issuer")
+        return self
 
 
 class MailSettings(BaseModel):

@@ -45,6 +45,8 @@ KEPT_APART = {
     "smtplib": ("console/mail.py",),
     "icalendar": ("oncall/calendar.py", "oncall/calendar_import.py"),
     "apprise": ("console/services.py",),
+    "authlib": ("console/access/oidc.py",),
+    "joserfc": ("console/access/oidc.py",),
 }
 # Packages that are told what time it is.
 TOLD_THE_TIME = ("ivr", "pins", "oncall", "storage")

@@ -92,6 +92,8 @@ def _proved(
     ).first()
     if row is None or (row.locked_until is not None and at < row.locked_until):
         return None
+    if row.password is None:
+        return None  # there is nothing to guess: he is not set up, or comes in by the identity provider
     right = password is not None and row.password == password and row.totp and code
     if right and _second_factor(connection, house, at, user_id, row.totp, row.totp_step, code):
         connection.execute(

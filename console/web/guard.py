@@ -15,7 +15,7 @@ from __future__ import annotations
 import hmac
 import logging
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request, url_for
@@ -55,16 +55,31 @@ KEPT = "private, max-age=31536000, immutable"
 
 
 class Cookies:
-    """Names and attributes of the console's two cookies: the session, and what a visitor's forms go by."""
+    """Names and attributes of the console's cookies: the session, what a visitor's forms go by, and what is
+    carried to an identity provider and back. That one alone is not strict: the way back begins elsewhere.
+    """
 
     def __init__(self, configuration: Configuration) -> None:
         self.secure = configuration.console.address.startswith("https://")
         prefix = "__Host-" if self.secure else ""
         self.session, self.visitor = f"{prefix}ivr-session", f"{prefix}ivr-visitor"
+        self.carried = f"{prefix}ivr-carried"
 
     def set(self, response: AnyResponse, name: str, value: str) -> None:
         response.set_cookie(
             name, value, httponly=True, secure=self.secure, samesite="Strict", path="/", max_age=None
+        )
+
+    def carry(self, response: AnyResponse, ticket: str, lasts: timedelta | None) -> None:
+        """For so long; None: no longer."""
+        response.set_cookie(
+            self.carried,
+            ticket,
+            httponly=True,
+            secure=self.secure,
+            samesite="Lax",
+            path="/",
+            max_age=lasts or 0,
         )
 
     def drop(self, response: AnyResponse, name: str) -> None:
@@ -251,8 +266,8 @@ def _to_login() -> AnyResponse:
 
 
 def led_on(address: str) -> Response:
-    """A page that leads on by itself. What it leads to is then asked for by a page of ours: unlike a redirect,
-    that brings the cookies, and form-action does not count it as where a form was sent.
+    """A page that leads on by itself. What it leads to is then asked for by a page of ours: unlike with a
+    redirect, the cookies come along, and form-action does not count it as where a form was sent.
     """
     from console.web.render import page
 

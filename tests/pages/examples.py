@@ -9,14 +9,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
-from making import a_call, a_sid
+from making import NIGHT, a_call, a_case, a_sid
 from visitors import Console
 
+from console import issuing
 from console.house import state_folder
 from console.tone import tone
-from console.web import jobs
+from console.web import customer_sheets, jobs, work_files
+from console.web.letter_runs import Wanted as Letters
 from ivr import journal
 from ivr.vocabulary import Recording
+from oncall import attempts, his_cases
+from pins import customer_list, pin_list, registry
 
 
 def verified(console: Console) -> str:
@@ -56,7 +60,87 @@ def message(console: Console) -> str:
     return f"/calls/messages/{recording}"
 
 
+def case(console: Console) -> str:
+    """The number of an open case that nobody has, and that Anna was rung for."""
+    at = console.clock.now()
+    with console.house.database.write() as connection:
+        known = his_cases.his_cases(connection, at, "anna").free
+        if known:
+            return known[0].number
+        opened = a_case(connection, at, sid=f"CA{secrets.token_hex(16)}")
+        attempt = attempts.begin_attempt(connection, at, opened.id, opened.sid, "anna", "+393331234501", 1)
+        attempts.settle(connection, at, attempt, "no-answer", bridged=False)
+        return opened.number
+
+
+def customer(console: Console) -> str:
+    """The path of the first customer."""
+    with console.house.database.read() as connection:
+        found = customer_list.page(connection, customer_list.Wanted(NIGHT.date(), NIGHT.date()), limit=1)
+    return f"/customers/{found.rows[0].code}"
+
+
+def pin(console: Console) -> str:
+    """The path of a PIN that lives, and can be rotated; nobody knows its digits."""
+    at, house = console.clock.now(), console.house
+    index = issuing.index_of(house, at)
+    with house.database.write() as connection:
+        found = pin_list.page(connection, pin_list.Which.UNUSED, at.date(), at.date(), limit=20)
+        for row in found.rows:
+            if row.pin.replaced_by is None and row.pin.expires is None:
+                return f"/pins/{row.pin.id}"
+        digits = registry.length_of_next(connection)
+        code = customer(console).rpartition("/")[2]
+        return f"/pins/{registry.issue(connection, 'test', at, code, registry.draw(index, digits))}"
+
+
+def sheet(console: Console, then: str = "") -> str:
+    """The path of the preview of a sheet that was checked, or of what came of writing it."""
+    house, admin = console.house, console.users["admin"]
+    name, folder = work_files.make(house)
+    text = f"code;name\nNEW-{name[:8].upper()};New {name[:8]}\n"
+    work_files.write(folder, customer_sheets.SHEET, text.encode())
+    with house.database.write() as connection:
+        at, place = console.clock.now(), work_files.place(house)
+        job = jobs.ask(connection, at, admin, "customer-check", {"folder": name}, place)
+    console.work()
+    path = f"/customers/import/{job}"
+    if then:
+        answer = console.visitor("admin").post(path, path)
+        console.work()
+        return f"/customers/imported/{answer.headers['Location'].rpartition('/')[2]}"
+    return path
+
+
+def letters(console: Console) -> str:
+    """The path of a run of letters that has ended."""
+    house = console.house
+    name, _ = work_files.make(house)
+    asked = Letters("rotate", pins=()).written(name, work_files.new_key())
+    with house.database.write() as connection:
+        at, place = console.clock.now(), work_files.place(house)
+        job = jobs.ask(connection, at, console.users["admin"], "letters", asked, place)
+    console.work()
+    return f"/pins/runs/{job}"
+
+
 EXAMPLES: dict[str, Callable[[Console], str]] = {
+    "customers.show": customer,
+    "customers.history": lambda console: f"{customer(console)}/history",
+    "customers.edit": lambda console: f"{customer(console)}/change",
+    "customers.ending": lambda console: f"{customer(console)}/end",
+    "customers.erasing": lambda console: f"{customer(console)}/erase",
+    "customers.preview": sheet,
+    "customers.imported": lambda console: sheet(console, "written"),
+    "pins.show": pin,
+    "pins.rotation": lambda console: f"{pin(console)}/rotate",
+    "pins.run": letters,
+    "work.show": lambda console: letters(console).replace("/pins/runs/", "/work/"),
+    "work.progress": lambda console: letters(console).replace("/pins/runs/", "/work/") + "/progress",
+    "cases.show": lambda console: f"/cases/{case(console)}",
+    "cases.pulse": lambda console: f"/cases/{case(console)}/pulse",
+    "duty.show": lambda console: f"/duty/cases/{case(console)}",
+    "duty.pulse": lambda console: f"/duty/cases/{case(console)}/pulse",
     "calls.show": lambda console: f"/calls/{called(console)}",
     "calls.sound": message,
     "calls.listened": lambda console: f"{message(console)}/heard",
@@ -70,6 +154,15 @@ EXAMPLES: dict[str, Callable[[Console], str]] = {
 
 # Endpoints that are no page to look at: files, what is asked for by a page itself, links that are good once.
 NO_PAGES = {
+    "customers.example",
+    "work.progress",
+    "cases.rows",
+    "cases.pulse",
+    "cases.sound",
+    "duty.pulse_now",
+    "duty.pulse",
+    "duty.sound",
+    "duty.contact",
     "calls.sound",
     "tonight.now",
     "tonight.wrong",

@@ -38,6 +38,8 @@ def test_only_these_are_open_to_strangers(console: Console) -> None:
         "login.welcome",
         "login.set_up",
         "login.enter",
+        "oidc.begin",
+        "oidc.back",
     }
 
 

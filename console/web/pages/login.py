@@ -27,7 +27,7 @@ area = Area("login")
 def form() -> AnyResponse | str:
     if g.session is not None:
         return redirect(local_path(request.args.get("next")), 303)
-    return page("login/login.html", wanted=request.args.get("next", ""), name="")
+    return login_page(request.args.get("next", ""))
 
 
 @area.page("/login", None, post=True)
@@ -39,13 +39,8 @@ def log_in() -> AnyResponse | tuple[str, int]:
         )
     except (LoginRefused, passwords.Busy) as refused:
         busy = isinstance(refused, passwords.Busy)
-        shown = page(
-            "login/login.html",
-            wanted=given.get("next", ""),
-            name=given.get("name", "")[:64],
-            refused=words()("login.busy" if busy else "login.refused"),
-        )
-        return shown, 503 if busy else 403
+        said = words()("login.busy" if busy else "login.refused")
+        return login_page(given.get("next", ""), given.get("name", "")[:64], said), 503 if busy else 403
     return _come_in(who, local_path(given.get("next")))
 
 
@@ -56,6 +51,12 @@ def log_out() -> AnyResponse:
     response = redirect(url_for("login.form"), 303)
     g.cookies.drop(response, g.cookies.session)
     return response
+
+
+def login_page(wanted: str = "", name: str = "", refused: str = "") -> str:
+    """`wanted` is where to go afterwards."""
+    provider = bool(house().configuration.console.oidc_issuer)
+    return page("login/login.html", wanted=wanted, name=name, refused=refused, provider=provider)
 
 
 # -- links that are good once --------------------------------------------------------------------
@@ -83,7 +84,7 @@ def set_up(token: str) -> AnyResponse | tuple[str, int]:
     except UserRefused:
         raise Gone from None
     response = Response(page("login/codes.html", codes=codes, onward="/"), mimetype="text/html")
-    return _begin(who, response)
+    return begin_session(who, response)
 
 
 @area.page("/enter/<token>", None)
@@ -142,10 +143,10 @@ def qr_code(text: str) -> Markup:
 
 
 def _come_in(who: User, onward: str) -> AnyResponse:
-    return _begin(who, redirect(onward, 303))
+    return begin_session(who, redirect(onward, 303))
 
 
-def _begin(who: User, response: AnyResponse) -> AnyResponse:
+def begin_session(who: User, response: AnyResponse) -> AnyResponse:
     """A new session with a new cookie: what a visitor's forms went by before is gone."""
     with writing() as connection:
         token = sessions.begin(connection, at(), who, client_address(), request.headers.get("User-Agent", ""))
