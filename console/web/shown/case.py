@@ -201,7 +201,7 @@ def _line(event: Event, named: Actors, words: Words, at: datetime) -> Line:
         "from": values.get("from", ""),
         "to": values.get("to", ""),
     }
-    if act == "taken" and event.details.get("from") not in (None, whose):
+    if act in ("taken", "taken-for") and event.details.get("from") not in (None, whose):
         act, values["from"] = "taken-from", named.person(values["from"])
     text = words.maybe(f"cases.log-{act}", f"{values['who']}: {act}", **values)
     return Line(event.at, "note" if act == "note" else "act", text, event.text)
