@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import Response, redirect, request, url_for
-from werkzeug.exceptions import Forbidden, NotFound
+from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.access.roles import May
@@ -42,11 +42,9 @@ def progress(job_id: int) -> AnyResponse | str:
 
 
 def job_of(job_id: int) -> Job:
-    """The piece of work, if it is the user's own; who looks after users sees everybody's."""
+    """The piece of work, if it is the user's own; who looks after users sees everybody's. Raises NotFound."""
     with reading() as connection:
         job = jobs.find(connection, job_id)
-    if job is None:
+    if job is None or (job.user_id != user().id and not user().may(May.USERS)):
         raise NotFound
-    if job.user_id != user().id and not user().may(May.USERS):
-        raise Forbidden
     return job
