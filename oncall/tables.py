@@ -314,6 +314,8 @@ attempts = Table(
     Index("ix_attempts_call_sid", "call_sid"),
     Index("ix_attempts_result_asked_at", "result", "asked_at"),
     Index("ix_attempts_pass_id", "pass_id"),
+    # For the reports: how a period's calls to technicians came out.
+    Index("ix_attempts_asked_at_result", "asked_at", "result"),
     Index("ix_attempts_technician", "technician", "case_id"),
     sqlite_autoincrement=True,
 )

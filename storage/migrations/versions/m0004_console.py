@@ -24,6 +24,7 @@ def upgrade() -> None:
     _cases()
     _audit()
     _technicians()
+    _reports()
 
 
 def _users() -> None:
@@ -191,3 +192,10 @@ def _audit() -> None:
 def _technicians() -> None:
     """The last test call to each phone, among all calls that were placed."""
     op.create_index("ix_outgoing_purpose_technician_phone", "outgoing", ["purpose", "technician", "phone"])
+
+
+def _reports() -> None:
+    """How a period's calls, and those to technicians, are counted: in the index alone."""
+    op.create_index("ix_calls_started_at_outcome", "calls", ["started_at", "outcome"])
+    op.drop_index("ix_calls_started_at", "calls")
+    op.create_index("ix_attempts_asked_at_result", "attempts", ["asked_at", "result"])
