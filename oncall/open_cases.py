@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, case, func, select
 
@@ -15,6 +15,9 @@ from oncall.tables import attempts
 from oncall.tables import cases as case_rows
 from storage import due
 from storage.tables import due_work
+
+# A pass that should have begun so long ago will not begin by itself.
+OVERDUE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,10 @@ class OpenCase:
     def running(self) -> bool:
         """Whether its clock runs: nobody has taken it in charge."""
         return self.case.connected_at is None and self.case.taken_at is None and self.case.due_at is not None
+
+    def overdue(self, at: datetime) -> bool:
+        """Whether somebody should have been phoned a while ago: then no worker works."""
+        return self.next_pass is not None and not self.ringing and self.next_pass < at - OVERDUE
 
     def left(self, at: datetime) -> float | None:
         """Seconds until it should be taken in charge, negative if it is late; None: no clock runs."""

@@ -96,7 +96,10 @@ def test_a_case_that_is_late(console: Console, played: Night) -> None:
     console.clock.forward(hours=4)
     page = console.visitor("reader").page("/tonight")
     assert "Un caso è in ritardo: nessuno l'ha ancora preso in carico." in text_of(page)
-    assert "In ritardo di 6 min · era da prendere in carico entro 01:53" in cards(page)[0]
+    (late, _) = cards(page)
+    assert "In ritardo di 6 min · era da prendere in carico entro 01:53" in late
+    # No worker has worked since: nobody says that technicians are being called.
+    assert "I tecnici dovevano essere chiamati: mar 10 mar 22:0" in late
 
 
 def test_a_case_that_nobody_is_called_for(console: Console, played: Night) -> None:

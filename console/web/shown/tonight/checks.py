@@ -93,7 +93,7 @@ def _work(connection: Connection, at: datetime, t: Words) -> Iterator[Problem]:
     late = due.late(connection, at, LATE, most=MOST_COUNTED)
     if late is not None:
         text = t.count("tonight.problem-late", late.many, since=t.moment(late.since, at))
-        yield Problem(text, t("tonight.act-late"), "settings.index")
+        yield Problem(text, t("tonight.act-late"), "settings.index", {"_anchor": "state"})
 
 
 def _settings(configuration: Configuration, t: Words) -> Iterator[Problem]:
@@ -102,11 +102,11 @@ def _settings(configuration: Configuration, t: Words) -> Iterator[Problem]:
     if missing:
         yield Problem(t("tonight.problem-calls", settings=", ".join(missing)), act, where)
     if not configuration.notices.admins:
-        yield Problem(t("tonight.problem-no-admins"), act, where)
+        yield Problem(t("tonight.problem-no-admins"), act, where, {"_anchor": "notices"})
     if not configuration.mail.host:
-        yield Problem(t("tonight.problem-no-mail"), act, where, grave=False)
+        yield Problem(t("tonight.problem-no-mail"), act, where, {"_anchor": "mail"}, grave=False)
     if not configuration.service.signing_key.get_secret_value():
-        yield Problem(t("tonight.problem-no-signing-key"), act, where, grave=False)
+        yield Problem(t("tonight.problem-no-signing-key"), act, where, {"_anchor": "service"}, grave=False)
 
 
 def _rotas(configuration: Configuration, at: datetime, known: Roster, t: Words) -> Iterator[Problem]:
@@ -140,7 +140,7 @@ def _of_rota(finding: Finding, at: datetime, end: datetime, known: Roster, t: Wo
     if len(known.books) > 1:
         text = t("tonight.of-rota", rota=finding.rota, text=text)
     if finding.kind == "unreachable":
-        return Problem(text, t("tonight.act-technicians"), "technicians.index")
+        return Problem(text, t("tonight.act-technicians"), "technicians.show", {"key": finding.people[0]})
     values = {"rota": finding.rota, "month": f"{t.local(max(finding.start, at)):%Y-%m}"}
     return Problem(text, t("tonight.act-rota"), "rota.month", values, grave=finding.kind in GRAVE)
 
@@ -176,7 +176,13 @@ def _pins(connection: Connection, configuration: Configuration, at: datetime, t:
     )
     if without:
         text = t.count("tonight.problem-no-pin", without)
-        yield Problem(text, t("tonight.act-no-pin"), "customers.index", {"pin": "none"}, grave=False)
+        yield Problem(
+            text,
+            t("tonight.act-no-pin"),
+            "customers.index",
+            {"pin": "none", "standing": Standing.RUNNING.value},
+            grave=False,
+        )
     ending = pin_outlook.ending(connection, today, opened)
     if ending:
         text = t.count("tonight.problem-ending", ending)
