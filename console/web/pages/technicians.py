@@ -353,6 +353,7 @@ def _act(
         "technicians.show",
         {"key": key},
         back_sends=True,
+        open_ended=True,
         area="technicians",
     )
 

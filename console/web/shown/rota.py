@@ -24,7 +24,7 @@ _TICK = timedelta(microseconds=1)
 # Beside a name, where it is not simply somebody's turn.
 SIGNS: dict[str, str] = {"override": "✱", "swap": "⇄", "absence": "+"}
 # Parts of a week, in percent, below which a bar has room for its sign and initials only, or for no time.
-_INITIALS, _SHORT, _TIMELESS = 2.2, 6.5, 11.5
+_INITIALS, _SHORT, _TIMELESS, _SIGN = 2.9, 6.5, 11.5, 1.7
 
 FreeDay = tuple[str, str]
 # Why a day is not like others: "holiday", "closed-day", "special-day" or "", and the holiday's name.
@@ -223,20 +223,15 @@ def weeks(
     absences: Sequence[PlannedAbsence],
     known: Mapping[str, Person],
     at: datetime,
-    roomy: bool = False,
 ) -> list[Week]:
-    """The picture, week by week. `roomy` bars have room for more text."""
+    """The picture, week by week."""
     rungs = max((bar.rung for bar in found), default=1)
     drawn = []
     for n in range(0, len(shown), 7):
         seven = list(shown[n : n + 7])
         start, end = seven[0].start, seven[-1].end
         lanes = [
-            [
-                _placed(bar, seven, roomy)
-                for bar in found
-                if bar.rung == rung and bar.start < end and start < bar.end
-            ]
+            [_placed(bar, seven) for bar in found if bar.rung == rung and bar.start < end and start < bar.end]
             for rung in range(1, rungs + 1)
         ]
         here = []
@@ -282,12 +277,12 @@ def agenda(
     return listed
 
 
-def _placed(bar: Bar, seven: Sequence[Day], roomy: bool) -> Bar:
+def _placed(bar: Bar, seven: Sequence[Day]) -> Bar:
     x, width = _span(bar.start, bar.end, seven)
     arrives = bar.start >= seven[0].start and not bar.begun
     text = "all"
     for most, less in ((_INITIALS, ""), (_SHORT, "initials"), (_TIMELESS, "timeless")):
-        if width < (most * 0.7 if roomy else most):
+        if width < most + (_SIGN if bar.sign else 0):
             text = less
             break
     return replace(bar, x=f"{x:.3f}", width=f"{width:.3f}", arrives=arrives, text=text)

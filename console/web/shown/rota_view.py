@@ -65,7 +65,7 @@ def calendar(
         named |= rung.everybody()
     ahead = validation.holes(rota, book.segments(at, at + AHEAD))
     return Calendar(
-        picture.weeks(shown, found, empty, absences, known, at, roomy=month is None),
+        picture.weeks(shown, found, empty, absences, known, at),
         picture.agenda(own_days, found, empty, absences, known),
         [who for who in known.values() if who.key in named],
         known,

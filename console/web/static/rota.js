@@ -15,6 +15,8 @@
     timeZone: grid.dataset.zone, weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
   });
   let drag = null;
+  // Given up while the button is still held.
+  let abandoned = false;
   let bubble = null;
 
   const edgesOf = (row) => row.dataset.edges.split(",").map(Number);
@@ -145,19 +147,25 @@
     say(event.clientX, event.clientY, turn ? `${drag.chip.textContent} → ${turn.getAttribute("aria-label")}` : drag.chip.textContent);
   });
 
-  document.addEventListener("pointerup", (event) => {
-    if (!drag) return;
-    const done = drag;
-    const turn = done.kind === "person" && done.moved ? aimedAt(event) : null;
-    end();
-    if (!done.moved) return;
-    // The click that follows a drag opens nothing.
+  // The click that follows a drag opens nothing.
+  function swallowClick() {
     const swallow = (click) => {
       click.preventDefault();
       click.stopPropagation();
     };
     document.addEventListener("click", swallow, { capture: true, once: true });
     setTimeout(() => document.removeEventListener("click", swallow, { capture: true }), 0);
+  }
+
+  document.addEventListener("pointerup", (event) => {
+    if (abandoned) swallowClick();
+    abandoned = false;
+    if (!drag) return;
+    const done = drag;
+    const turn = done.kind === "person" && done.moved ? aimedAt(event) : null;
+    end();
+    if (!done.moved) return;
+    swallowClick();
     if (turn) {
       go({ rung: turn.dataset.rung, from: iso(Math.max(Number(turn.dataset.start), now)), to: iso(Number(turn.dataset.end)), who: done.chip.dataset.person });
     } else if (done.kind === "stretch") {
@@ -168,7 +176,9 @@
 
   document.addEventListener("pointercancel", end);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && drag) end();
+    if (event.key !== "Escape" || !drag) return;
+    abandoned = drag.moved;
+    end();
   });
   // Links are not to be dragged as links.
   document.addEventListener("dragstart", (event) => {

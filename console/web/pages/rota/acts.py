@@ -41,7 +41,7 @@ class Act:
     confirms sends to `action` again; `back` is where it can be changed: a link, or with `back_sends` a form
     with the same fields and `again`. `done` is what is said afterwards, on the page `onward` with its
     `values`. `sentence` says what it is, `notes` what else is to be known. With `holes_asked` whoever opens
-    a hole says that he knows.
+    a hole says that he knows; `open_ended`: `end` is only how far one looks.
     """
 
     do: Callable[[Connection, bool], object]
@@ -59,6 +59,7 @@ class Act:
     tried: Callable[[Connection], object] | None = None
     back_sends: bool = False
     holes_asked: bool = False
+    open_ended: bool = False
     notes: tuple[str, ...] = ()
     area: str = "rota"
 

@@ -330,5 +330,6 @@ def _act(text: str, plan: RotaFile, holds: datetime | None, by: str) -> Act:
         {"rota": drawn} if drawn else {},
         back_sends=True,
         holes_asked=True,
+        open_ended=True,
         notes=tuple(notes),
     )
