@@ -64,7 +64,8 @@ class Words:
     def short_day(self, day: date | datetime) -> str:
         """`mer 25 nov`"""
         d = self.local(day).date() if isinstance(day, datetime) else day
-        return self("time.short-day", weekday=self.weekday(d)[:3], day=d.day, month=self.month(d.month)[:3])
+        weekday = self.short_weekday(d)
+        return self("time.short-day", weekday=weekday, day=d.day, month=self.month(d.month)[:3])
 
     def moment(self, at: datetime, now: datetime | None = None) -> str:
         """`mer 25 nov 18:30`; with `now`, the time alone if it is the same day, and the year if it is
@@ -78,6 +79,10 @@ class Words:
 
     def weekday(self, day: date) -> str:
         return self(f"time.weekday-{day.isoweekday()}")
+
+    def short_weekday(self, day: date) -> str:
+        """`mer`, `Wed`, `Mi`"""
+        return self(f"time.short-weekday-{day.isoweekday()}")
 
     def month(self, number: int) -> str:
         return self(f"time.month-{number}")
