@@ -20,7 +20,7 @@ from oncall.tables import attempts, cases
 from storage.due import PENDING
 from storage.tables import due_work
 
-PAGE = 50
+PAGE = 30
 Which = Literal["open", "closed", "all"]
 NOBODY = "-"
 

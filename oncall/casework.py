@@ -280,7 +280,7 @@ def remind(connection: Connection, at: datetime, case: Case) -> None:
 
 def _ladder(connection: Connection, case: Case, at: datetime) -> list[str]:
     """The keys of those on duty, rung by rung."""
-    standing = roster.book(connection, case.rota).ladder(at)
+    standing = roster.book(connection, case.rota, at).ladder(at)
     return list(dict.fromkeys(duty.technician for duty in standing))
 
 

@@ -86,7 +86,7 @@ def on_rung_now(connection: Connection, at: datetime, technician: str) -> list[s
     return [
         key
         for key in roster.rota_keys(connection)
-        if any(duty.technician == technician for duty in roster.book(connection, key).ladder(at))
+        if any(duty.technician == technician for duty in roster.book(connection, key, at).ladder(at))
     ]
 
 

@@ -33,7 +33,7 @@ class Trial:
 def of_swap(connection: Connection, at: datetime, ringing: RingingSettings, swap: Swap) -> Trial:
     """What this swap would do, written or not. Raises what `swaps.check` raises."""
     swaps.check(connection, at, ringing, swap)
-    before = coverage.books(connection)
+    before = coverage.books(connection, at)
     handings = swap.handings()
     after = {**before, swap.rota: exchanged(before[swap.rota], handings, at)}
     start, end = min(each.start for each in handings), max(each.end for each in handings)
@@ -46,7 +46,7 @@ def of_gifts(
     """Which of these swaps cannot be for the turns of the two, by their keys, and why, by its name; the books
     are read once for all. What else is against a swap says `swaps.check`.
     """
-    books = coverage.books(connection)
+    books = coverage.books(connection, at)
     everybody = {person.key: person for person in coverage.people(connection, ringing)}
     found: dict[str, str] = {}
     for key, swap in gifts.items():
@@ -66,7 +66,7 @@ def of_absence(
 ) -> Trial:
     """What the absence would do, as far as `absences.LOOK`. Raises what `absences.record` raises."""
     absences.check(connection, at, technician, start, end)
-    before = coverage.books(connection)
+    before = coverage.books(connection, at)
     after = {
         key: replace(book, absences=[*book.absences, Absence(0, technician, start, end, at)])
         for key, book in before.items()

@@ -186,7 +186,7 @@ def test_every_case_is_on_one_page_and_pages_cost_the_same(console: Console, tab
         following = re.search(r'href="([^"]+)" rel="next"', page)
         path = following[1] if following else ""
     assert len(seen) == len(set(seen)) == 120
-    assert len(counts) == 3
+    assert len(counts) == 4
     assert max(counts) <= counts[0] + 3
     if tab == "all":
         assert seen == sorted(seen, key=lambda n: (int(n[5:]) - 1) // 2)

@@ -152,7 +152,7 @@ def _pursuit(
 def _choices(connection: Connection, at: datetime, case: Case, known: Mapping[str, Person]) -> list[Choice]:
     """Everybody in service, whoever is on duty first, rung by rung."""
     rungs: dict[str, int] = {}
-    for duty in roster.book(connection, case.rota).ladder(at):
+    for duty in roster.book(connection, case.rota, at).ladder(at):
         rungs.setdefault(duty.technician, duty.rung)
     serving = [each for each in technicians.all_technicians(connection) if each.serves(at)]
     found = [Choice(known[each.key], rungs.get(each.key)) for each in serving]

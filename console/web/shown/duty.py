@@ -68,7 +68,7 @@ class Now:
 
 def now(connection: Connection, at: datetime, technician: str) -> Now:
     """His first page at `at`."""
-    known, books = people(connection), coverage.books(connection)
+    known, books = people(connection), coverage.books(connection, at)
     found = his_cases.his_cases(connection, at, technician)
     every = [*found.his, *found.free, *found.ended]
     rows = {
@@ -91,7 +91,7 @@ def now(connection: Connection, at: datetime, technician: str) -> Now:
 
 def own_turns(connection: Connection, at: datetime, technician: str) -> list[OwnTurn]:
     """His turns that run, or begin within AHEAD, the first first."""
-    books = coverage.books(connection)
+    books = coverage.books(connection, at)
     return _own_turns(books, at, technician)
 
 
