@@ -255,7 +255,10 @@ def sweep(house: House, at: datetime) -> None:
         ended = console_jobs.c.state.in_(("done", "failed")) & (console_jobs.c.ended_at < at - KEPT)
         connection.execute(delete(console_jobs).where(ended))
         connection.execute(delete(console_forms).where(console_forms.c.used_at < at - FORMS_KEPT))
-    work_files.sweep(house, {str(job.input.get("folder", "")) for job in held if job not in over}, at)
+    for job in over:
+        if folder := job.input.get("folder"):
+            work_files.remove(house, folder)
+    work_files.sweep(house, {str(job.input.get("folder", "")) for job in held}, at)
 
 
 class Runner:
