@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from urllib.parse import urlencode
 
 from making import NIGHT, a_call, a_case, a_sid
 from visitors import Console
@@ -19,7 +22,7 @@ from console.web import customer_sheets, jobs, work_files
 from console.web.letter_runs import Wanted as Letters
 from ivr import journal
 from ivr.vocabulary import Recording
-from oncall import attempts, his_cases
+from oncall import attempts, his_cases, roster, swaps, turns
 from pins import customer_list, pin_list, registry
 
 
@@ -124,6 +127,39 @@ def letters(console: Console) -> str:
     return f"/pins/runs/{job}"
 
 
+def swap(console: Console) -> str:
+    """The path of a swap that waits for an answer."""
+    settings, at = console.house.configuration, console.clock.now()
+    with console.house.database.write() as connection:
+        waiting = swaps.listed(connection, ("proposed",))
+        if waiting:
+            return f"/rota/swaps/{waiting[0].id}"
+        book = roster.book(connection, "duty")
+        turn = next(
+            each
+            for each in turns.turns(book, at + timedelta(days=1), at + timedelta(days=60))
+            if each.rung == 1 and not each.begun_before
+        )
+        there = [each.key for each in roster.all_technicians(connection) if each.serves(turn.start)]
+        for other in there:
+            with suppress(roster.RosterRefusal):
+                end = turn.start + timedelta(hours=1)
+                made = swaps.propose(
+                    connection,
+                    "test",
+                    at,
+                    settings.ringing,
+                    "duty",
+                    1,
+                    turn.technician,
+                    other,
+                    turn.start,
+                    end,
+                )
+                return f"/rota/swaps/{made}"
+    raise AssertionError("nobody can swap anything")
+
+
 EXAMPLES: dict[str, Callable[[Console], str]] = {
     "customers.show": customer,
     "customers.history": lambda console: f"{customer(console)}/history",
@@ -144,6 +180,15 @@ EXAMPLES: dict[str, Callable[[Console], str]] = {
     "calls.show": lambda console: f"/calls/{called(console)}",
     "calls.sound": message,
     "calls.listened": lambda console: f"{message(console)}/heard",
+    "rota.turn": lambda console: (
+        f"/rota/turn?{urlencode({'rung': 1, 'at': console.clock.now().isoformat()})}"
+    ),
+    "rota.swap": swap,
+    "technicians.show": lambda console: "/technicians/anna",
+    "technicians.change": lambda console: "/technicians/anna/change",
+    "technicians.back": lambda console: "/technicians/anna/back",
+    "technicians.card": lambda console: "/technicians/anna/card.vcf",
+    "technicians.tests": lambda console: "/technicians/anna/tests",
     "users.show": lambda console: f"/users/{console.users['dispatcher'].id}",
     "audit.verified": lambda console: verified(console),
     "hours.day": lambda console: "/hours/day/2026-10-25",
@@ -154,6 +199,9 @@ EXAMPLES: dict[str, Callable[[Console], str]] = {
 
 # Endpoints that are no page to look at: files, what is asked for by a page itself, links that are good once.
 NO_PAGES = {
+    "rota.rules_file",
+    "technicians.card",
+    "technicians.tests",
     "customers.example",
     "work.progress",
     "cases.rows",
