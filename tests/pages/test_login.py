@@ -5,12 +5,22 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyotp
 import pytest
-from visitors import Console, Visitor
+from cryptography.fernet import Fernet
+from making import configuration, fresh_database
+from pydantic import SecretStr
+from sqlalchemy import select, update
+from visitors import Clock, Console, Visitor, console_in
 
-from console.access import login, passwords, sessions, users
+from console.access import keys, login, passwords, sessions, users
+from console.app import create_app
+from console.house import House
+from console.tables import console_sessions, console_users
+from storage.tables import due_work
 
 PASSWORD = "una frase da ricordare"
 
@@ -190,3 +200,206 @@ def test_a_demonstration_s_link_lets_in_once(console: Console) -> None:
     assert visitor.get(f"/enter/{token}").headers["Location"] == "/"
     assert visitor.get("/login").status_code == 303
     assert console.visitor(None).get(f"/enter/{token}").status_code == 410
+
+
+# -- what an attacker may try --------------------------------------------------------------------
+
+
+def test_a_login_begins_with_a_cookie_of_its_own(console: Console) -> None:
+    """A cookie that somebody else put into the browser is worth nothing afterwards."""
+    _, codes = set_up(console)
+    visitor = console.visitor(None)
+    planted = console.visitor("reader")
+    visitor.client.set_cookie("ivr-session", "planted" * 6)
+    assert try_to(visitor, "giulia", PASSWORD, codes[0])[0] == 303
+    assert _cookie(visitor) != "planted" * 6
+    again = console.visitor(None)
+    again.client.set_cookie("ivr-session", _cookie(planted))
+    form = again.token("/nothing")
+    given = {"form-token": form, "name": "giulia", "password": PASSWORD, "code": codes[1]}
+    answer = again.client.post("/login", base_url="http://localhost:8081", data=given)
+    assert answer.status_code == 303
+    assert _cookie(again) != _cookie(planted)
+    assert "Giulia Moser" in again.page("/account")
+    assert "Elena Zanon" in planted.page("/account")
+
+
+def test_tokens_of_the_visitor_end_with_the_login(console: Console) -> None:
+    _, codes = set_up(console)
+    visitor = console.visitor(None)
+    before = visitor.token()
+    assert try_to(visitor, "giulia", PASSWORD, codes[0])[0] == 303
+    assert visitor.client.get_cookie("ivr-visitor") is None
+    answer = visitor.client.post(
+        "/account/language", base_url="http://localhost:8081", data={"form-token": before, "language": "en"}
+    )
+    assert answer.status_code == 403
+
+
+def test_what_is_kept_of_a_session_is_no_cookie(console: Console) -> None:
+    visitor = console.visitor("admin")
+    with console.house.database.read() as connection:
+        (kept,) = connection.execute(select(console_sessions.c.digest)).scalars()
+    assert kept != _cookie(visitor)
+    visitor.client.set_cookie("ivr-session", kept)
+    assert visitor.get("/account").status_code == 303
+
+
+def test_a_removed_user_s_session_ends_with_him(console: Console) -> None:
+    visitor = console.visitor("reader")
+    with console.house.database.write() as connection:
+        connection.execute(
+            update(console_users)
+            .where(console_users.c.name == "elena")
+            .values(removed_at=console.clock.now())
+        )
+    assert visitor.get("/account").status_code == 303
+
+
+@pytest.mark.parametrize(("role", "status"), [("reader", 200), ("dispatcher", 303)])
+def test_another_role_ends_the_sessions_of_the_old_one(console: Console, role: str, status: int) -> None:
+    visitor = console.visitor("reader")
+    with console.house.database.write() as connection:
+        users.change(
+            connection, "test", console.clock.now(), "elena", role=role, full_name="E. Z.", technician=None,
+            language=None,
+        )  # fmt: skip
+    assert visitor.get("/account").status_code == status
+
+
+@pytest.mark.parametrize(
+    "case", ["known", "unknown", "not set up", "locked", "removed", "no password", "no name"]
+)
+def test_every_try_costs_one_hash(console: Console, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """Nobody learns by the clock who is a user here."""
+    set_up(console)
+    set_up(console, "reader")
+    with console.house.database.write() as connection:
+        users.remove(connection, "test", console.clock.now(), "elena")
+    if case == "locked":
+        for _ in range(login.MOST_FAILURES):
+            try_to(console.visitor(None), "giulia", "wrong", "1")
+    hashed: list[str] = []
+    kept = passwords._HASH
+
+    class Counted:
+        def verify(self, password: str, against: str) -> bool:
+            hashed.append(against)
+            return bool(kept.verify(password, against))
+
+    monkeypatch.setattr(passwords, "_HASH", Counted())
+    name = {"unknown": "nobody", "not set up": "paolo", "removed": "elena", "no name": ""}.get(case, "giulia")
+    given = "" if case == "no password" else "a guess"
+    assert try_to(console.visitor(None), name, given, "123456")[0] == 403
+    assert len(hashed) == 1
+
+
+def test_who_does_not_exist_costs_as_much_as_who_does() -> None:
+    """The hash that stands in for a user who is not there has the parameters of the others."""
+    made = passwords._NOBODY.split("$")
+    assert made[1:4] == ["argon2id", "v=19", "m=65536,t=3,p=1"]
+
+
+def test_ten_failures_raise_an_alarm_once(console: Console) -> None:
+    set_up(console)
+    for _ in range(login.MOST_FAILURES + 3):
+        try_to(console.visitor(None), "giulia", "wrong sentence", "000000")
+    with console.house.database.read() as connection:
+        rows = (
+            connection.execute(select(due_work.c.payload).where(due_work.c.kind == "alarm")).scalars().all()
+        )
+    assert len([row for row in rows if "console-locked" in str(row)]) == 1
+
+
+def test_many_guesses_at_once_are_not_more_than_ten(console: Console) -> None:
+    """The failures are counted on the row, under its lock: twenty at the same instant change nothing."""
+    secret, _ = set_up(console)
+    console.clock.forward(minutes=5)
+    with ThreadPoolExecutor(8) as pool:
+        tries = [
+            pool.submit(_quietly, console, "giulia", "guess", "000000") for _ in range(login.MOST_FAILURES)
+        ]
+        assert not any(each.result() for each in tries)
+    assert not _quietly(console, "giulia", PASSWORD, code(console, secret))
+
+
+def _quietly(console: Console, name: str, password: str, given: str) -> bool:
+    while True:
+        try:
+            login.log_in(console.house, console.clock.now(), name, password, given)
+        except passwords.Busy:
+            continue
+        except login.LoginRefused:
+            return False
+        return True
+
+
+@pytest.mark.parametrize("given", ["à²³456", "٣٣٣٣٣٣", "12345678901234567890", "\u0000\u0000", "123 456"])
+def test_a_code_of_other_letters_is_wrong_and_nothing_worse(console: Console, given: str) -> None:
+    set_up(console)
+    assert try_to(console.visitor(None), "giulia", PASSWORD, given)[0] == 403
+    with console.house.database.write() as connection:
+        token = users.welcome(connection, console.clock.now(), console.users["reader"])
+    visitor = console.visitor(None)
+    data = {
+        "form-token": visitor.token(f"/welcome/{token}"),
+        "password": PASSWORD,
+        "again": PASSWORD,
+        "code": given,
+    }
+    answer = visitor.client.post(f"/welcome/{token}", base_url="http://localhost:8081", data=data)
+    assert answer.status_code == 422
+
+
+def test_a_second_factor_outlives_a_change_of_keys(tmp_path: Path) -> None:
+    """service.keys is a list: what the older key has sealed is opened, recovery codes are found, and what the
+    new one makes is made by the new one.
+    """
+    old = configuration(tmp_path)
+    with fresh_database(tmp_path) as database:
+        console = console_in(tmp_path, House(old, database), Clock())
+        secret, codes = set_up(console)
+        fresh = SecretStr(Fernet.generate_key().decode())
+        service = old.service.model_copy(update={"keys": [fresh, *old.service.keys]})
+        changed = House(old.model_copy(update={"service": service}), database)
+        later = Console(changed, create_app(changed, console.clock.now), console.clock, console.users)
+        console.clock.forward(minutes=5)
+        assert try_to(later.visitor(None), "giulia", PASSWORD, code(later, secret))[0] == 303
+        assert try_to(later.visitor(None), "giulia", PASSWORD, codes[0])[0] == 303
+        assert keys.unseal(old, keys.seal(changed.configuration, "x")) is None
+        gone = old.service.model_copy(update={"keys": [fresh]})
+        bare = House(old.model_copy(update={"service": gone}), database)
+        without = Console(bare, create_app(bare, console.clock.now), console.clock, console.users)
+        console.clock.forward(minutes=5)
+        assert try_to(without.visitor(None), "giulia", PASSWORD, code(without, secret))[0] == 403
+
+
+def test_an_accented_letter_is_the_same_however_it_was_typed(console: Console) -> None:
+    kept = passwords.hashed("perché no, così va bene")
+    assert passwords.right("perche\u0301 no, cosi\u0300 va bene", kept)
+    assert not passwords.right("perche no, cosi va bene", kept)
+
+
+@pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("short", "short"),
+        ("x" * 201, "long"),
+        ("aaaaaaaaaaaa", "simple"),
+        ("1234567890123", "simple"),
+        ("Password2026!", "simple"),
+        ("P@ssw0rd1234", "simple"),
+        ("benvenuto2026", "simple"),
+        ("qwertyuiop12", "simple"),
+        ("anna loves her work", "name"),
+        ("una frase da ricordare", None),
+        ("Password e pane, un sasso", None),
+    ],
+)
+def test_a_new_password(password: str, why: str | None) -> None:
+    if why is None:
+        passwords.check_new(password, "anna", "Cloudfabric")
+        return
+    with pytest.raises(passwords.PasswordRefused) as refused:
+        passwords.check_new(password, "anna", "Cloudfabric")
+    assert refused.value.why == why
