@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 
@@ -157,4 +157,14 @@ def play(scene: Scene, text: str, path: str) -> None:
         try:
             scene.rehearsal.play(text, path)
         finally:
-            scene.stage.session.go_on_with(scene.rehearsal.exchange.calls)
+            _take_over(scene)
+
+
+def _take_over(scene: Scene) -> None:
+    """Whoever called last in a file goes on calling from now on."""
+    session, calls = scene.stage.session, scene.rehearsal.exchange.calls
+    session.go_on_with(calls)
+    if calls:
+        name = session.cast.name_of(calls[-1].from_)
+        customer = name if name in scene.rehearsal.pins else None
+        scene.cue = replace(scene.cue, number=calls[-1].to, caller=name, customer=customer)

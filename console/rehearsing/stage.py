@@ -73,6 +73,8 @@ class Stage:
     service: str | None = None
     # Other phones of the people, by number: whose they are.
     other_phones: Mapping[str, Person] = field(default_factory=dict)
+    # In which language people are written to, by number.
+    languages: Mapping[str, str] = field(default_factory=dict)
     # What customers are called, by the name that they have in the cast.
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -176,11 +178,12 @@ def _furnished(
     with database.read() as connection:
         found = customers.all_customers(connection)
         technicians = _technicians(connection)
+        everybody = roster.all_technicians(connection)
         others = {
-            phone: Person(each.key, each.name, phone)
-            for each in roster.all_technicians(connection)
-            for phone in each.other_phones
+            phone: Person(each.key, each.name, phone) for each in everybody for phone in each.other_phones
         }
+        usual = configuration.service.languages[0]
+        languages = {phone: each.language or usual for each in everybody for phone in each.phones}
     known = [
         Choice(customer.code.lower(), customer.name, customer.phones[0])
         for customer in found
@@ -204,6 +207,7 @@ def _furnished(
         ),
         service,
         others,
+        languages,
         {customer.code.lower(): customer.name for customer in found},
     )
 

@@ -78,6 +78,7 @@ class Handset:
     hears: list[Heard]
     asked: bool
     texts: list[str]
+    language: str
     rung: int | None
 
     @property
@@ -170,6 +171,10 @@ class Names:
     def name(self, party: str) -> str:
         return self.lane(party).name
 
+    def language(self, party: str) -> str:
+        """In which he is written to, "" if that is not known."""
+        return self._scene.stage.languages.get(party, "")
+
     def number(self, number: str) -> str:
         return next((each.title for each in self._scene.stage.numbers if each.detail == number), number)
 
@@ -205,7 +210,8 @@ def _rows(scene: Scene, names: Names, t: Words) -> list[Row]:
             told.append(one)
     for mail in scene.rehearsal.mails:
         said = f"{mail.subject}\n{mail.text}"
-        told.append((mail.at, None, Happening(t("rehearse.did-mail", to=mail.to), said, kind="text")))
+        usual = scene.stage.configuration.service.languages[0]
+        told.append((mail.at, None, Happening(t("rehearse.did-mail", to=mail.to), said, usual, "text")))
     rows: list[Row] = []
     for at, lane, happening in sorted(told, key=lambda each: each[0]):
         if rows and rows[-1].lane == lane and (happening.kind == "heard" or at - rows[-1].at < SAME):
@@ -247,9 +253,9 @@ def _told(
         case HungUp(party=party, by=by):
             text = t("rehearse.did-hang-up" if by == party else "rehearse.did-end")
         case TextSent(phone=party, text=said):
-            text, kind = t("rehearse.did-get-text"), "text"
+            text, kind, language = t("rehearse.did-get-text"), "text", names.language(party)
         case TextReceived(phone=party, text=said):
-            text, kind = t("rehearse.did-send-text"), "text"
+            text, kind, language = t("rehearse.did-send-text"), "text", names.language(party)
         case Failed(code=code):
             return event.at, None, Happening(t("rehearse.did-fail", code=code), kind="missed", fresh=fresh)
         case _:
@@ -279,6 +285,7 @@ def _handset(scene: Scene, phone: Phone, names: Names, events: Sequence[Event], 
         _hears(events, number) if phone.state in ("listening", "connected") else [],
         scene.stage.session.asked(phone.person.key) is not None,
         [event.text for event in scene.events if isinstance(event, TextSent) and event.phone == number],
+        names.language(number),
         rung,
     )
 
