@@ -6,15 +6,17 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from console.access.keys import digest
 from console.access.users import User, user_of
-from console.tables import console_sessions, console_users
+from console.tables import console_links, console_sessions, console_users
 
 # Since the last request that a person made, and since the login.
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=12)
+# Sessions that are over, with where they came from, and links that are good no more.
+KEPT = timedelta(days=7)
 # So exactly is it known when somebody was seen: a page need not wait for a writer each time.
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -108,3 +110,20 @@ def open_sessions(connection: Connection, at: datetime, user: User) -> list[Open
         .order_by(console_sessions.c.began_at.desc())
     )
     return [OpenSession(row.id, row.began_at, row.seen_at, row.address, row.agent) for row in rows]
+
+
+def forget(connection: Connection, at: datetime) -> None:
+    """Remove sessions and links that have been over for a week."""
+    over = at - KEPT
+    connection.execute(
+        delete(console_sessions).where(
+            or_(
+                console_sessions.c.ended_at < over,
+                console_sessions.c.seen_at < over - IDLE,
+                console_sessions.c.began_at < over - LONGEST,
+            )
+        )
+    )
+    connection.execute(
+        delete(console_links).where(or_(console_links.c.expires_at < over, console_links.c.used_at < over))
+    )

@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
+from console.access import sessions
 from console.access.users import User
 from console.house import Clock, House
 from console.outside import follow
@@ -243,7 +244,7 @@ def run_next(house: House, clock: Clock) -> bool:
 
 
 def sweep(house: House, at: datetime) -> None:
-    """Remove what has had its time: files of work, rows of work that ended, forms that were sent."""
+    """Remove what has had its time: files of work, work that ended, forms that were sent, sessions."""
     with house.database.read() as connection:
         here = console_jobs.c.place == work_files.place(house)
         held = [_job(row) for row in connection.execute(select(console_jobs).where(here))]
@@ -255,6 +256,7 @@ def sweep(house: House, at: datetime) -> None:
         ended = console_jobs.c.state.in_(("done", "failed")) & (console_jobs.c.ended_at < at - KEPT)
         connection.execute(delete(console_jobs).where(ended))
         connection.execute(delete(console_forms).where(console_forms.c.used_at < at - FORMS_KEPT))
+        sessions.forget(connection, at)
     for job in over:
         if folder := job.input.get("folder"):
             work_files.remove(house, folder)

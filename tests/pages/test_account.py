@@ -12,8 +12,9 @@ from sqlalchemy import select
 from test_login import PASSWORD, code, set_up, try_to
 from visitors import Console, Visitor
 
-from console.access import login, passwords, sessions
-from console.tables import console_sessions, console_users
+from console.access import login, passwords, sessions, users
+from console.tables import console_links, console_sessions, console_users
+from console.web import jobs
 from console.web.shown.account import device
 
 NEW = "un'altra frase da tenere"
@@ -295,3 +296,20 @@ def test_a_code_of_the_authenticator_is_good_once_here_too(console: Console, sec
     answer = console.visitor("admin").post("/account/codes", "/account/codes", password=PASSWORD, code=shown)
     assert answer.status_code == 422
     assert pyotp.TOTP(secret).verify(shown, for_time=console.clock.now())
+
+
+def test_sessions_and_links_that_are_over_are_forgotten_after_a_week(console: Console) -> None:
+    """Where somebody logged in from is nobody's business for ever."""
+    console.visitor("reader")
+    with console.house.database.write() as connection:
+        users.welcome(connection, console.clock.now(), console.users["reader"])
+    console.clock.forward(days=9)
+    kept = console.visitor("admin")
+    with console.house.database.write() as connection:
+        users.welcome(connection, console.clock.now(), console.users["dispatcher"])
+    jobs.sweep(console.house, console.clock.now())
+    assert session_ids(console, "reader") == []
+    assert kept.get("/account").status_code == 200
+    with console.house.database.read() as connection:
+        owners = connection.execute(select(console_links.c.user_id)).scalars().all()
+    assert owners == [console.users["dispatcher"].id]
