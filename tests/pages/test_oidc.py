@@ -19,6 +19,7 @@ from playwright.sync_api import Browser
 from provider import CLIENT, SECRET, Provider, serving
 from pydantic import SecretStr
 from sqlalchemy import select
+from test_axe import looked_at
 from visitors import Clock, Console, Visitor, console_in
 from werkzeug.test import TestResponse
 
@@ -381,6 +382,7 @@ def test_in_a_real_browser_with_the_provider_on_another_site(
     with shown(company, chrome) as before:
         page = before.open("/account", role=None)
         assert page.url.endswith("/login?next=/account")
+        assert list(looked_at(page)) == []
         page.get_by_role("button", name="Entra con l'accesso aziendale").click()
         page.get_by_role("heading", name="Il Suo profilo").wait_for()
         assert page.get_by_role("banner").get_by_text("Mario Gialli").is_visible()

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import pyotp
 import pytest
+from conftest import Screen
 from sqlalchemy import select
+from test_axe import looked_at
 from test_login import PASSWORD, code, set_up, try_to
 from visitors import ROLES, Console, Visitor
 
@@ -233,3 +236,47 @@ def test_the_table_of_rights_says_what_holds(console: Console) -> None:
     for may, row in zip(May, rows, strict=True):
         said = [">Yes<" in cell for cell in row.split("<td")[1:]]
         assert said == [may in RIGHTS[role] for role in Role], may
+
+
+# -- in a browser --------------------------------------------------------------------------------
+
+
+def test_from_an_admin_s_click_to_a_new_user_at_work(screen: Screen) -> None:
+    """The pages that appear once, looked at as all others are: the link, the welcome, the codes."""
+    clock = screen.console.clock
+    page = screen.open("/users", "admin")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("link", name="Aggiungi un utente").click()
+    page.get_by_label("Nome e cognome").fill("Mario Gialli")
+    page.get_by_label("Nome utente").fill("mario")
+    page.get_by_role("radio", name=re.compile("Osservatore")).check()
+    page.get_by_role("button", name="Aggiungi e crea il collegamento").click()
+    page.get_by_role("heading", name="Collegamento per Mario Gialli").wait_for()
+    page.get_by_role("button", name="Copia il collegamento").click()
+    page.get_by_role("button", name="Copiato").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link.startswith(f"{screen.address}/welcome/")
+    wrong = list(looked_at(page))
+
+    page = screen.open(link.removeprefix(screen.address), role=None)
+    page.get_by_role("heading", name="Buongiorno, Mario Gialli").wait_for()
+    wrong += looked_at(page)
+    secret = page.locator("code.secret").inner_text().replace(" ", "")
+    page.get_by_label("Nuova password").fill(PASSWORD)
+    page.get_by_label("Ripeta la password").fill(PASSWORD)
+    page.get_by_label("Le sei cifre").fill(pyotp.TOTP(secret).at(clock.now()))
+    page.get_by_role("button", name="Conferma ed entra").click()
+    page.get_by_role("heading", name="Codici di recupero").wait_for()
+    assert page.locator(".codes code").count() == login.RECOVERY_CODES
+    wrong += looked_at(page)
+    page.get_by_role("link", name="Li ho custoditi, prosegui").click()
+    page.get_by_role("banner").get_by_text("Mario Gialli").wait_for()
+
+    clock.forward(minutes=1)
+    page.goto(f"{screen.address}/account/factor")
+    page.get_by_label("Password attuale").fill(PASSWORD)
+    page.get_by_label("Codice", exact=True).fill(pyotp.TOTP(secret).at(clock.now()))
+    page.get_by_role("button", name="Prosegui").click()
+    page.get_by_role("heading", name="Colleghi la nuova app").wait_for()
+    wrong += looked_at(page)
+    assert wrong == []
