@@ -6,6 +6,7 @@ typed can become a place of its own. Escaping is the templates' work.
 
 from __future__ import annotations
 
+import logging
 import re
 import tomllib
 from collections.abc import Mapping
@@ -14,14 +15,18 @@ from functools import cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
+log = logging.getLogger("ivr")
+
 LANGUAGES = ("it", "en", "de")
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 
 
 class Words:
-    """The words of one language. `words("cases.taken", who="Anna")` is a text; a key that is not there
-    raises KeyError.
+    """The words of one language. `words("cases.taken", who="Anna")` is a text. A key that is not there is an
+    error in the log and stands for itself, so that a page is still shown; in tests it raises KeyError.
     """
+
+    strict = False
 
     def __init__(self, language: str, texts: Mapping[str, str], zone: ZoneInfo) -> None:
         self.language = language
@@ -29,7 +34,12 @@ class Words:
         self.zone = zone
 
     def __call__(self, key: str, /, **values: object) -> str:
-        text = self._texts[key]
+        text = self._texts.get(key)
+        if text is None:
+            if self.strict:
+                raise KeyError(key)
+            log.error("the words of %s have no %s", self.language, key)
+            return key
         return _PLACE.sub(lambda place: str(values[place[1]]), text) if values else text
 
     def __contains__(self, key: str) -> bool:

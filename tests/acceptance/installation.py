@@ -150,7 +150,7 @@ class Installation:
         )
         assert found == 2, f"listen stands {found} times in the configuration"
         file.write_text(text)
-        self.listener = f"127.0.0.1:{ports[0]}"
+        self.listener, self.console = f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}"
 
     # The service --------------------------------------------------------------------------------------
 

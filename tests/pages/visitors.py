@@ -21,6 +21,10 @@ from console.access.users import User
 from console.app import create_app
 from console.house import House
 from console.web import jobs
+from console.web.words import Words
+
+# What a page has no words for is a fault of ours.
+Words.strict = True
 
 ROLES = ("admin", "dispatcher", "technician", "reader")
 # Who logs in as what: the technician is Anna of the rota.

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
+# Each writes its pages into the area.
+from console.web.pages.rota import absences, calendar, feeds, overrides, rules, swaps  # noqa: F401
 from console.web.pages.rota.common import area
 
 __all__ = ["area"]
-
-# Each writes its pages into the area.
-for _name in ("absences", "calendar", "feeds", "overrides", "rules", "swaps"):
-    import_module(f"{__name__}.{_name}")
