@@ -38,6 +38,9 @@ FOCUSABLE = """() => {
     return true;
   }).map((each, i) => { each.dataset.tabstop = i; return each.outerHTML.slice(0, 120); });
 }"""
+# A field of a date or a time is made of parts, each of which Tab stops at; six at most, and one is counted.
+PARTS = """() => 6 * document.querySelectorAll(
+  'input[type=date], input[type=time], input[type=datetime-local]').length"""
 # Every page begins with the way past its frame.
 BEGIN = "() => { scrollTo(0, 0); document.querySelector('.skip').focus({focusVisible: true}); }"
 END = "() => { document.activeElement?.blur(); scrollTo(0, 0); }"
@@ -89,7 +92,7 @@ def tabbed(page: Page) -> Iterator[str]:
     stops = page.evaluate(FOCUSABLE)
     page.evaluate(BEGIN)
     reached: list[int] = []
-    for number in range(min(len(stops), MOST_TABS) + 12):
+    for number in range(min(len(stops), MOST_TABS) + 12 + page.evaluate(PARTS)):
         if number:
             page.keyboard.press("Tab")
         found = page.evaluate(FOCUSED)
