@@ -322,6 +322,11 @@ def phones_of(connection: Connection, customer_id: int) -> list[str]:
     return list(connection.execute(_PHONES_OF, {"customer": customer_id}).scalars())
 
 
+def code_of(connection: Connection, customer_id: int) -> str | None:
+    """His code; None if there is no such customer."""
+    return connection.execute(select(customers.c.code).where(customers.c.id == customer_id)).scalar()
+
+
 def name_of(connection: Connection, customer_id: int) -> str | None:
     """His name as it is written; None if there is no such customer."""
     return connection.execute(select(customers.c.name).where(customers.c.id == customer_id)).scalar()

@@ -93,7 +93,7 @@ def _recorded(connection: Connection, sid: str) -> Summary:
     return Summary(
         sid,
         record.outcome,
-        customers.codes(connection).get(record.customer_id or 0),
+        customers.code_of(connection, record.customer_id) if record.customer_id else None,
         record.urgency,
         len(journal.turns_of(connection, sid)),
         tuple(message.seconds for message in journal.messages_of(connection, sid)),
