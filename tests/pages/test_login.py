@@ -403,3 +403,14 @@ def test_a_new_password(password: str, why: str | None) -> None:
     with pytest.raises(passwords.PasswordRefused) as refused:
         passwords.check_new(password, "anna", "Cloudfabric")
     assert refused.value.why == why
+
+
+def test_whoever_sets_himself_up_on_his_phone_opens_the_app_from_the_page(console: Console) -> None:
+    with console.house.database.write() as connection:
+        token = users.welcome(connection, console.clock.now(), console.users["reader"])
+    page = console.visitor(None).page(f"/welcome/{token}")
+    address = re.search(r'href="(otpauth://totp/[^"]+)"', page)
+    secret = re.search(r'class="secret">([A-Z2-7 ]+)<', page)
+    assert address
+    assert secret
+    assert pyotp.parse_uri(address[1]).secret == secret[1].replace(" ", "")

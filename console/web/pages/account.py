@@ -105,11 +105,13 @@ def prove_factor() -> Answer:
 
 def _new_factor(ticket: str, refused: str = "") -> str:
     secret = login.factor_of(house(), at(), user(), session().id, ticket) or ""
+    address = login.address_of_factor(house(), user(), secret)
     return page(
         "account/new_factor.html",
         ticket=ticket,
         secret=in_fours(secret),
-        picture=qr_code(login.address_of_factor(house(), user(), secret)),
+        address=address,
+        picture=qr_code(address),
         refused=refused,
     )
 

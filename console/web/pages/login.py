@@ -107,11 +107,13 @@ def _link_user(token: str) -> User:
 
 def _welcome(token: str, who: User, refused: str = "") -> str:
     secret = keys.new_factor(house().configuration, token)
+    address = login.address_of_factor(house(), who, secret)
     return page(
         "login/welcome.html",
         who=who,
         secret=in_fours(secret),
-        picture=qr_code(login.address_of_factor(house(), who, secret)),
+        address=address,
+        picture=qr_code(address),
         refused=words()(f"login.refused-{refused}", n=passwords.SHORTEST) if refused else "",
         shortest=passwords.SHORTEST,
     )
