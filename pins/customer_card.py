@@ -297,8 +297,9 @@ def site_of(text: str) -> Site:
 
 def folded(text: str) -> str:
     """As it is compared when somebody looks for it: small letters without marks, `"citta"` for `"Città"`."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    return " ".join(plain.casefold().split())
+    if not text.isascii():
+        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return " ".join(text.casefold().split())
 
 
 def found_by(card: Card) -> str:

@@ -124,13 +124,17 @@ def sums(connection: Connection, condition: ColumnElement[bool], day: date, open
 
 def names(connection: Connection, condition: ColumnElement[bool], limit: int) -> list[tuple[str, str]]:
     """Code and name of the first of them, in the order of the list."""
-    query = select(customers.c.code, customers.c.name).where(condition).order_by(customers.c.found_by)
+    query = (
+        select(customers.c.code, customers.c.name)
+        .where(condition)
+        .order_by(customers.c.found_by, customers.c.id)
+    )
     return [(row.code, row.name) for row in connection.execute(query.limit(limit))]
 
 
 def ids_of(connection: Connection, condition: ColumnElement[bool]) -> list[int]:
     """All of those for whose rows the condition holds, in the order of the list."""
-    query = select(customers.c.id).where(condition).order_by(customers.c.found_by)
+    query = select(customers.c.id).where(condition).order_by(customers.c.found_by, customers.c.id)
     return [row.id for row in connection.execute(query)]
 
 

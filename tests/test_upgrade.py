@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from making import NIGHT, a_sid, opened_at
-from sqlalchemy import Connection, MetaData, Table, inspect, text
+from sqlalchemy import Connection, MetaData, Table, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
+from pins import customer_card, customers
+from pins.tables import customers as rows_of_customers
 from storage import audit, schema
 from storage.engine import Database
 
@@ -179,6 +181,18 @@ def test_nothing_is_lost(old: Database) -> None:
                 for row in found
             ] == rows, name
         assert connection.execute(text("SELECT screened FROM cases")).scalars().all() == [False, False]
+
+
+@BOTH
+def test_customers_of_before_are_found_as_new_ones_are(old: Database) -> None:
+    with old.write() as connection:
+        known = tables(connection)["customers"]
+        connection.execute(known.update().where(known.c.code == "VALDISOLE").values(name="Città dei Ròveri"))
+    schema.migrate(old)
+    with old.read() as connection:
+        for each in customers.all_customers(connection):
+            found_by = select(rows_of_customers.c.found_by).where(rows_of_customers.c.id == each.id)
+            assert connection.execute(found_by).scalar_one() == customer_card.found_by(each)
 
 
 def _aware(value: object) -> object:

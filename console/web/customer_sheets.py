@@ -16,13 +16,16 @@ from typing import Any
 from console.house import House
 from console.web import customer_form, work_files
 from console.web.jobs import Job, JobFailed, Progress
-from pins import customer_import, customers
+from pins import customer_csv, customer_import, customers
 from pins.customer_card import differences, fields_of
 from pins.customer_import import Plan
 
 SHEET, PREVIEW = "sheet.csv", "preview.json"
 # So many of each are shown; whoever has more mistakes mends these first.
 SHOWN = 200
+# So many customers are written at once. It takes SQLite's one writer about 0.7 s, which calls wait for; they
+# give up after 2 s. Larger sheets are divided.
+MOST_WRITTEN = 5000
 # While so many changes of others come in between, the plan is made anew.
 PATIENCE = 5
 
@@ -54,7 +57,14 @@ def check(house: House, at: datetime, job: Job, progress: Progress) -> Mapping[s
         "changed": len(made.changed),
         "unchanged": made.unchanged,
         "digest": digest(made),
+        "too_many": len(made.added) + len(made.changed) > most_written(house),
     }
+
+
+def most_written(house: House) -> int:
+    """How many customers a sheet may add and change. PostgreSQL has many writers."""
+    sqlite = house.database.engine.dialect.name == "sqlite"
+    return MOST_WRITTEN if sqlite else customer_csv.MOST_ROWS
 
 
 def write(house: House, at: datetime, job: Job, progress: Progress) -> Mapping[str, Any]:

@@ -8,22 +8,21 @@ import html
 import io
 import json
 import re
-from datetime import date, timedelta
+from datetime import date
 from urllib.parse import urlencode
 
+import pytest
 from conftest import Screen
 from making import ACTOR, NIGHT, ROOT, a_case
 from playwright.sync_api import expect
-from sqlalchemy import select
 from visitors import Console, Visitor
 from werkzeug.test import TestResponse
 
+from console.web import customer_sheets
 from console.web.words import LANGUAGES, texts
 from console.web.work_files import folder as work_folder
-from pins import customer_card, customer_import, customer_list, customers, registry
-from pins.customer_card import FIELDS, Contract, Standing
-from pins.customer_list import Wanted
-from pins.tables import customers as rows
+from pins import customer_import, customers, registry
+from pins.customer_card import FIELDS, Contract
 from storage import audit
 
 TODAY = NIGHT.date()
@@ -83,42 +82,6 @@ def test_a_piece_of_the_page_is_the_list_alone(console: Console) -> None:
     page = answer.get_data(as_text=True)
     assert named(page) == ["ACME"]
     assert "<html" not in page
-
-
-CONTRACTS = [
-    Contract(coverage, starts, until, minutes)
-    for coverage in ("contract", "prepaid", "none")
-    for starts in (None, TODAY, TODAY + timedelta(days=1))
-    for until in (
-        None,
-        TODAY + timedelta(days=1),
-        TODAY + customer_card.SOON,
-        TODAY + customer_card.SOON + timedelta(days=1),
-        TODAY + timedelta(days=500),
-    )
-    for minutes in (None, 0, 5)
-] + [Contract(coverage, None, until) for coverage in ("contract", "prepaid", "none")
-     for until in (TODAY, TODAY - timedelta(days=1))]  # fmt: skip
-
-
-def test_the_database_and_the_page_agree_how_a_contract_stands(console: Console) -> None:
-    with console.house.database.write() as connection:
-        for number, contract in enumerate(CONTRACTS):
-            customers.add_customer(
-                connection, ACTOR, NIGHT, f"C{number}", code=f"C{number}", contract=contract
-            )
-        everybody = customers.all_customers(connection)
-        for standing in Standing:
-            wanted = customer_list.which(Wanted(TODAY, TODAY, standing=standing))
-            found = set(connection.execute(select(rows.c.code).where(wanted)).scalars())
-            also = {Standing.ENDING} if standing is Standing.RUNNING else set()
-            assert found == {
-                each.code for each in everybody if each.contract.standing(TODAY) in {standing, *also}
-            }
-        covered = set(connection.execute(select(rows.c.code).where(customer_list.covered(TODAY))).scalars())
-        assert covered == {
-            each.code for each in everybody if each.contract.covers(TODAY, prepaid_counts=True)
-        }
 
 
 def test_those_without_a_pin_that_lives(console: Console) -> None:
@@ -450,6 +413,18 @@ def test_what_others_change_elsewhere_does_not_matter(console: Console) -> None:
     path = upload(visitor, SHEET)
     add(console, "Un altro")
     assert "Aggiunti 1, modificati 1" in confirm(visitor, path)
+
+
+def test_a_sheet_that_calls_would_have_to_wait_for_is_to_be_divided(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(customer_sheets, "MOST_WRITTEN", 1)
+    visitor = console.visitor()
+    path = upload(visitor, SHEET)
+    page = visitor.page(path)
+    assert "Divida il foglio in parti con al massimo 1 clienti" in page
+    assert "Importa</button>" not in page
+    assert visitor.post(path, once="x" * 24).headers["Location"] == path
 
 
 def test_a_sheet_is_thrown_away(console: Console) -> None:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 from conftest import Screen
-from making import NIGHT, configuration, everything_written, fresh_database
+from making import NIGHT, SECRETS, configuration, everything_written, fresh_database
 from playwright.sync_api import expect
 from pypdf import PdfReader
 from sqlalchemy import select
 from visitors import Clock, Console, Visitor, console_in
 
-from console import issuing, letter_mail
+from console import issuing, letter_mail, outside
 from console.house import House
 from console.tables import console_jobs
 from console.web import jobs, work_files
@@ -277,6 +277,23 @@ def test_a_dispatcher_revokes_at_once_and_cannot_issue(console: Console) -> None
     assert "Smarrito" in page
     assert pins_of(console)[0].revoked_by == "user:paolo"
     assert "revoke" not in console.visitor("reader").page("/pins/1")
+
+
+def test_what_is_revoked_stands_in_the_ledger_at_once(tmp_path: Path) -> None:
+    """By hand, and as long work: a restored backup does not make it good again."""
+    secrets = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": bytes(range(40, 72)).hex()}
+    with fresh_database(tmp_path) as database:
+        console = console_in(tmp_path, House(configuration(tmp_path, secrets), database), Clock())
+        visitor = console.visitor()
+        for code in ("ACME", "MELE"):
+            issue(visitor, code)
+        ledger = outside.ledger_file(console.house.configuration)
+        visitor.done("/pins/1/revoke", "/pins/1")
+        assert '"pin.revoke"' in ledger.read_text()
+        before = ledger.read_text()
+        ask_for(visitor, "/pins/rotate?pin=2&chosen=1", "/pins/rotate", overlap="0")
+        console.work()
+        assert ledger.read_text().count('"pin.revoke"') == before.count('"pin.revoke"') + 1
 
 
 def test_the_lists_and_what_a_guesser_may_hope_for(console: Console) -> None:

@@ -71,6 +71,7 @@ def preview(job_id: int) -> str:
         mistakes=mistakes,
         column=_column,
         most=customer_sheets.SHOWN,
+        most_written=customer_sheets.most_written(house()),
     )
 
 
@@ -79,7 +80,7 @@ def confirm(job_id: int) -> Answer:
     """Have it written as it was shown."""
     job = _job(job_id, "customer-check")
     result = job.result or {}
-    if result.get("mistakes") or customer_sheets.preview(house(), job) is None:
+    if result.get("mistakes") or result.get("too_many") or customer_sheets.preview(house(), job) is None:
         return to("customers.preview", job_id=job.id)
     asked = {"folder": job.input["folder"], "digest": result["digest"]}
     with writing(once=True) as connection:
