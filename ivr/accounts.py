@@ -43,6 +43,7 @@ class Talk:
     technician: str
     start: datetime
     end: datetime
+    rota: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,7 @@ def talks_in(connection: Connection, period: Period) -> list[Talk]:
             outgoing.c.technician,
             case_table.c.number,
             case_table.c.merged_into,
+            case_table.c.rota,
             outgoing_turns.c.at,
             outgoing_turns.c.heard,
         )
@@ -228,7 +230,8 @@ def talks_in(connection: Connection, period: Period) -> list[Talk]:
         if row.heard == _TAKEN:
             since[row.id] = row.at
         elif row.heard in _TALKED and row.id in since:
-            found.append(Talk(row.merged_into or row.number, row.technician, since.pop(row.id), row.at))
+            number = row.merged_into or row.number
+            found.append(Talk(number, row.technician, since.pop(row.id), row.at, row.rota))
     return found
 
 

@@ -20,7 +20,7 @@ from ivr.tables import calls
 from oncall.reports import Period
 from oncall.tables import attempts, case_log, cases
 from pins.tables import customers
-from storage.arithmetic import hour_of, minute_of, seconds_between
+from storage.arithmetic import earliest, hour_of, minute_of, seconds_between
 
 # What an outcome means to whoever reads a report. "" is a call under way, or one whose end was lost.
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -58,8 +58,9 @@ def slots(connection: Connection, wanted: Wanted, zone: ZoneInfo) -> list[Slot]:
     """The calls of the period by hour, in order; hours without any are left out. `groups` as in GROUPS."""
     finer = not _whole_hours(wanted.period, zone)
     unit = minute_of(calls.c.started_at) if finer else hour_of(calls.c.started_at)
-    outcome = func.coalesce(calls.c.outcome, "")
-    sums = [func.sum(case((outcome.in_(some), 1), else_=0)) for some in GROUPS.values()]
+    # The last group is the rest.
+    told = list(GROUPS.values())[:-1]
+    sums = [func.sum(case((calls.c.outcome.in_(some), 1), else_=0)) for some in told]
     query = select(unit, func.count(), *sums).where(*_calls(wanted, wanted.period)).group_by(unit)
     found: dict[tuple[date, int], list[int]] = {}
     for text, *counts in connection.execute(query):
@@ -67,7 +68,10 @@ def slots(connection: Connection, wanted: Wanted, zone: ZoneInfo) -> list[Slot]:
         key = local.date(), local.hour
         # An hour that comes twice, or the minutes of one.
         found[key] = [a + b for a, b in zip(found[key], counts, strict=True)] if key in found else counts
-    return [Slot(*key, found[key][0], tuple(found[key][1:])) for key in sorted(found)]
+    return [
+        Slot(day, hour, total, (*groups, total - sum(groups)))
+        for (day, hour), (total, *groups) in sorted(found.items())
+    ]
 
 
 def outcomes(connection: Connection, wanted: Wanted, period: Period) -> dict[str, int]:
@@ -87,9 +91,9 @@ def _calls(wanted: Wanted, period: Period) -> Iterator[ColumnElement[bool]]:
 
 def _whole_hours(period: Period, zone: ZoneInfo) -> bool:
     """Whether the zone's clocks differ from UTC by whole hours all along, as nearly all do."""
-    day = timedelta(days=1)
-    length = (period.end - period.start) // day + 1
-    offsets = {(period.start + each * day).astimezone(zone).utcoffset() for each in range(length)}
+    step = timedelta(days=15)
+    instants = [period.start + each * step for each in range((period.end - period.start) // step + 1)]
+    offsets = [at.astimezone(zone).utcoffset() for at in (*instants, period.end)]
     return all(offset is not None and not offset.total_seconds() % 3600 for offset in offsets)
 
 
@@ -108,19 +112,13 @@ class Taken:
     count: int
 
 
-def _earlier(first: ColumnElement[datetime], second: ColumnElement[datetime]) -> ColumnElement[datetime]:
-    """The earlier of two instants; either may be missing."""
-    both = case((first <= second, first), (second < first, second))
-    return func.coalesce(both, first, second)
-
-
 _LEVEL = func.coalesce(cases.c.final_urgency, cases.c.urgency, "")
-_ACCEPTED = _earlier(cases.c.connected_at, cases.c.taken_at)
+_ACCEPTED = earliest(cases.c.connected_at, cases.c.taken_at)
 
 
 def _verdict(at: datetime) -> ColumnElement[str]:
     """As `oncall.reports.promises`: who closes a case has taken it in charge."""
-    done = _earlier(_ACCEPTED, cases.c.closed_at)
+    done = earliest(cases.c.connected_at, cases.c.taken_at, cases.c.closed_at)
     return case(
         (cases.c.due_at.is_(None) | (_LEVEL == ""), ""),
         (func.coalesce(done, at) > cases.c.due_at, "missed"),

@@ -162,6 +162,28 @@ def _of_rota(
     )
 
 
+@dataclass(frozen=True)
+class Tired:
+    """Somebody could not rest eleven hours in a row after what he did for a rota."""
+
+    rota: str
+    found: TooLittleRest
+
+
+def tired(connection: Connection, sources: Sources, period: Period, rota: str | None = None) -> list[Tired]:
+    """What the report says of rest, and nothing else of it; the latest first."""
+    works = case_rows.works_of(connection, period)
+    works += [
+        (talk.rota, Work(talk.technician, talk.start, talk.end)) for talk in talks_in(connection, period)
+    ]
+    found = []
+    for key in roster.rota_keys(connection):
+        if rota in (None, key):
+            his = [work for of_rota, work in works if of_rota == key]
+            found += [Tired(key, each) for each in reports.rest(his, working_days(sources, key))]
+    return sorted(found, key=lambda each: each.found.begins, reverse=True)
+
+
 # -- the calendar of a rota --------------------------------------------------------------------
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, case, func, or_, select
 
-from oncall.reports import AttemptRow, CaseRow, Period
+from oncall.reports import AttemptRow, CaseRow, Period, Work
 from oncall.tables import attempts, case_log, cases
 
 
@@ -84,3 +85,55 @@ def attempts_of(connection: Connection, period: Period) -> list[AttemptRow]:
         )
         for row in rows
     ]
+
+
+def works_of(connection: Connection, period: Period) -> list[tuple[str, Work]]:
+    """When technicians were woken or worked on cases, by rota: calls they accepted in the period, and minutes
+    noted on cases that were closed in it or later. A case's minutes are taken to begin when it was accepted.
+    """
+    rang = connection.execute(
+        select(
+            cases.c.rota,
+            attempts.c.technician,
+            attempts.c.asked_at,
+            attempts.c.pressed_at,
+            attempts.c.result_at,
+        )
+        .join(cases, cases.c.id == attempts.c.case_id)
+        .where(attempts.c.asked_at >= period.start, attempts.c.asked_at < period.end)
+        .where(attempts.c.pressed == "accepted", attempts.c.pressed_at.is_not(None))
+    )
+    found = [
+        (row.rota, Work(row.technician, row.asked_at, max(row.pressed_at, row.result_at or row.pressed_at)))
+        for row in rang
+    ]
+    spoke = (
+        select(attempts.c.technician)
+        .where(attempts.c.case_id == cases.c.id, attempts.c.result == "connected")
+        .order_by(attempts.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    holder = func.coalesce(cases.c.taken_by, spoke).label("holder")
+    noted = connection.execute(
+        select(
+            cases.c.rota,
+            holder,
+            cases.c.minutes,
+            cases.c.connected_at,
+            cases.c.taken_at,
+            cases.c.closed_at,
+        ).where(
+            cases.c.closed_at >= period.start,
+            # Said so that nobody looks through all that was ever opened: by their closing they are few.
+            case((cases.c.opened_at < period.end, 1), else_=0) == 1,
+            cases.c.minutes > 0,
+        )
+    )
+    for row in noted:
+        length = timedelta(minutes=row.minutes)
+        accepted = [each for each in (row.connected_at, row.taken_at) if each is not None]
+        start = min(accepted, default=row.closed_at - length)
+        if row.holder is not None and period.start <= start < period.end:
+            found.append((row.rota, Work(row.holder, start, start + length)))
+    return found

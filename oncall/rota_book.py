@@ -19,9 +19,11 @@ def rota_keys(connection: Connection) -> list[str]:
     return list(dict.fromkeys(rows))
 
 
-def book(connection: Connection, rota_key: str, since: datetime | None = None) -> rota.Book:
+def book(
+    connection: Connection, rota_key: str, since: datetime | None = None, until: datetime | None = None
+) -> rota.Book:
     """All that is known of a rota, to answer many instants without asking again. With `since` those from
-    then on alone: years of overrides and absences that are over need not be read.
+    then on alone, with `until` those before it: years of overrides and absences need not be read.
     """
     versions = select(rota_versions).where(rota_versions.c.rota == rota_key)
     overrides = select(rota_overrides).where(rota_overrides.c.rota == rota_key)
@@ -29,6 +31,9 @@ def book(connection: Connection, rota_key: str, since: datetime | None = None) -
     if since is not None:
         overrides = overrides.where(rota_overrides.c.ends_at > since)
         away = away.where(absences.c.ends_at > since)
+    if until is not None:
+        overrides = overrides.where(rota_overrides.c.starts_at < until)
+        away = away.where(absences.c.starts_at < until)
     employed = select(technicians.c.key, technicians.c.starts_at, technicians.c.retired_at)
     return rota.Book(
         versions=[to_version(row) for row in connection.execute(versions)],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Integer, String
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+
+from storage.types import Instant
 
 
 class hour_of(FunctionElement[str]):  # noqa: N801 - it stands in statements, like func.min
@@ -31,6 +34,26 @@ class seconds_between(FunctionElement[int]):  # noqa: N801
     type = Integer()
     inherit_cache = True
     name = "seconds_between"
+
+
+class earliest(FunctionElement[datetime]):  # noqa: N801
+    """The earliest of several instants, those that are missing left out; missing if all are."""
+
+    type = Instant()
+    inherit_cache = True
+    name = "earliest"
+
+
+@compiles(earliest, "sqlite")
+def _(element: Any, compiler: Any, **kw: Any) -> str:
+    # Its min() of several is NULL if one is; no instant comes after this text.
+    given = (f"coalesce({compiler.process(each, **kw)}, '~')" for each in element.clauses)
+    return f"nullif(min({', '.join(given)}), '~')"
+
+
+@compiles(earliest, "postgresql")
+def _(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"least({', '.join(compiler.process(each, **kw) for each in element.clauses)})"
 
 
 @compiles(hour_of, "sqlite")

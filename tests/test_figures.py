@@ -22,7 +22,7 @@ from ivr.tables import calls
 from oncall.reports import Period, period
 from oncall.tables import cases
 from pins import customers
-from storage.arithmetic import minute_of, seconds_between
+from storage.arithmetic import earliest, minute_of, seconds_between
 
 LAST = date(2026, 3, 10)
 SOME = Crowd(customers=40, calls=1500, technicians=6, overrides=10, acts=10, years=0.12)
@@ -99,6 +99,19 @@ def test_they_are_what_the_report_counts_one_by_one(house: House) -> None:
     assert rung == dict(attempts)
 
 
+def test_who_could_not_rest_is_what_the_report_says(house: House) -> None:
+    fill(house, NIGHT, SOME)
+    span = period(LAST - timedelta(days=6), LAST, ROME)
+    with house.database.read() as connection:
+        told = reports.gather(connection, NIGHT, sources(house), span)
+        found = reports.tired(connection, sources(house), span)
+        assert reports.tired(connection, sources(house), span, "none") == []
+    (rota,) = [each for each in told.rotas if each.cases]
+    assert {each.found for each in found} == set(rota.rest)
+    assert len(found) == len(rota.rest) > 3
+    assert {each.rota for each in found} == {rota.rota}
+
+
 def test_of_a_number_a_rota_a_customer(house: House) -> None:
     fill(house, NIGHT, SOME)
     span = period(LAST - timedelta(days=29), LAST, ROME)
@@ -171,6 +184,22 @@ def test_what_is_under_way_counts_as_no_answer_yet(house: House) -> None:
         "refused": 0,
         "hung-up": 1,
     }
+
+
+def test_the_earliest_of_those_that_are_there(house: House) -> None:
+    put(house, "2026-03-10 12:00", "2026-03-10 13:00")
+    with house.database.write() as connection:
+        connection.execute(
+            update(calls).where(calls.c.sid == a_sid(1)).values(ended_at=rome("2026-03-10 11:00"))
+        )
+        query = select(
+            earliest(calls.c.started_at, calls.c.ended_at), earliest(calls.c.ended_at, calls.c.ended_at)
+        )
+        found = connection.execute(query.order_by(calls.c.sid)).all()
+    assert [tuple(row) for row in found] == [
+        (rome("2026-03-10 11:00"), rome("2026-03-10 11:00")),
+        (rome("2026-03-10 13:00"), None),
+    ]
 
 
 def test_seconds_and_minutes_are_the_same_on_both_databases(house: House) -> None:

@@ -209,7 +209,8 @@ def one_day(connection: Connection, group: Group, day: date) -> OneDay:
     parts = group.hours.day(day)
     rotas = list(dict.fromkeys(number.rota for number in group.numbers))
     crew = _Crew(connection)
-    segments = {key: roster.book(connection, key).segments(parts[0].start, parts[-1].end) for key in rotas}
+    start, end = parts[0].start, parts[-1].end
+    segments = {key: roster.book(connection, key, start, end).segments(start, end) for key in rotas}
     shown = []
     for part in parts:
         standing = [
@@ -259,7 +260,7 @@ def explain(connection: Connection, configuration: Configuration, number: str, a
     """What would happen to a call. Raises KeyError for a number that is not ours."""
     ours = numbers(configuration)[number]
     crew = _Crew(connection)
-    book = roster.book(connection, ours.settings.rota)
+    book = roster.book(connection, ours.settings.rota, at, at + timedelta(seconds=1))
     told = Explainer(number, ours.hours, book, crew.technicians).at(at)
     ladder = tuple(
         OnCall(duty.rung, crew.known[duty.technician], phone, duty.because) for duty, phone in told.ladder
