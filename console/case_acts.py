@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, select
 
+from console.case_story import recordings
 from console.house import House, rules
-from ivr import casework, outgoing_desk
+from ivr import casework, heard, outgoing_desk
 from ivr.tables import outgoing
 from oncall import case_log, cases, people
 from oncall.cases import Case, CaseRefusal
@@ -175,6 +176,14 @@ def _call(it: _Doing) -> None:
         )
 
 
+def _heard(it: _Doing) -> None:
+    number = it.form.get("recording", "")
+    known = {str(each.number): each for each in recordings(it.connection, it.now) if each.kind == "message"}
+    if number not in known:
+        raise NotDone("other")
+    heard.listened(it.connection, it.doer.actor, it.at, known[number].sid)
+
+
 def _somebody(it: _Doing) -> str:
     """For whom it is done: himself, or whom the form names. Raises NotDone."""
     named = it.doer.technician or it.form.get("technician", "")
@@ -193,6 +202,7 @@ ACTS: Mapping[str, Callable[[_Doing], None]] = {
     "call": _call,
     "reopen": _reopen,
     "merge": _merge,
+    "heard": _heard,
 }
 
 

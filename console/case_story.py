@@ -59,7 +59,10 @@ def dialable(numbers: Iterable[str | None]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Recording:
-    """`number` names it in addresses, from 1; `file` is empty until it is here. `kind`: message, name."""
+    """`number` names it in addresses, from 1; `file` is empty until it is here. `kind`: message, name.
+
+    `heard_by` is who has listened to it, as an actor; "" if that was before anybody wrote it down.
+    """
 
     number: int
     sid: str
@@ -67,6 +70,8 @@ class Recording:
     recorded_at: datetime
     seconds: int
     file: str
+    heard_at: datetime | None
+    heard_by: str
 
 
 def recordings(connection: Connection, case: Case) -> list[Recording]:
@@ -77,7 +82,16 @@ def recordings(connection: Connection, case: Case) -> list[Recording]:
         .order_by(messages.c.recorded_at, messages.c.recording_sid)
     )
     return [
-        Recording(number, row.recording_sid, row.kind, row.recorded_at, row.seconds, row.file or "")
+        Recording(
+            number,
+            row.recording_sid,
+            row.kind,
+            row.recorded_at,
+            row.seconds,
+            row.file or "",
+            row.heard_at,
+            row.heard_by or "",
+        )
         for number, row in enumerate(rows, start=1)
     ]
 

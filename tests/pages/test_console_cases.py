@@ -219,6 +219,9 @@ def test_it_tells_the_whole_story_and_leads_to_its_calls(console: Console) -> No
     assert console.visitor("dispatcher").get(f"{path}/sound/2").status_code == 404
     assert console.visitor("reader").get(f"{path}/sound/1").status_code == 403
     assert "<audio" not in console.visitor("reader").page(path)
+    desk = Desk(console, visitor, played.unanswered.case, 0)
+    assert desk.do("heard") == "Il messaggio risulta ascoltato."
+    assert "Ascoltato da Paolo Degasperi" in desk.page()
 
 
 def test_whoever_only_looks_is_offered_no_act(desk: Desk) -> None:

@@ -63,7 +63,8 @@ class Choice:
 @dataclass(frozen=True)
 class CaseShown:
     """`caller` and `call_back_to` are numbers as they came, "" withheld; `dialable` those that are numbers.
-    `billed` and `prepaid` are minutes of the closing. `others` are open cases it may be merged with.
+    `heard` is who has listened to a recording, by its number. `billed` and `prepaid` are minutes of the
+    closing. `others` are open cases it may be merged with.
     """
 
     case: Case
@@ -79,6 +80,7 @@ class CaseShown:
     may_call: MayCall
     lines: list[Line]
     sounds: list[Recording]
+    heard: dict[int, str]
     choices: list[Choice]
     others: list[Case]
     reopens: bool
@@ -100,7 +102,7 @@ def shown(connection: Connection, at: datetime, house: House, case: Case, words:
     state, left = case_story.standing(case, at)
     code, name = customers.names(connection, [case.customer_id or 0]).get(case.customer_id or 0, ("", ""))
     told = closing.last_closing(connection, case.id) if case.closed_at else {}
-    has_it = _person(known, holder)
+    has_it, sounds = _person(known, holder), case_story.recordings(connection, case)
     return CaseShown(
         case=case,
         customer=name,
@@ -114,7 +116,8 @@ def shown(connection: Connection, at: datetime, house: House, case: Case, words:
         dialable=case_story.dialable([*callers, case.call_back_to]),
         may_call=case_story.may_call(house, case),
         lines=[_line(event, named, words, at) for event in events],
-        sounds=case_story.recordings(connection, case),
+        sounds=sounds,
+        heard={each.number: named.name(each.heard_by, words) for each in sounds if each.heard_by},
         choices=_choices(connection, at, case, known),
         others=_others(connection, case),
         reopens=_reopens(case, at),

@@ -17,7 +17,7 @@ from console.web.shown import case as shown_case
 from oncall import his_cases
 from oncall.closing import REOPENS_WITHIN
 
-ACTS = frozenset({"take", "pass", "reclassify", "note", "close", "name", "call", "reopen"})
+ACTS = frozenset({"take", "pass", "reclassify", "note", "close", "name", "call", "reopen", "heard"})
 
 DESK = Desk(
     area="duty",
