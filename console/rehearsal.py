@@ -1,4 +1,4 @@
-"""A throwaway copy of the house in which a call can be rehearsed: same rules, same rota, other PINs.
+"""A throwaway copy of the house in which a call can be rehearsed: same rules, same rota.
 
 Nothing real is touched: a database of its own in a temporary folder, keys and an account of its own, a
 virtual clock. It is a playhouse: what the worker would ask of anybody outside stays in it.
@@ -35,7 +35,7 @@ from storage.engine import Database, open_database, sqlite_file
 
 PUBLIC_URL = "https://rehearsal.invalid"
 ACTOR = "rehearsal"
-# What of a real database is copied; PINs cannot be, calls and cases need not be.
+# What of a real database is copied; PINs only where they are right too, calls and cases need not be.
 COPIED = (
     technicians,
     rota_versions,
@@ -61,13 +61,25 @@ class Rehearsal(Playhouse):
         source: random.Random | None = None,
         behaviour: Behaviour | None = None,
         database_url: str = "sqlite:///rehearsal.db",
+        real_pins: bool = False,
     ) -> None:
-        """`database_url` is an empty database, or one with the tables and nothing in them."""
+        """`database_url` is an empty database, or one with the tables and nothing in them. With `real_pins`
+        the PINs of the house that is copied are right here too: only for whoever may issue them, since a
+        rehearsal lets one try as often as one likes.
+        """
+        self.real_pins = real_pins
         self._folder = Path(tempfile.mkdtemp(prefix="ivr-rehearsal-"))
         self.account_sid = "AC" + secrets.token_hex(16)
         self.auth_token = secrets.token_hex(16)
         house = open_house(
-            _throwaway(configuration, self._folder, self.account_sid, self.auth_token, database_url)
+            _throwaway(
+                configuration,
+                self._folder,
+                self.account_sid,
+                self.auth_token,
+                database_url,
+                configuration.pins if real_pins else _other_pins(configuration),
+            )
         )
         file = sqlite_file(database_url, self._folder)
         if file is not None and not file.exists():
@@ -98,7 +110,7 @@ class Rehearsal(Playhouse):
         `issue`, only those of these codes. A PIN costs a hash: for thousands that takes a while.
         """
         with real.read() as source, self.house.database.write() as target:
-            for each in COPIED:
+            for each in (*COPIED, *([pin_tables.pins] if self.real_pins else [])):
                 rows = [dict(row) for row in source.execute(select(each)).mappings()]
                 if rows:
                     target.execute(insert(each), rows)
@@ -124,8 +136,23 @@ def _empty_tables() -> bytes:
         return (Path(folder) / "empty.db").read_bytes()
 
 
+def _other_pins(configuration: Configuration) -> PinSettings:
+    """Keys of its own, under which no PIN of the real house is right."""
+    return PinSettings(
+        peppers=[SecretStr(secrets.token_hex(32))],
+        salt=SecretStr(secrets.token_hex(16)),
+        cost=configuration.rehearsal.cost,
+        screen_without_pin=configuration.pins.screen_without_pin,
+    )
+
+
 def _throwaway(
-    configuration: Configuration, folder: Path, account_sid: str, auth_token: str, database_url: str
+    configuration: Configuration,
+    folder: Path,
+    account_sid: str,
+    auth_token: str,
+    database_url: str,
+    pins: PinSettings,
 ) -> Configuration:
     """The same rules with keys, account and database of their own."""
     service = configuration.service.model_copy(
@@ -146,12 +173,7 @@ def _throwaway(
             "notices": configuration.notices.model_copy(update={"services": {}}),
             "calendars": CalendarSettings(),
             "database": configuration.database.model_copy(update={"url": database_url}),
-            "pins": PinSettings(
-                peppers=[SecretStr(secrets.token_hex(32))],
-                salt=SecretStr(secrets.token_hex(16)),
-                cost=configuration.rehearsal.cost,
-                screen_without_pin=configuration.pins.screen_without_pin,
-            ),
+            "pins": pins,
             "folder": folder,
         }
     )

@@ -116,12 +116,13 @@ class Scene:
         self.rehearsal.close()
 
 
-def set_up(configuration: Configuration, real: Database, cue: Cue) -> Scene:
-    """A copy of the real house at the instant of the cue, with a PIN for its customer alone.
+def set_up(configuration: Configuration, real: Database, cue: Cue, *, real_pins: bool = False) -> Scene:
+    """A copy of the real house at the instant of the cue, with a PIN for its customer alone. With `real_pins`
+    those that were issued in the real house can be keyed too.
 
     Raises UnknownCustomer, LookupError for a caller or a number that nobody has.
     """
-    rehearsal = Rehearsal(configuration, cue.at)
+    rehearsal = Rehearsal(configuration, cue.at, real_pins=real_pins)
     try:
         with quiet.rehearsing():
             rehearsal.copy(real, issue=())

@@ -33,14 +33,18 @@ MOST_LIVE_DIGITS = 1
 class Session:
     """One telephone and everybody's hands on it: the caller's, and those of whoever the program rings.
 
-    `live`: the clock is the real one and no PIN is known by name. `on_move` is called after every move.
+    `live`: the clock is the real one and no PIN is known by name. `real_pins`: it is not known of every PIN
+    whether it is right. `on_move` is called after every move.
     """
 
-    def __init__(self, exchange: Exchange, cast: Cast, *, live: bool = False) -> None:
+    def __init__(
+        self, exchange: Exchange, cast: Cast, *, live: bool = False, real_pins: bool = False
+    ) -> None:
         self.exchange = exchange
         self.cast = cast
         self.board = Switchboard(exchange, cast)
         self.live = live
+        self._all_known = not (live or real_pins)
         self.call: CallerCall | None = None
         self.spoken = 0  # seconds spoken into the recording that is going on
         self.on_move: Callable[[], None] = lambda: None
@@ -327,7 +331,7 @@ class Session:
         for name, pin in self.cast.pins.items():
             if pin == digits:
                 return f"PIN of {name}"
-        if asked and asked.secret and len(digits) == asked.most and not self.live:
+        if asked and asked.secret and len(digits) == asked.most and self._all_known:
             return "a wrong PIN"
         return f"{len(digits)} digits"
 

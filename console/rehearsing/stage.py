@@ -140,7 +140,7 @@ def outlook(configuration: Configuration, database: Database, number: str, at: d
 
 def rehearsed(rehearsal: Rehearsal) -> Stage:
     """The throwaway copy. The caller keeps the rehearsal open, and closes it."""
-    session = Session(rehearsal.exchange, rehearsal.cast())
+    session = Session(rehearsal.exchange, rehearsal.cast(), real_pins=rehearsal.real_pins)
     return _furnished(session, rehearsal.configuration, rehearsal.house.database)
 
 

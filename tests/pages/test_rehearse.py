@@ -20,8 +20,10 @@ from sqlalchemy import select
 from visitors import Console, Visitor
 from werkzeug.test import TestResponse
 
+from console.house import pin_index
 from console.rehearsing.store import IDLE, Store, Underway
-from pins import customers
+from pins import customers, registry
+from pins.tables import pins as pin_rows
 from storage.tables import metadata
 
 ACME = "ACME S.r.l. · ACME"
@@ -590,3 +592,41 @@ def test_it_works_without_a_script(screen: Screen) -> None:
     with page.expect_download() as download:
         page.get_by_role("link", name="Salva (.call)").click()
     assert download.value.suggested_filename.endswith(".call")
+
+
+# -- PINs that were issued -----------------------------------------------------------------------
+
+
+def issued(console: Console) -> str:
+    """A PIN of ACME's in the real house."""
+    new = registry.draw(pin_index(console.house.configuration), 8)
+    with console.house.database.write() as connection:
+        registry.issue(connection, "test", console.clock.now(), "ACME", new)
+    return new.pin
+
+
+def key(play: Play, digits: str) -> None:
+    for digit in f"{digits}#":
+        play.do(keys=digit)
+
+
+def test_the_pin_that_an_admin_has_issued_is_right_here_too(console: Console) -> None:
+    pin = issued(console)
+    play = began(console.visitor("admin"))
+    key(play, pin)
+    assert "Lei chiama per Acme" in play.page
+    assert pin not in play.page + play.saved
+    with under_way(console, play).held() as scene:
+        assert pin not in repr(scene.stage.session.events)
+
+
+def test_it_is_nobody_s_for_who_may_not_issue_pins(console: Console) -> None:
+    """Nobody is to try out PINs in a rehearsal, where nothing counts the misses."""
+    pin = issued(console)
+    play = began(console.visitor("dispatcher"))
+    key(play, pin)
+    assert "Lei chiama per Acme" not in play.page
+    with under_way(console, play).held() as scene, scene.rehearsal.house.database.read() as connection:
+        digests = set(connection.execute(select(pin_rows.c.digest)).scalars())
+    with console.house.database.read() as connection:
+        assert not digests & set(connection.execute(select(pin_rows.c.digest)).scalars())
