@@ -28,7 +28,7 @@ from console.web.shown import technicians as shown
 from ivr import phone_tests
 from ivr.phone_tests import PhoneInUse
 from ivr.settings import LANGUAGES
-from oncall import coverage, feeds, phones, planned
+from oncall import coverage, feeds, phones, planned, roster
 from oncall import people as verbs
 from oncall.people import RosterRefusal, Technician
 from oncall.phones import NumberRefused
@@ -79,7 +79,7 @@ def _show(
         on=on or Typed("on", ""),
         wrong_on=wrong_on,
         refused=refused,
-        has_rota=bool(coverage.books(connection)),
+        has_rota=bool(roster.rota_keys(connection)),
         w=words(),
     )
 
@@ -338,7 +338,7 @@ def _act(
 ) -> Act:
     configuration = house().configuration
     with reading() as connection:
-        drawn = next(iter(coverage.books(connection)), "")
+        drawn = next(iter(roster.rota_keys(connection)), "")
     return Act(
         do,
         sentence,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from console.web.people import Person, people
 from console.web.shown import rota as picture
 from console.web.shown.rota import Agenda, Bar, Week, WhyFree
-from oncall import foresight, planned, shares, turns, validation
+from oncall import foresight, planned, roster, shares, turns, validation
 from oncall.foresight import Next
 from oncall.planned import AppliedRules, PlannedOverride
 from oncall.rota import Because, Book
@@ -41,7 +41,7 @@ class Calendar:
 def calendar(
     connection: Connection,
     rota: str,
-    book: Book,
+    ahead: Book,
     zone: ZoneInfo,
     at: datetime,
     free: WhyFree,
@@ -49,10 +49,15 @@ def calendar(
     dates: Sequence[date],
     month: date | None,
 ) -> Calendar:
-    """The days `dates`, whole weeks of them; of the month `month`, if that is what is looked at."""
+    """The days `dates`, whole weeks of them; of the month `month`, if that is what is looked at.
+
+    `ahead` is the rota's book of the time from `at` on.
+    """
     known = people(connection)
     shown = picture.days(dates, zone, at, free, month)
     start, end = shown[0].start, shown[-1].end
+    # A night that begins on the last day ends on the day after.
+    book = roster.book(connection, rota, start - picture.DAY, end + picture.DAY)
     absences = planned.absences_within(connection, start, end)
     found = picture.bars(book, start, end, known, at)
     empty = picture.holes(book, rota, start, end, at)
@@ -63,7 +68,7 @@ def calendar(
     rules = book.rules_at(max(at, start))
     for rung in rules.rungs if rules else ():
         named |= rung.everybody()
-    ahead = validation.holes(rota, book.segments(at, at + AHEAD))
+    coming = validation.holes(rota, ahead.segments(at, at + AHEAD))
     return Calendar(
         picture.weeks(shown, found, empty, absences, known, at),
         picture.agenda(own_days, found, empty, absences, known),
@@ -72,9 +77,9 @@ def calendar(
         picture.short_names(known),
         sorted({bar.because for bar in found if bar.because in picture.SIGNS}),
         load,
-        foresight.next_turns({rota: book}, at),
-        len(ahead),
-        ahead[0].start if ahead else None,
+        foresight.next_turns({rota: ahead}, at),
+        len(coming),
+        coming[0].start if coming else None,
     )
 
 
@@ -114,10 +119,11 @@ class TurnShown:
     known: dict[str, Person]
 
 
-def turn(connection: Connection, rota: str, book: Book, rung: int, when: datetime) -> TurnShown | None:
+def turn(connection: Connection, rota: str, rung: int, when: datetime) -> TurnShown | None:
     """None if the rota has no such rung then."""
     known = people(connection)
     first, last = when - turns.LONGEST, when + turns.LONGEST
+    book = roster.book(connection, rota, first - picture.DAY, last)
     found = [bar for bar in picture.bars(book, first, last, known) if bar.rung == rung]
     place = next((n for n, bar in enumerate(found) if bar.start <= when < bar.end), None)
     if place is None:

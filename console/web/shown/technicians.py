@@ -50,7 +50,7 @@ class Shown:
 def everybody(connection: Connection, at: datetime, configuration: Configuration) -> list[Shown]:
     """All technicians, in the order of their names. The same few queries however many there are."""
     known = people(connection)
-    coming = foresight.next_turns(coverage.books(connection), at)
+    coming = foresight.next_turns(coverage.books(connection, at), at)
     away: dict[str, PlannedAbsence] = {}
     for absence in planned.absences_within(connection, at, at):
         away.setdefault(absence.technician, absence)

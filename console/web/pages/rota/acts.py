@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from hmac import compare_digest
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,9 @@ from console.web.shown.rota_preview import Preview
 from console.web.words import words as words_of
 from oncall import coverage, planning
 from oncall.people import RosterRefusal
+from oncall.rota import Book
+from oncall.validation import Person
+from oncall.wallclock import instant_of
 
 # A page, a page with a status, or on to another one.
 Answer = str | tuple[str, int] | AnyResponse
@@ -64,6 +67,10 @@ class Act:
     area: str = "rota"
 
 
+# The week in which a month begins, and a day for the night before.
+BEFORE = timedelta(days=8)
+
+
 class _OnlyLooked(Exception):
     """Thrown out of a transaction, so that nothing of it stays."""
 
@@ -74,16 +81,15 @@ class _Changed(Exception):
 
 def look(act: Act) -> tuple[Preview, str]:
     """What it would bring, and the fingerprint of what was looked at. Raises RosterRefusal."""
-    ringing = house().configuration.ringing
     try:
         with house().database.write() as connection:
             known = people(connection)
-            before, were = coverage.books(connection), coverage.people(connection, ringing)
+            before, were = _as_it_is(connection)
             if act.tried:
                 act.tried(connection)
             else:
                 act.do(connection, True)
-            after, are = coverage.books(connection), coverage.people(connection, ringing)
+            after, are = _as_it_is(connection)
             known |= people(connection)
             raise _OnlyLooked
     except _OnlyLooked:
@@ -106,6 +112,14 @@ def look(act: Act) -> tuple[Preview, str]:
         quiet_zone=configuration.zone,
     )
     return seen, planning.state(before, were)
+
+
+def _as_it_is(connection: Connection) -> tuple[dict[str, Book], list[Person]]:
+    """All that decides who is on duty, from a little before this month began."""
+    zone = house().configuration.zone
+    month = at().astimezone(zone).date().replace(day=1)
+    since = instant_of(month, time(), zone) - BEFORE
+    return coverage.books(connection, since), coverage.people(connection, house().configuration.ringing)
 
 
 def show(act: Act, *, changed: bool = False, unaware: bool = False) -> str:
@@ -135,9 +149,7 @@ def carry_out(act: Act) -> AnyResponse | tuple[str, int]:
     try:
         with writing(once=True) as connection:
             planning.alone(connection)
-            before = coverage.books(connection)
-            now = planning.state(before, coverage.people(connection, house().configuration.ringing))
-            if not compare_digest(now, request.form.get("seen", "")):
+            if not compare_digest(planning.state(*_as_it_is(connection)), request.form.get("seen", "")):
                 raise _Changed
             act.do(connection, aware)
     except _Changed:

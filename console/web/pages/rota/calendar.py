@@ -138,7 +138,7 @@ def turn() -> str:
         here = must_be_chosen(connection)
         when = _instant()
         rung = request.args.get("rung", type=int)
-        found = rota_view.turn(connection, here.key, here.book, rung, when) if rung else None
+        found = rota_view.turn(connection, here.key, rung, when) if rung else None
         if found is None:
             raise NotFound
         contact = None
@@ -173,7 +173,7 @@ def gaps() -> str:
     """What is wrong with the next 60 days, in every rota."""
     with reading() as connection:
         here = must_be_chosen(connection)
-        books = coverage.books(connection)
+        books = coverage.books(connection, at())
         ringing = house().configuration.ringing
         found = validation.review(books, coverage.people(connection, ringing), at(), at() + AHEAD)
         known = people(connection)

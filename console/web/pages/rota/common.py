@@ -14,7 +14,7 @@ from werkzeug.exceptions import NotFound
 from console.house import numbers
 from console.settings import Configuration
 from console.web.area import Area
-from console.web.context import house, user, words
+from console.web.context import at, house, user, words
 from console.web.instants import Typed, clock, when
 from console.web.people import Person
 from console.web.shown.rota import FreeDay, WhyFree
@@ -31,7 +31,9 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True)
 class Chosen:
-    """The rota of a page. `w` are the visitor's words, with the clocks of the rota's zone."""
+    """The rota of a page; its book is of the time from now on. `w` are the visitor's words, with the clocks
+    of the rota's zone.
+    """
 
     key: str
     keys: list[str]
@@ -65,7 +67,7 @@ def of_rota(connection: Connection, key: str) -> Chosen:
 def _rota(connection: Connection, keys: list[str], wanted: str) -> Chosen:
     if wanted not in keys:
         raise NotFound
-    book = roster.book(connection, wanted)
+    book = roster.book(connection, wanted, at())
     zone = coverage.zone_of(book)
     return Chosen(wanted, keys, book, zone, words_of(words().language, zone))
 

@@ -28,7 +28,7 @@ from console.web.people import people
 from console.web.render import page
 from console.web.shown import rota_rules
 from console.web.shown.rota_rules import RulesForm
-from oncall import coverage, planned, planning, rota_file
+from oncall import coverage, planned, planning, roster, rota_file
 from oncall import people as technicians
 from oncall.people import RosterRefusal
 from oncall.phones import NumberRefused
@@ -99,7 +99,7 @@ def _first_rules(connection: Connection) -> RulesForm:
     """What a first rota may look like: everybody in turn, a week each, from next Monday on."""
     configuration = house().configuration
     served = [number.rota for number in configuration.number]
-    taken = coverage.books(connection)
+    taken = roster.rota_keys(connection)
     key = next((each for each in served if each not in taken), "")
     today = at().astimezone(configuration.zone).date()
     monday = today + timedelta(days=7 - today.weekday())
@@ -151,7 +151,7 @@ def rules_form_preview() -> Answer:
             rota_rules.change(form, wanted)
             return _form(connection, here, form, holds)
         form.wrong = {name: words()(f"rota.rule-{why}") for name, why in rota_rules.check(form).items()}
-        if here is None and form.key in coverage.books(connection):
+        if here is None and form.key in roster.rota_keys(connection):
             form.wrong["key"] = words()("rota.rule-taken")
         wrong_holds = wrong_instant(holds) if holds.wrong != "missing" else ""
         if form.wrong or wrong_holds:
@@ -270,7 +270,7 @@ def _act(text: str, plan: RotaFile, holds: datetime | None, by: str) -> Act:
     configuration = house().configuration
     why = reason()
     with reading() as connection:
-        books = coverage.books(connection)
+        books = roster.rota_keys(connection)
         known = people(connection)
     begins = [max(holds or at(), at())]
     for entry in plan.rota:
