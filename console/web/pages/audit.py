@@ -15,7 +15,7 @@ from console import verification
 from console.access.roles import May
 from console.house import House
 from console.web import jobs
-from console.web.area import Area
+from console.web.area import Area, right_of
 from console.web.context import at, house, reading, user, words, writing
 from console.web.jobs import Job, JobFailed, Progress
 from console.web.render import page, to
@@ -160,13 +160,16 @@ PAGES: dict[str, tuple[str, str]] = {
 
 
 def link_of(about: Subject) -> str:
-    """The page of what an act was done to; empty if there is none."""
+    """The page of what an act was done to; empty if there is none, or none that the user may see."""
     if about.kind == "audit" and about.id.isdigit():
         return url_for("audit.index", before=int(about.id) + 1)
     endpoint, place = PAGES.get(about.kind, ("", ""))
-    if endpoint not in current_app.view_functions or bool(place) != bool(about.id):
+    if endpoint not in current_app.view_functions or bool(place) != bool(about.place):
+        return ""
+    needed = right_of(endpoint)
+    if needed is not None and not user().may(needed):
         return ""
     try:
-        return url_for(endpoint, **({place: about.id} if place else {}))  # type: ignore[arg-type]
+        return url_for(endpoint, **({place: about.place} if place else {}))  # type: ignore[arg-type]
     except (BuildError, ValueError):
         return ""

@@ -37,12 +37,15 @@ _PEOPLE = ("technician", "proposer", "counterpart")
 
 @dataclass(frozen=True)
 class Subject:
-    """What an act was done to: its kind and id, and a name where there is one."""
+    """What an act was done to: its kind and id, a name where there is one, and `place`, by which its page is
+    found: the id, for a customer the code.
+    """
 
     text: str
     kind: str
     id: str
     name: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def _shown(connection: Connection, words: Words, names: Actors, acts: Iterable[A
 def subject(text: str) -> Subject:
     """`"pin:3"` in its parts; what has no id, such as "customers", is a kind alone."""
     kind, _, number = text.partition(":")
-    return Subject(text, kind, number)
+    return Subject(text, kind, number, place=number)
 
 
 def _named(connection: Connection, names: Actors, acts: Iterable[Act]) -> dict[str, Subject]:
@@ -175,17 +178,21 @@ def _named(connection: Connection, names: Actors, acts: Iterable[Act]) -> dict[s
             ids[each.kind].add(int(each.id))
     users = select(console_users.c.id, console_users.c.full_name).where(console_users.c.id.in_(ids["user"]))
     of_pins = select(pins.c.id, customers.c.name).join(customers, customers.c.id == pins.c.customer_id)
+    known = select(customers.c.id, customers.c.code, customers.c.name)
+    owners = list(connection.execute(known.where(customers.c.id.in_(ids["customer"]))))
     called = {
-        "customer": _customers(connection, ids["customer"]),
+        "customer": {row.id: row.name for row in owners},
         "pin": {row.id: row.name for row in connection.execute(of_pins.where(pins.c.id.in_(ids["pin"])))},
         "user": {row.id: row.full_name for row in connection.execute(users)},
     }
+    codes = {str(row.id): row.code for row in owners}
     named = {}
     for text, each in found.items():
         name = names.person(each.id) if each.kind == "technician" else ""
         if each.kind in called and each.id.isdigit():
             name = called[each.kind].get(int(each.id), "")
-        named[text] = Subject(text, each.kind, each.id, "" if name == each.id else name)
+        place = codes.get(each.id, "") if each.kind == "customer" else each.id
+        named[text] = replace(each, name="" if name == each.id else name, place=place)
     return named
 
 
