@@ -7,8 +7,8 @@ import re
 
 import pytest
 from making import rome
+from planning import confirm, on_duty, plan_much, preview, text
 from sqlalchemy import insert, select
-from test_console_rota import confirm, on_duty, plan_much, preview, text
 from visitors import Console
 
 from console.web.shown.technicians import free_key

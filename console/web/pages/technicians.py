@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Response, request, url_for
-from pydantic import ValidationError
 from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
@@ -18,17 +15,19 @@ from console.access.roles import May
 from console.house import rules
 from console.web.area import Area
 from console.web.context import at, house, reading, user, words, writing
-from console.web.instants import Typed, day_of, typed, when
+from console.web.instants import Typed, typed, when
 from console.web.pages.rota import acts
 from console.web.pages.rota.acts import Act, Answer
 from console.web.pages.rota.common import reason, refusal, wrong_instant
 from console.web.people import people
 from console.web.render import page, to
+from console.web.shown import technician_form
 from console.web.shown import technicians as shown
+from console.web.shown.technician_form import Form
 from ivr import phone_tests
 from ivr.phone_tests import PhoneInUse
 from ivr.settings import LANGUAGES
-from oncall import coverage, feeds, phones, planned, roster
+from oncall import coverage, feeds, planned, roster
 from oncall import people as verbs
 from oncall.people import RosterRefusal, Technician
 from oncall.phones import NumberRefused
@@ -87,59 +86,6 @@ def _show(
 # -- added and changed -------------------------------------------------------------------------
 
 
-@dataclass
-class Form:
-    """What was typed; `wrong` has what is wrong by the name of the field."""
-
-    key: str
-    name: str = ""
-    spoken_name: str = ""
-    phone: str = ""
-    others: str = ""
-    email: str = ""
-    language: str = ""
-    rings: str = ""
-    services: list[str] = field(default_factory=list)
-    first_day: str = ""
-    last_day: str = ""
-    reason: str = ""
-    wrong: dict[str, str] = field(default_factory=dict)
-
-
-def _typed() -> Form:
-    form = request.form
-    return Form(
-        form.get("key", "").strip(),
-        form.get("name", "").strip(),
-        form.get("spoken-name", "").strip(),
-        form.get("phone", "").strip(),
-        form.get("other-phones", ""),
-        form.get("email", "").strip(),
-        form.get("language", ""),
-        form.get("rings", "").strip(),
-        [each for text in form.getlist("services") for each in text.split()],
-        form.get("first-day", "").strip(),
-        form.get("last-day", "").strip(),
-        form.get("reason", ""),
-    )
-
-
-def _of(entry: Mapping[str, Any]) -> Form:
-    return Form(
-        entry["key"],
-        entry["name"],
-        entry.get("spoken_name", ""),
-        entry["phone"],
-        "\n".join(entry["other_phones"]),
-        entry.get("email", ""),
-        entry.get("language", ""),
-        str(entry.get("rings", "")),
-        list(entry["services"]),
-        str(entry.get("from", "")),
-        str(entry.get("until", "")),
-    )
-
-
 @area.page("/technicians/new", May.PLAN)
 def new() -> str:
     return _form(Form(""), is_new=True)
@@ -149,7 +95,7 @@ def new() -> str:
 def change(key: str) -> str:
     with reading() as connection:
         _find(connection, key)
-        form = _of(verbs.as_entry(connection, at(), key, house().configuration.zone))
+        form = technician_form.of_entry(verbs.as_entry(connection, at(), key, house().configuration.zone))
     return _form(form, is_new=False)
 
 
@@ -172,14 +118,14 @@ def _form(form: Form, *, is_new: bool, back: bool = False, refused: str = "") ->
 @area.page("/technicians/add", May.PLAN, post=True)
 def add() -> Answer:
     """A new technician."""
-    form = _typed()
+    form = technician_form.of_form(request.form)
     if acts.is_again():
         return _form(form, is_new=True)
     with reading() as connection:
         known = people(connection)
     if not form.key and form.name:
         form.key = shown.free_key(known, form.name)
-    entry = _entry(form)
+    entry = technician_form.entry(form, words(), house().configuration)
     if form.key in known:
         form.wrong["key"] = words()("technicians.wrong-taken")
     if entry is None or form.wrong:
@@ -190,13 +136,13 @@ def add() -> Answer:
 @area.page("/technicians/<key>/save", May.PLAN, post=True)
 def save(key: str) -> Answer:
     """Changed, or brought back. What changes anybody's turns is shown first."""
-    form = _typed()
+    form = technician_form.of_form(request.form)
     form.key = key
     with reading() as connection:
         gone = _find(connection, key).left_by(at())
     if acts.is_again():
         return _form(form, is_new=False, back=gone)
-    entry = _entry(form)
+    entry = technician_form.entry(form, words(), house().configuration)
     if entry is None:
         return _form(form, is_new=False, back=gone), 422
     return _put(form, entry, is_new=False, back=gone)
@@ -207,69 +153,9 @@ def back(key: str) -> str:
     """The form by which somebody comes back: as he was, without a last day."""
     with reading() as connection:
         _find(connection, key)
-        form = _of(verbs.as_entry(connection, at(), key, house().configuration.zone))
+        form = technician_form.of_entry(verbs.as_entry(connection, at(), key, house().configuration.zone))
     form.last_day = ""
     return _form(form, is_new=False, back=True)
-
-
-def _entry(form: Form) -> TechnicianEntry | None:
-    """What was typed as an entry; None if it is not sound: `form.wrong` says why."""
-    t, configuration = words(), house().configuration
-    numbers = [("phone", form.phone)] if form.phone else []
-    numbers += [("other-phones", each.strip()) for each in form.others.splitlines() if each.strip()]
-    if not form.phone:
-        form.wrong["phone"] = t("technicians.wrong-phone")
-    dialled: list[str] = []
-    for name, text in numbers:
-        try:
-            dialled.append(_number(text))
-        except NumberRefused as refused:
-            countries = ", ".join(sorted(configuration.ringing.countries))
-            why = t(f"technicians.number-{refused.why}", number=text, countries=countries)
-            form.wrong[name] = " ".join(filter(None, [form.wrong.get(name, ""), why]))
-    said: dict[str, Any] = {
-        "key": form.key,
-        "name": form.name,
-        "phone": dialled[0] if dialled else "",
-        "spoken_name": form.spoken_name or None,
-        "other_phones": dialled[1:],
-        "email": form.email or None,
-        "language": form.language or None,
-        "services": [each for each in form.services if each in configuration.notices.services],
-    }
-    if form.rings:
-        said["rings"] = int(form.rings) if form.rings.isascii() and form.rings.isdigit() else -1
-    for name, text in (("from", form.first_day), ("until", form.last_day)):
-        if text:
-            said[name] = day_of({name: text}, name)
-            if said[name] is None:
-                form.wrong[_FIELDS[name]] = t("technicians.wrong-day")
-    try:
-        entry = TechnicianEntry.model_validate(said)
-    except ValidationError as error:
-        for each in error.errors():
-            # What concerns several fields is about phones that stand twice, or days in the wrong order.
-            several = "last-day" if "until" in each["msg"] else "other-phones"
-            name = _FIELDS.get(str(each["loc"][0]), str(each["loc"][0])) if each["loc"] else several
-            form.wrong.setdefault(name, t(f"technicians.wrong-{name}"))
-        return None
-    return None if form.wrong else entry
-
-
-_FIELDS = {
-    "from": "first-day",
-    "until": "last-day",
-    "spoken_name": "spoken-name",
-    "other_phones": "other-phones",
-}
-
-
-def _number(text: str) -> str:
-    """A phone as people write it, as it is dialled. Raises NumberRefused."""
-    ringing = house().configuration.ringing
-    if text.startswith("sip:"):
-        return ringing.check_number(text)
-    return phones.from_keys(_SPACES.sub("", text), ringing.countries)
 
 
 def _put(form: Form, entry: TechnicianEntry, *, is_new: bool, back: bool = False) -> Answer:
@@ -288,7 +174,7 @@ def _put(form: Form, entry: TechnicianEntry, *, is_new: bool, back: bool = False
         words()(f"technicians.{key}", who=entry.name),
         at(),
         action=url_for("technicians.add") if is_new else url_for("technicians.save", key=entry.key),
-        fields=_fields(form),
+        fields=technician_form.pairs(form),
         done="technicians.back" if back else "technicians.added" if is_new else "technicians.changed",
         key=entry.key,
     )
@@ -306,23 +192,6 @@ def _put(form: Form, entry: TechnicianEntry, *, is_new: bool, back: bool = False
             return _form(form, is_new=True), 422
         return _form(form, is_new=is_new, back=back, refused=refusal(refused)), 422
     return to(act.onward, act.done, key=entry.key)
-
-
-def _fields(form: Form) -> list[tuple[str, str]]:
-    return [
-        ("key", form.key),
-        ("name", form.name),
-        ("spoken-name", form.spoken_name),
-        ("phone", form.phone),
-        ("other-phones", form.others),
-        ("email", form.email),
-        ("language", form.language),
-        ("rings", form.rings),
-        ("services", " ".join(form.services)),
-        ("first-day", form.first_day),
-        ("last-day", form.last_day),
-        ("reason", form.reason),
-    ]
 
 
 def _act(

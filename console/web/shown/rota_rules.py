@@ -200,7 +200,7 @@ def check(form: RulesForm) -> dict[str, str]:
         ZoneInfo(form.zone)
     except (KeyError, ValueError, OSError):
         wrong["zone"] = "zone"
-    if not (form.ahead.isascii() and form.ahead.isdigit() and int(form.ahead) <= 336):
+    if not _is_whole(form.ahead, 0, 336):
         wrong["swaps-ahead"] = "ahead"
     for n, rung in enumerate(form.rungs):
         at = f"r{n}"
@@ -210,7 +210,7 @@ def check(form: RulesForm) -> dict[str, str]:
             wrong |= _turns(at, rung.starts, rung.number, rung.unit)
             if not _is_clock(rung.handover):
                 wrong[f"{at}-handover"] = "clock"
-        if rung.rings and not (rung.rings.isascii() and rung.rings.isdigit() and 10 <= int(rung.rings) <= 60):
+        if rung.rings and not _is_whole(rung.rings, 10, 60):
             wrong[f"{at}-rings"] = "rings"
         for m, pattern in enumerate(rung.patterns):
             wrong |= _check_pattern(f"{at}p{m}", pattern)
@@ -243,6 +243,10 @@ def _turns(at: str, starts: str, number: str, unit: str) -> dict[str, str]:
     except ValueError:
         wrong[f"{at}-number"] = "period"
     return wrong
+
+
+def _is_whole(text: str, least: int, most: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 5 and least <= int(text) <= most
 
 
 def _is_clock(text: str) -> bool:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 # Each writes its pages into the area.
-from console.web.pages.rota import absences, calendar, feeds, overrides, rules, swaps  # noqa: F401
+from console.web.pages.rota import (  # noqa: F401
+    absences,
+    calendar,
+    feeds,
+    overrides,
+    proposals,
+    rules,
+    swaps,
+)
 from console.web.pages.rota.common import area
 
 __all__ = ["area"]

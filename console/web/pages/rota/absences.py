@@ -186,12 +186,12 @@ def _act(here: Chosen, form: Form, known: Mapping[str, Person]) -> Act:
 # -- taken back --------------------------------------------------------------------------------
 
 
-@area.page("/rota/absences/<int:number>/preview", May.PLAN, post=True)
+@area.page("/rota/absences/<int(max=2147483647):number>/preview", May.PLAN, post=True)
 def back_preview(number: int) -> Answer:
     return _taking_back(number, confirmed=False)
 
 
-@area.page("/rota/absences/<int:number>/withdraw", May.PLAN, post=True)
+@area.page("/rota/absences/<int(max=2147483647):number>/withdraw", May.PLAN, post=True)
 def back(number: int) -> Answer:
     return _taking_back(number, confirmed=True)
 

@@ -201,7 +201,7 @@ def place(text: str | None) -> planned.Place | None:
         found = (start, int(number))
     except ValueError:
         raise NotFound from None
-    if start.tzinfo is None:
+    if start.tzinfo is None or not 0 <= found[1] < 2**31:
         raise NotFound
     return found
 
@@ -210,12 +210,12 @@ def place_text(row: planned.PlannedOverride | planned.PlannedAbsence) -> str:
     return f"{row.start.isoformat()}_{row.id}"
 
 
-@area.page("/rota/overrides/<int:number>/preview", May.PLAN, post=True)
+@area.page("/rota/overrides/<int(max=2147483647):number>/preview", May.PLAN, post=True)
 def withdraw_preview(number: int) -> Answer:
     return _withdrawing(number, confirmed=False)
 
 
-@area.page("/rota/overrides/<int:number>/withdraw", May.PLAN, post=True)
+@area.page("/rota/overrides/<int(max=2147483647):number>/withdraw", May.PLAN, post=True)
 def withdraw(number: int) -> Answer:
     return _withdrawing(number, confirmed=True)
 

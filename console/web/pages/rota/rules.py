@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Response, request, url_for
 from sqlalchemy import Connection
+from werkzeug.exceptions import BadRequest
 
 from console.access.roles import May
 from console.web.actors import actors
@@ -140,7 +141,10 @@ def rules_form_preview() -> Answer:
         zone = here.zone if here else house().configuration.zone
         holds = typed(request.form, "holds", zone)
         if acts.is_again():
-            entry = rota_file.read(request.form["text"]).rota[0]
+            try:
+                entry = rota_file.read(request.form.get("text", "")).rota[0]
+            except (RotaFileRefused, IndexError):
+                raise BadRequest from None  # not what the preview sent
             form = rota_rules.of_document(entry.key, rota_file.to_document(entry))
             return _form(connection, here, form, holds)
         form = rota_rules.of_form(request.form)
