@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select
 
-from pins.customer_card import SOON, Contract, Standing, folded
+from pins.customer_card import SOON, Contract, Standing, clean, folded
 from pins.registry import live
 from pins.tables import customer_phones, customers, pins
 
@@ -68,7 +68,7 @@ def page(
     query = select(customers).where(which(wanted))
     backwards = bool(before)
     anchor = connection.execute(
-        select(customers.c.found_by, customers.c.id).where(customers.c.code == (before or after).upper())
+        select(customers.c.found_by, customers.c.id).where(customers.c.code == clean(before or after).upper())
     ).first()
     if anchor is None:
         backwards = False

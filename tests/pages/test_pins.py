@@ -326,6 +326,20 @@ def test_the_lists_and_what_a_guesser_may_hope_for(console: Console) -> None:
     assert "1 su 333.333 (mai più di 1 su 1.000)" in page
 
 
+def test_numbers_that_no_column_holds_are_nobody_s(console: Console) -> None:
+    visitor, large = console.visitor(), "9" * 20
+    for path in (f"/pins/{large}", f"/pins/{large}/rotate", f"/pins/runs/{large}", f"/work/{large}"):
+        assert visitor.get(path).status_code == 404, path
+    for path in (
+        f"/pins?after={large}",
+        "/pins?before=-5",
+        f"/pins/several?customer={large}",
+        f"/pins/rotate?pin={large}&chosen=1",
+        f"/customers/ACME/history?before={large}",
+    ):
+        assert visitor.get(path).status_code == 200, path
+
+
 def test_pages_of_pins_forward_and_back(console: Console) -> None:
     index = PinIndex(console.house.configuration.pins)
     with console.house.database.write() as connection:

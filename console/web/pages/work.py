@@ -10,6 +10,7 @@ from console.access.roles import May
 from console.web import jobs
 from console.web.area import Area
 from console.web.context import reading, user
+from console.web.ids import ID
 from console.web.jobs import Job
 from console.web.render import page
 
@@ -23,7 +24,7 @@ def index() -> str:
     return page("work/index.html", found=found)
 
 
-@area.page("/work/<int:job_id>", May.OWN)
+@area.page(f"/work/<{ID}:job_id>", May.OWN)
 def show(job_id: int) -> AnyResponse | str:
     job = job_of(job_id)
     leaves = job.state == "done" or (job.state == "failed" and job.kind in jobs.SHOWN_IF_FAILED)
@@ -32,7 +33,7 @@ def show(job_id: int) -> AnyResponse | str:
     return page("work/show.html", job=job)
 
 
-@area.page("/work/<int:job_id>/progress", May.OWN, polled=True)
+@area.page(f"/work/<{ID}:job_id>/progress", May.OWN, polled=True)
 def progress(job_id: int) -> AnyResponse | str:
     """The piece of the page that tells how far it is. Once it has ended the page is loaded anew."""
     job = job_of(job_id)

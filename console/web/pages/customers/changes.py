@@ -87,7 +87,7 @@ def ending(code: str) -> str:
 @area.page("/customers/<code>/end", May.CHANGE_CUSTOMERS, post=True)
 def end(code: str) -> Answer:
     customer, given = customer_of(code), request.form
-    reason = given.get("reason", "").strip()[:LONGEST_REASON]
+    reason = customers.clean(given.get("reason", ""))[:LONGEST_REASON]
     filled = customer_form.read({"contract-until": given.get("on", "")}, house().configuration, customer)
     on = filled.fields.get("contract_until")
     if on is None:

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from console import holdings
 from console.access.roles import May
 from console.web.context import at, house, reading, user, writing
+from console.web.ids import number
 from console.web.pages.customers.common import area, customer_of, opened, today
 from console.web.render import is_fragment, page
 from console.web.shown import customers as shown
@@ -28,7 +29,7 @@ def index() -> str:
     wanted = Wanted(
         today(),
         opened(),
-        given.get("q", "")[: customer_list.LONGEST_TEXT],
+        customers.clean(given.get("q", ""))[: customer_list.LONGEST_TEXT],
         Standing(standing) if standing in list(Standing) else None,
         no_pin=given.get("pin") == "none",
     )
@@ -63,7 +64,7 @@ def show(code: str) -> str:
 def history(code: str) -> str:
     try:
         with reading() as connection:
-            found = shown.history(connection, code, request.args.get("before", 0, type=int))
+            found = shown.history(connection, code, number(request.args.get("before")))
     except UnknownCustomer:
         raise NotFound from None
     return page("customers/history.html", found=found)

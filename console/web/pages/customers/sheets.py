@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from console.access.roles import May
 from console.web import customer_sheets, jobs, work_files
 from console.web.context import at, house, user, words, writing
+from console.web.ids import ID
 from console.web.jobs import Job
 from console.web.pages.customers.common import Answer, area, said
 from console.web.pages.work import job_of
@@ -50,7 +51,7 @@ def example() -> AnyResponse:
     )
 
 
-@area.page("/customers/import/<int:job_id>", May.CHANGE_CUSTOMERS)
+@area.page(f"/customers/import/<{ID}:job_id>", May.CHANGE_CUSTOMERS)
 def preview(job_id: int) -> str:
     job = _job(job_id, "customer-check")
     found = customer_sheets.preview(house(), job)
@@ -75,7 +76,7 @@ def preview(job_id: int) -> str:
     )
 
 
-@area.page("/customers/import/<int:job_id>", May.CHANGE_CUSTOMERS, post=True)
+@area.page(f"/customers/import/<{ID}:job_id>", May.CHANGE_CUSTOMERS, post=True)
 def confirm(job_id: int) -> Answer:
     """Have it written as it was shown."""
     job = _job(job_id, "customer-check")
@@ -88,14 +89,14 @@ def confirm(job_id: int) -> Answer:
     return to("work.show", job_id=doing)
 
 
-@area.page("/customers/import/<int:job_id>/discard", May.CHANGE_CUSTOMERS, post=True)
+@area.page(f"/customers/import/<{ID}:job_id>/discard", May.CHANGE_CUSTOMERS, post=True)
 def discard(job_id: int) -> AnyResponse:
     """Throw the sheet away."""
     work_files.remove(house(), _job(job_id, "customer-check").input["folder"])
     return to("customers.index", "customers.sheet-discarded")
 
 
-@area.page("/customers/imported/<int:job_id>", May.CHANGE_CUSTOMERS)
+@area.page(f"/customers/imported/<{ID}:job_id>", May.CHANGE_CUSTOMERS)
 def imported(job_id: int) -> str:
     return page("customers/imported.html", job=_job(job_id, "customer-import"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 
 from werkzeug.exceptions import NotFound
@@ -12,7 +13,7 @@ from console.issuing import KeysUnfit, NotThisPin, PinIsDead
 from console.web.area import Area
 from console.web.context import at, house, words
 from pins import registry
-from pins.customers import RegistryRefusal, UnknownCustomer
+from pins.customers import RegistryRefusal, UnknownCustomer, clean
 from pins.letters import LetterRefused
 
 area = Area("pins")
@@ -50,6 +51,11 @@ def refusal(refused: RegistryRefusal | KeysUnfit | LetterRefused) -> str:
         if isinstance(refused, kind):
             return words()(f"pins.refused-{name}", most=registry.LONGEST_LABEL)
     return words()("pins.refused-other")
+
+
+def reason_of(given: Mapping[str, str]) -> str:
+    """Why, as a form says it."""
+    return clean(given.get("reason", ""))[:LONGEST_REASON]
 
 
 def day_of(text: str) -> date | None:

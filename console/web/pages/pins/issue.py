@@ -15,7 +15,8 @@ from console.access import keys
 from console.access.roles import May
 from console.issuing import KeysUnfit
 from console.web.context import SentBefore, at, house, reading, user, words, writing
-from console.web.pages.pins.common import LONGEST_REASON, Answer, area, day_of, opened, refusal, today
+from console.web.ids import ID
+from console.web.pages.pins.common import Answer, area, day_of, opened, reason_of, refusal, today
 from console.web.render import is_fragment, page
 from console.web.shown import pins as shown
 from pins import customer_list, customers, letters, registry
@@ -36,7 +37,7 @@ def new() -> Answer:
     code = request.args.get("customer", "")
     if code:
         return _form(code)
-    text = request.args.get("q", "")[:100]
+    text = customers.clean(request.args.get("q", ""))[:100]
     wanted = Wanted(today(), opened(), text)
     with reading() as connection:
         found = customer_list.page(connection, wanted, limit=FEWEST_SHOWN)
@@ -47,7 +48,7 @@ def new() -> Answer:
 def issue() -> Answer:
     given = request.form
     code, label = given.get("customer", ""), given.get("label", "")
-    reason = given.get("reason", "")[:LONGEST_REASON]
+    reason = reason_of(given)
     try:
         expires = day_of(given.get("expires", ""))
     except ValueError:
@@ -83,18 +84,18 @@ def issue() -> Answer:
     return _answer(pin_id, drawn)
 
 
-@area.page("/pins/<int:pin_id>/rotate", May.ISSUE_PINS)
+@area.page(f"/pins/<{ID}:pin_id>/rotate", May.ISSUE_PINS)
 def rotation(pin_id: int) -> Answer:
     return _rotation(pin_id)
 
 
-@area.page("/pins/<int:pin_id>/rotate", May.ISSUE_PINS, post=True)
+@area.page(f"/pins/<{ID}:pin_id>/rotate", May.ISSUE_PINS, post=True)
 def rotate(pin_id: int) -> Answer:
     given = request.form
     days = given.get("overlap", -1, type=int)
     if not 0 <= days <= MOST_OVERLAP:
         return _rotation(pin_id, wrong={"overlap": words()("pins.refused-overlap", most=MOST_OVERLAP)}), 422
-    reason = given.get("reason", "")[:LONGEST_REASON]
+    reason = reason_of(given)
 
     def take(drawn: NewPin) -> int:
         with writing(once=True) as connection:

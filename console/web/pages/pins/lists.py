@@ -7,11 +7,12 @@ from werkzeug.exceptions import NotFound
 
 from console.access.roles import May
 from console.web.context import at, house, reading, user, writing
-from console.web.pages.pins.common import LONGEST_REASON, Answer, area, refusal
+from console.web.ids import ID, number
+from console.web.pages.pins.common import Answer, area, reason_of, refusal
 from console.web.render import is_fragment, page, to
 from console.web.shown import pins as shown
 from pins import registry
-from pins.customers import RegistryRefusal
+from pins.customers import RegistryRefusal, clean
 from pins.pin_list import Which
 from pins.registry import UnknownPin
 
@@ -20,21 +21,21 @@ from pins.registry import UnknownPin
 def index() -> str:
     given = request.args
     which = Which(given["which"]) if given.get("which") in list(Which) else Which.LIVE
-    text = given.get("q", "")[:100]
-    after, before = given.get("after", 0, type=int), given.get("before", 0, type=int)
+    text = clean(given.get("q", ""))[:100]
+    after, before = number(given.get("after")), number(given.get("before"))
     with reading() as connection:
         found = shown.index(connection, house(), at(), which, text, after=after, before=before)
     return page("pins/list.html" if is_fragment() else "pins/index.html", found=found, which=which, q=text)
 
 
-@area.page("/pins/<int:pin_id>", May.SEE)
+@area.page(f"/pins/<{ID}:pin_id>", May.SEE)
 def show(pin_id: int) -> str:
     return _show(pin_id)
 
 
-@area.page("/pins/<int:pin_id>/revoke", May.REVOKE_PINS, post=True)
+@area.page(f"/pins/<{ID}:pin_id>/revoke", May.REVOKE_PINS, post=True)
 def revoke(pin_id: int) -> Answer:
-    reason = request.form.get("reason", "").strip()[:LONGEST_REASON]
+    reason = reason_of(request.form)
     try:
         with writing() as connection:
             registry.revoke(connection, user().actor, at(), pin_id, reason or None)

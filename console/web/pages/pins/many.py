@@ -10,13 +10,14 @@ from console import issuing
 from console.access.roles import May
 from console.web import jobs, work_files
 from console.web.context import at, house, reading, user, words, writing
+from console.web.ids import numbers
 from console.web.letter_runs import Wanted
-from console.web.pages.pins.common import LONGEST_REASON, Answer, area, day_of, opened, today
+from console.web.pages.pins.common import Answer, area, day_of, opened, reason_of, today
 from console.web.pages.pins.issue import MOST_OVERLAP
 from console.web.render import page, to
 from console.web.shown import pin_orders
 from pins import customer_list
-from pins.customer_card import Standing
+from pins.customer_card import Standing, clean
 
 # The lengths a PIN may have.
 LENGTHS = range(9, 17)
@@ -48,7 +49,7 @@ def issue_several() -> Answer:
     wanted = Wanted(
         "missing" if missing else "issue",
         customers=() if missing else tuple(customers),
-        reason=given.get("reason", "")[:LONGEST_REASON],
+        reason=reason_of(given),
         expires=expires,
         email=_email(given),
     )
@@ -77,7 +78,7 @@ def rotate_many() -> Answer:
         pins=None if pins is None else tuple(sorted(pins)),
         shorter_than=shorter_than,
         overlap=overlap,
-        reason=given.get("reason", "")[:LONGEST_REASON],
+        reason=reason_of(given),
         expires=issuing.last_day_by_age(house().configuration, at()),
         email=_email(given),
     )
@@ -136,12 +137,12 @@ def _rotation(given: Mapping[str, str], wrong: Mapping[str, str] | None = None, 
 
 def _asked(given: Mapping[str, str]) -> pin_orders.Asked:
     """Whom a form or an address means: those chosen, those a filter of the list finds, or all without."""
-    chosen = request.values.getlist("customer", type=int)
+    chosen = numbers(request.values.getlist("customer"))
     standing = given.get("standing", "")
     return pin_orders.Asked(
-        tuple(dict.fromkeys(chosen)),
+        tuple(chosen),
         by_filter=bool(given.get("filter")),
-        text=given.get("q", "")[: customer_list.LONGEST_TEXT],
+        text=clean(given.get("q", ""))[: customer_list.LONGEST_TEXT],
         standing=Standing(standing) if standing in list(Standing) else None,
         no_pin=given.get("pin") == "none",
     )
@@ -149,7 +150,7 @@ def _asked(given: Mapping[str, str]) -> pin_orders.Asked:
 
 def _pins(given: Mapping[str, str]) -> frozenset[int] | None:
     """The PINs that were chosen; None: all of them."""
-    chosen = request.values.getlist("pin", type=int)
+    chosen = numbers(request.values.getlist("pin"))
     return frozenset(chosen) if chosen or given.get("chosen") else None
 
 

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from console.access.roles import May
 from console.web import jobs, letter_runs, work_files
 from console.web.context import at, house, reading, user, writing
+from console.web.ids import ID
 from console.web.jobs import Job
 from console.web.pages.pins.common import area
 from console.web.render import page, to
@@ -21,7 +22,7 @@ from storage import audit
 SUBJECT = "pins"
 
 
-@area.page("/pins/runs/<int:job_id>", May.ISSUE_PINS)
+@area.page(f"/pins/runs/<{ID}:job_id>", May.ISSUE_PINS)
 def run(job_id: int) -> str:
     with reading() as connection:
         job = _job(job_id)
@@ -29,7 +30,7 @@ def run(job_id: int) -> str:
     return page("pins/run.html", job=job, files=found, deleted=not job.input.get("key"))
 
 
-@area.page("/pins/runs/<int:job_id>/letters", May.ISSUE_PINS, post=True)
+@area.page(f"/pins/runs/<{ID}:job_id>/letters", May.ISSUE_PINS, post=True)
 def fetch(job_id: int) -> AnyResponse:
     """One file of letters, or all of them in one archive. It is noted who fetched what."""
     job, wanted = _job(job_id), request.form.get("file", "")
@@ -51,7 +52,7 @@ def fetch(job_id: int) -> AnyResponse:
     return _download(_archive(found), f"letters-{job.id}.zip", "application/zip")
 
 
-@area.page("/pins/runs/<int:job_id>/delete", May.ISSUE_PINS, post=True)
+@area.page(f"/pins/runs/<{ID}:job_id>/delete", May.ISSUE_PINS, post=True)
 def delete(job_id: int) -> AnyResponse:
     """Delete the letters: first their key, so that nothing that stays behind can be read."""
     job = _job(job_id)
