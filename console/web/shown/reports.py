@@ -6,28 +6,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 
 from sqlalchemy import Connection
 
 from console.settings import Configuration
 from console.web.people import Person, people
 from console.web.plots import Plot, Rect, columns, row, shade
+from console.web.shown.report_cases import Cases, cases_of, share, told
 from console.web.shown.report_span import Asked, Unit, units
 from console.web.words import Words
 from ivr import figures, reports
-from ivr.figures import GROUPS, Late, Middle, Slot, Taken, Wanted, Worked
+from ivr.figures import GROUPS, Slot, Wanted, Worked
 from ivr.reports import Sources
 from oncall import roster
 from oncall.reports import KINDS, Period, Split, on_call
 
 GROUP_NAMES = tuple(GROUPS)
 MISSED, REFUSED = GROUP_NAMES.index("missed"), GROUP_NAMES.index("refused")
-# Of customers and late cases a page shows so many; the file has all.
-CUSTOMERS, LATE = 20, 10
-# The deadline stands after so many columns of the plot of its level; half as many follow, then the rest.
-TO_DEADLINE = 12
-LEVEL_WIDTH = 380
+# Of customers a page shows so many; the file has all.
+CUSTOMERS = 20
 
 
 @dataclass(frozen=True)
@@ -76,25 +73,6 @@ class Calls:
 
 
 @dataclass(frozen=True)
-class Level:
-    """Cases of one level. `within` is its deadline in minutes; `open`: there is time left. `share` of those
-    that are decided was taken in time, in per cent.
-    """
-
-    code: str
-    within: int | None
-    cases: int
-    kept: int
-    missed: int
-    open: int
-    share: int | None
-    middle: Middle | None
-    bar: tuple[Rect, ...]
-    plot: Plot | None
-    rows: tuple[tuple[str, tuple[int, ...]], ...]
-
-
-@dataclass(frozen=True)
 class Hours:
     """Elapsed time on call, in seconds by kind as KINDS, then the sum; `person` if this is somebody's."""
 
@@ -110,18 +88,6 @@ class RotaHours:
     rungs: list[Hours]
     people: list[Hours]
     nobody: int
-
-
-@dataclass(frozen=True)
-class Cases:
-    """`share` of those that are decided was taken in time, in per cent."""
-
-    total: int
-    levels: list[Level]
-    middle: Middle | None
-    share: int | None
-    missed: int
-    late: list[Late]
 
 
 @dataclass(frozen=True)
@@ -151,7 +117,7 @@ def gather(
     wanted = asked.wanted
     return Shown(
         calls=_calls(connection, words, asked) if "calls" in parts else None,
-        cases=_cases(connection, at, configuration, words, wanted) if "cases" in parts else None,
+        cases=cases_of(connection, at, configuration, words, wanted) if "cases" in parts else None,
         customers=_customers(connection, wanted) if "customers" in parts else None,
         rotas=_rotas(connection, configuration, words, asked) if "duty" in parts else None,
     )
@@ -191,7 +157,7 @@ def _calls(connection: Connection, words: Words, asked: Asked) -> Calls:
         before=sum(before.values()),
         missed=sums[MISSED],
         missed_before=sum(before.get(name, 0) for name in GROUPS["missed"]),
-        answered=_share(sums[0], sums[MISSED]),
+        answered=share(sums[0], sums[MISSED]),
         heat=_heat(slots),
         over=_over(words, time, slots, GROUP_NAMES),
         outcomes=[line for _, line in outcomes],
@@ -252,7 +218,7 @@ def _over(words: Words, time: _Time, slots: Sequence[Slot], series: Sequence[str
         stack = values[column]
         for at, place in enumerate(places):
             stack[at] += each.groups[place]
-    plot = columns(series, values, time.labels, _told(words, time.names, series, values))
+    plot = columns(series, values, time.labels, told(words, time.names, series, values))
     rows = tuple((name, tuple(stack)) for name, stack in zip(time.names, values, strict=True) if any(stack))
     return Over(plot, rows, sum(map(sum, values)))
 
@@ -264,22 +230,10 @@ def _by_hour(words: Words, slots: Sequence[Slot]) -> Over:
         counts[each.hour] += each.groups[MISSED]
     values = [[counts[hour]] for hour in range(24)]
     names = [f"{hour:02d}:00–{hour:02d}:59" for hour in range(24)]
-    told = _told(words, names, ("missed",), values)
-    plot = columns(("missed",), values, [str(hour) for hour in range(24)], told)
+    said = told(words, names, ("missed",), values)
+    plot = columns(("missed",), values, [str(hour) for hour in range(24)], said)
     rows = tuple((name, (stack[0],)) for name, stack in zip(names, values, strict=True) if stack[0])
     return Over(plot, rows, counts.total())
-
-
-def _told(
-    words: Words, names: Sequence[str], series: Sequence[str], values: Sequence[Sequence[int]]
-) -> list[str]:
-    """What the pointer is told of each column."""
-    called = [words(f"reports.series-{each}") for each in series]
-    none = words("reports.none")
-    return [
-        f"{name}: {', '.join(f'{each} {n}' for each, n in zip(called, stack, strict=True) if n) or none}"
-        for name, stack in zip(names, values, strict=True)
-    ]
 
 
 def when(words: Words, unit: Unit) -> str:
@@ -295,80 +249,6 @@ def _short(words: Words, unit: Unit) -> str:
     if unit.kind == "month":
         return words.month(unit.first.month)[:3]
     return f"{unit.first.day} {words.month(unit.first.month)[:3]}"
-
-
-def _share(good: int, bad: int) -> int | None:
-    return round(100 * good / (good + bad)) if good + bad else None
-
-
-# -- cases -------------------------------------------------------------------------------------
-
-
-def _cases(
-    connection: Connection, at: datetime, configuration: Configuration, words: Words, wanted: Wanted
-) -> Cases:
-    taken = figures.taken(connection, at, wanted)
-    levels = _levels(configuration, words, taken)
-    kept, missed = sum(each.kept for each in levels), sum(each.missed for each in levels)
-    return Cases(
-        total=sum(each.count for each in taken),
-        levels=levels,
-        middle=figures.middle(taken),
-        share=_share(kept, missed),
-        missed=missed,
-        late=figures.late(connection, at, wanted, LATE) if missed else [],
-    )
-
-
-def _levels(configuration: Configuration, words: Words, taken: Sequence[Taken]) -> list[Level]:
-    """Those that occur, in the order of the configuration; then what is no longer configured."""
-    within = {level.code: level.within for level in configuration.urgency.level}
-    codes = [*within, *sorted({each.level for each in taken} - set(within))]
-    found = {code: [each for each in taken if each.level == code] for code in codes}
-    return [_level(words, code, within.get(code), some) for code, some in found.items() if some]
-
-
-def _level(words: Words, code: str, within: int | None, taken: Sequence[Taken]) -> Level:
-    verdicts: Counter[str] = Counter()
-    for each in taken:
-        verdicts[each.verdict] += each.count
-    kept, missed, still = (verdicts[name] for name in ("kept", "missed", "open"))
-    plot, rows = (None, ()) if within is None else _to_accept(words, within, taken)
-    return Level(
-        code=code,
-        within=within,
-        cases=verdicts.total(),
-        kept=kept,
-        missed=missed,
-        open=still,
-        share=_share(kept, missed),
-        middle=figures.middle(taken),
-        bar=row(("kept", "late", "open"), (kept, missed, still), kept + missed + still),
-        plot=plot,
-        rows=rows,
-    )
-
-
-def _to_accept(
-    words: Words, within: int, taken: Sequence[Taken]
-) -> tuple[Plot, tuple[tuple[str, tuple[int, ...]], ...]]:
-    """How long it took to take cases of a level in charge, with its deadline."""
-    last = TO_DEADLINE * 3 // 2
-    values = [[0, 0] for _ in range(last + 1)]
-    for each in taken:
-        if each.minutes is not None:
-            values[min(each.minutes * TO_DEADLINE // within, last)][each.verdict == "missed"] += each.count
-    starts = [round(place * within / TO_DEADLINE) for place in range(last + 1)]
-    names = [
-        words("reports.minutes-from", first=first, last=following) for first, following in pairwise(starts)
-    ] + [words("reports.minutes-over", first=starts[-1])]
-    series = ("kept", "late")
-    told = _told(words, names, series, values)
-    labels = [str(start) for start in starts[:-1]] + [f"{starts[-1]}+"]
-    mark = (TO_DEADLINE, words("reports.deadline", length=words.duration(within * 60)))
-    plot = columns(series, values, labels, told, width=LEVEL_WIDTH, marks=[mark])
-    rows = tuple((name, tuple(stack)) for name, stack in zip(names, values, strict=True) if any(stack))
-    return plot, rows
 
 
 # -- on call -----------------------------------------------------------------------------------
