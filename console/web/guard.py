@@ -19,8 +19,8 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request, url_for
-from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
+from sqlalchemy.exc import DataError, SQLAlchemyError
+from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.access import keys, sessions
@@ -50,6 +50,8 @@ HEADERS = {
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 # So many fields a form may have: taking it apart costs many times its bytes.
 MOST_FIELDS = 2000
+# Rows have numbers up to this.
+LARGEST_ID = 2**31 - 1
 # A file of ours, by the address that changes with it.
 KEPT = "private, max-age=31536000, immutable"
 
@@ -113,6 +115,7 @@ def guard(app: Flask, house: House, clock: Clock, longest_of_stranger: int) -> C
         if request.method == "POST":
             _check_size()
             _check_form(configuration)
+        _check_values()
         if endpoint is None:
             return None  # 404 or 405, told by Flask
         try:
@@ -155,6 +158,13 @@ def guard(app: Flask, house: House, clock: Clock, longest_of_stranger: int) -> C
             return error.get_response()
         code = error.code or 500
         return _error({400: "bad", 403: "forbidden", 404: "not-found", 413: "large"}.get(code, "bad")), code
+
+    @app.errorhandler(DataError)
+    @app.errorhandler(OverflowError)
+    def out_of_range(error: Exception) -> tuple[str, int]:
+        """A number or an instant that neither the database nor the calendar has."""
+        log.warning("%s was given a value out of range", request.endpoint, exc_info=error)
+        return _error("bad"), 400
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> tuple[str, int]:
@@ -225,6 +235,16 @@ def _check_size() -> None:
         and request.get_data().count(b"&") >= MOST_FIELDS
     ):
         security.warning("a form had too many fields")
+        raise BadRequest
+
+
+def _check_values() -> None:
+    """No database takes a NUL, nor a number beyond its own. Raises BadRequest, NotFound."""
+    placed = (request.view_args or {}).values()
+    if any(isinstance(value, int) and value > LARGEST_ID for value in placed):
+        raise NotFound
+    typed = (value for values in request.values.listvalues() for value in values)
+    if any("\0" in str(value) for value in (*placed, *typed)):
         raise BadRequest
 
 

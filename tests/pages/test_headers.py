@@ -403,3 +403,13 @@ def test_the_example_s_address_must_be_https(tmp_path: Path) -> None:
     path.write_text(with_lines(EXAMPLE.read_text("utf-8"), address='"http://console.example.net"'), "utf-8")
     with pytest.raises(settings.ConfigurationRefused, match=r"console\.address"):
         settings.load(path, {})
+
+
+def test_a_nul_and_a_number_beyond_all_rows_are_refused_at_the_door(console: Console) -> None:
+    visitor = console.visitor("admin")
+    assert visitor.get("/account?x=a%00b").status_code == 400
+    assert visitor.get("/users/99999999999999999999").status_code == 404
+    answer = visitor.client.post(
+        "/account/language", data={"form-token": token(visitor), "language": "en\0"}, base_url=HERE
+    )
+    assert answer.status_code == 400

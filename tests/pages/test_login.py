@@ -334,7 +334,7 @@ def _quietly(console: Console, name: str, password: str, given: str) -> bool:
         return True
 
 
-@pytest.mark.parametrize("given", ["à²³456", "٣٣٣٣٣٣", "12345678901234567890", "\u0000\u0000", "123 456"])
+@pytest.mark.parametrize("given", ["à²³456", "٣٣٣٣٣٣", "12345678901234567890", "------", "123 456"])
 def test_a_code_of_other_letters_is_wrong_and_nothing_worse(console: Console, given: str) -> None:
     set_up(console)
     assert try_to(console.visitor(None), "giulia", PASSWORD, given)[0] == 403
