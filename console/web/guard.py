@@ -240,11 +240,10 @@ def _check_size() -> None:
 
 def _check_values() -> None:
     """No database takes a NUL, nor a number beyond its own. Raises BadRequest, NotFound."""
-    placed = (request.view_args or {}).values()
-    if any(isinstance(value, int) and value > LARGEST_ID for value in placed):
-        raise NotFound
-    typed = (value for values in request.values.listvalues() for value in values)
-    if any("\0" in str(value) for value in (*placed, *typed)):
+    for value in (request.view_args or {}).values():
+        if (isinstance(value, int) and value > LARGEST_ID) or "\0" in str(value):
+            raise NotFound
+    if any("\0" in value for values in request.form.listvalues() for value in values):
         raise BadRequest
 
 
