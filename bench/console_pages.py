@@ -52,7 +52,8 @@ def _console(stack: ExitStack, crowd: Crowd | None) -> Console:
 
 
 def _compared(small: Console, large: Console, what: str) -> list[Result]:
-    paths = {name: (path, pages_of(large)[name]) for name, path in pages_of(small).items()}
+    few, many = pages_of(small), pages_of(large)
+    paths = {name: (few[name], many[name]) for name in few}
     visitors = {role: (small.visitor(role), large.visitor(role)) for role in ("admin", "technician")}
     taken: dict[str, tuple[list[Spent], list[Spent]]] = {name: ([], []) for name in paths}
     for round_ in range(ROUNDS + 1):
@@ -63,8 +64,8 @@ def _compared(small: Console, large: Console, what: str) -> list[Result]:
                 if round_:  # the first is not counted: templates are read, plans are made
                     runs.append(run)
     results = []
-    for name, (few, many) in taken.items():
-        ratio = _wall(many) / _wall(few)
+    for name, (short, long) in taken.items():
+        ratio = _wall(long) / _wall(short)
         results.append(
             Result(f"page {name} with {what}", ratio, GOAL, "the same page of a nearly empty house")
         )
