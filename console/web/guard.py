@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-import secrets
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from console.house import Clock, House
 from console.settings import Configuration
 from console.web.area import is_polled, right_of
 from console.web.context import SentBefore
+from console.web.render import error_page, page
 from console.web.words import words
 
 log = logging.getLogger("ivr")
@@ -150,37 +150,30 @@ def guard(app: Flask, house: House, clock: Clock, longest_of_stranger: int) -> C
 
     @app.errorhandler(SentBefore)
     def sent_before(error: SentBefore) -> tuple[str, int]:
-        return _error("sent-before"), 409
+        return error_page("sent-before"), 409
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> AnyResponse | tuple[str, int]:
         if error.response is not None:
             return error.get_response()
         code = error.code or 500
-        return _error({400: "bad", 403: "forbidden", 404: "not-found", 413: "large"}.get(code, "bad")), code
+        return error_page(
+            {400: "bad", 403: "forbidden", 404: "not-found", 413: "large"}.get(code, "bad")
+        ), code
 
     @app.errorhandler(DataError)
     @app.errorhandler(OverflowError)
     def out_of_range(error: Exception) -> tuple[str, int]:
         """A number or an instant that neither the database nor the calendar has."""
         log.warning("%s was given a value out of range", request.endpoint, exc_info=error)
-        return _error("bad"), 400
+        return error_page("bad"), 400
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> tuple[str, int]:
         log.error("%s failed", request.endpoint, exc_info=error)
-        return _error("failed"), 500
+        return error_page("failed"), 500
 
     return cookies
-
-
-def form_token() -> str:
-    """The token of the forms of this page. A visitor without a cookie gets one with the answer."""
-    from console.web.context import house
-
-    if not g.get("visitor"):
-        g.visitor = g.new_visitor = secrets.token_urlsafe(24)
-    return keys.form_token(house().configuration, g.visitor)
 
 
 def own_address() -> str:
@@ -288,8 +281,6 @@ def led_on(address: str) -> Response:
     """A page that leads on by itself. What it leads to is then asked for by a page of ours: unlike with a
     redirect, the cookies come along, and form-action does not count it as where a form was sent.
     """
-    from console.web.render import page
-
     return Response(page("login/arrive.html", onward=address), mimetype="text/html")
 
 
@@ -298,9 +289,3 @@ def local_path(wanted: str | None) -> str:
     if wanted and wanted.startswith("/") and wanted[1:2] not in ("/", "\\") and wanted.isprintable():
         return wanted
     return "/"
-
-
-def _error(name: str) -> str:
-    from console.web.render import error_page
-
-    return error_page(name)

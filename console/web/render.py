@@ -12,9 +12,9 @@ from flask import Flask, current_app, g, redirect, render_template, request, url
 from markupsafe import Markup
 from werkzeug.wrappers import Response as AnyResponse
 
+from console.access import keys
 from console.access.roles import May
 from console.web.context import house, words
-from console.web.guard import form_token
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,13 @@ def asset(name: str) -> str:
 def _version(name: str) -> str:
     content = (resources.files("console.web") / "static" / name).read_bytes()
     return hashlib.sha256(content).hexdigest()[:12]
+
+
+def form_token() -> str:
+    """The token of the forms of this page. A visitor without a cookie gets one with the answer."""
+    if not g.get("visitor"):
+        g.visitor = g.new_visitor = secrets.token_urlsafe(24)
+    return keys.form_token(house().configuration, g.visitor)
 
 
 def fields() -> Markup:
