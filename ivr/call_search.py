@@ -20,7 +20,7 @@ from oncall.tables import case_calls, cases
 from pins import customer_list
 from pins.tables import customers
 
-PAGE = 50
+PAGE = 30
 # Rows that an export fetches at a time.
 PORTION = 1000
 # Customers, and calls of a caller's number, that a text may stand for.

@@ -20,8 +20,8 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    """Bruno and Dario on duty; cases 1 to 7 of the last minutes: 5 has no deadline, Dario has 3 by his key and
-    6 by hand, 7 is closed.
+    """Bruno and Dario on duty; cases 1 to 7 of the last minutes: 5 has no deadline, Dario has 3 by his key
+    and 6 by hand, 7 is closed.
     """
     with opened_at(database_url) as database, database.write() as connection:
         staff(connection, NIGHT - timedelta(days=1))

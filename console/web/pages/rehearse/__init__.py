@@ -308,9 +308,7 @@ def _sent() -> Beginning:
 
 def _set_up(cue: Cue | None) -> Scene:
     assert cue is not None
-    return scene.set_up(
-        house().configuration, house().database, cue, real_pins=user().may(May.ISSUE_PINS)
-    )
+    return scene.set_up(house().configuration, house().database, cue, real_pins=user().may(May.ISSUE_PINS))
 
 
 def _begin(read: Beginning, set_up: SetUp, told: object) -> AnyResponse | tuple[str, int]:
