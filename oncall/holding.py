@@ -50,7 +50,7 @@ def holders(connection: Connection, cases: Iterable[Case]) -> dict[int, str]:
 
 
 def sought(connection: Connection, cases: Iterable[Case]) -> dict[str, datetime]:
-    """When the pursuit of each case next decides what to do, by its number; those not pursued are not in it."""
+    """When the pursuit of each case next decides what to do, by its number; none for those not pursued."""
     numbers = [case.number for case in cases if case.closed_at is None]
     if not numbers:
         return {}
