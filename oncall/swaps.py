@@ -270,7 +270,7 @@ def check(
             "ahead",
         )
     everybody = {person.key: person for person in coverage.people(connection, ringing)}
-    why = objection(coverage.books(connection), everybody, swap.rota, swap.handings(), at)
+    why = objection(coverage.books(connection, at), everybody, swap.rota, swap.handings(), at)
     if why:
         raise SwapRefusal(f"this swap cannot be: {why}", why.why)
 
