@@ -98,14 +98,15 @@ class Words:
         return self(f"time.month-{number}")
 
     def duration(self, length: timedelta | float) -> str:
-        """`42 s`, `12 min`, `1 h 20 min`, `2 g 3 h`; its sign is not told."""
+        """`42 s`, `12 min`, `1 h 20 min`, `2 g 3 h`, `7 g`; its sign is not told."""
         seconds = abs(round(length.total_seconds() if isinstance(length, timedelta) else length))
         if seconds < 60:
             return f"{seconds} s"
         minutes = seconds // 60
         hours, minutes = divmod(minutes, 60)
         if hours >= 48:
-            return self("time.days-hours", days=hours // 24, hours=hours % 24)
+            days, hours = divmod(hours, 24)
+            return self("time.days-hours" if hours else "time.days", days=days, hours=hours)
         if hours:
             return f"{hours} h {minutes} min" if minutes else f"{hours} h"
         return f"{minutes} min"

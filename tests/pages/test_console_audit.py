@@ -118,9 +118,31 @@ def test_acts_are_told_with_names_and_readable_details(console: Console) -> None
     )
     assert "Anna Rossi Tecnico modificato Anna Rossi tecnico anna" in found[1]
     assert "telefono +391 → +392" in found[1]
-    assert "Giulia Moser Sostituzione nel turno turno duty" in found[2]
+    assert "Giulia Moser Sostituzione nei turni turnazione duty" in found[2]
     assert "tecnico Bruno Bianchi" in found[2]
     assert "a mercoledì 11 marzo 2026, 08:00" in found[2]
+
+
+def test_values_are_told_in_words_and_days_as_days(console: Console) -> None:
+    record(console, "user:giulia", "customer.change", "customer:1", coverage=["none", "contract"])
+    record(console, "user:giulia", "user.change", "user:2", role="dispatcher", language="de")
+    record(
+        console,
+        "user:giulia",
+        "case.take",
+        "case:2026-00001",
+        technician="anna",
+        via="text",
+        **{"from": "bruno"},
+    )
+    record(console, "user:giulia", "calls.export", "calls", first="2026-03-11", last="2026-99-99", swap=1)
+    record(console, "user:giulia", "audit.export", "audit", who="user:giulia")
+    exported, called, taken, user, customer = rows(console.visitor("reader").page("/audit"))[:5]
+    assert "copertura Nessuna → Contratto" in customer
+    assert "lingua tedesco ruolo Centralinista" in user
+    assert "da Bruno Bianchi tecnico Anna Rossi tramite un SMS" in taken
+    assert "dal mercoledì 11 marzo 2026 al 2026-99-99 scambio 1" in called
+    assert "il registro chi Giulia Moser" in exported
 
 
 def test_subjects_lead_to_their_pages_if_one_may_see_them(console: Console) -> None:

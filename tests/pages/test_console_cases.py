@@ -409,7 +409,7 @@ def test_the_customer_of_a_screened_caller_is_named(desk: Desk) -> None:
 
 
 def test_a_technician_s_phone_is_rung_and_that_the_office_asked_is_on_record(desk: Desk) -> None:
-    assert desk.do("call", technician="anna") == "Fra qualche secondo suona il telefono."
+    assert desk.do("call", technician="anna") == "Fra qualche secondo squilla il telefono."
     with desk.console.house.database.read() as connection:
         placed = connection.execute(select(outgoing)).all()
         acts = audit.acts(connection, [f"case:{desk.number}"])

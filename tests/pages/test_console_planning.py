@@ -266,7 +266,7 @@ def test_rules_that_leave_nobody_on_duty_ask_whether_that_is_known(console: Cons
     assert "Nessuno sarebbe di turno" in page
     refused = confirm(visitor, page, "/rota/rules/save")
     assert refused.status_code == 422
-    assert "occorre confermare" in text(refused)
+    assert "Per procedere, confermi" in text(refused)
     assert how_many(console, rota_versions) == 1
     anew = refused.get_data(as_text=True)
     assert confirm(visitor, anew, "/rota/rules/save", holes="yes").status_code == 303

@@ -101,7 +101,7 @@ def test_hours_by_person_only_if_switched_on(console: Console) -> None:
     page = visitor.page("/reports?see=duty")
     assert "Livello 1" in page
     assert "Anna Rossi" not in page
-    assert "reports.per_person è spento" in page
+    assert "reports.per_person è disattivato" in page
     by_person(console)
     page = words_of(visitor.page("/reports?see=duty"))
     assert re.search(r"Anna Rossi \d+:\d\d", page)

@@ -95,7 +95,7 @@ def test_the_same_by_the_keyboard_alone(screen: Screen) -> None:
             break
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Turno di Anna Rossi")).to_be_visible()
-    page.get_by_role("link", name="Sostituisca in questo turno").focus()
+    page.get_by_role("link", name="Sostituisci in questo turno").focus()
     page.keyboard.press("Enter")
     page.get_by_label("Chi prende il turno").focus()
     page.keyboard.type("Car")

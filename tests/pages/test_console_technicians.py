@@ -135,7 +135,7 @@ def test_somebody_leaves_and_comes_back(console: Console) -> None:
     assert stored(console, "anna").retired_at == rome("2026-03-12 12:00")
     console.clock.forward(days=4)
     visitor = console.visitor()
-    assert "Riporti in servizio" in visitor.page("/technicians/anna")
+    assert "Riporta in servizio" in visitor.page("/technicians/anna")
     fields = {"name": "Anna Rossi", "phone": "+393331234501"}
     answer = visitor.post("/technicians/anna/save", "/technicians/anna/back", **fields)
     page = answer.get_data(as_text=True)

@@ -122,11 +122,11 @@ def taken(console: Console, number: str, technician: str) -> None:
 
 def test_he_sees_whether_he_is_on_duty_with_whom_and_until_when(anna: Own) -> None:
     page = anna.page()
-    for text in ("È in turno", "livello 1", "fino a", "lun 16 mar 18:30", "Dario Neri", "Bruno Bianchi"):
+    for text in ("È di turno", "livello 1", "fino a", "lun 16 mar 18:30", "Dario Neri", "Bruno Bianchi"):
         assert text in page, text
     anna.console.clock.at = rome("2026-03-18 12:00")
     page = Own(anna.console, anna.console.visitor("technician")).page()
-    assert "Non è in turno" in page
+    assert "Non è di turno" in page
     assert "lun 30 mar 18:30" in page
 
 
@@ -291,7 +291,7 @@ def test_he_takes_one_from_the_list_and_works_it(anna: Own) -> None:
     assert anna.send(form)[2] == "Era già stato fatto: non è cambiato nulla."
     assert anna.do(number, "note", text="On my way")[0] == 303
     assert anna.do(number, "reclassify", code="P2", reason="One seat")[0] == 303
-    assert anna.do(number, "call") == (303, "Fra qualche secondo suona il telefono.")
+    assert anna.do(number, "call") == (303, "Fra qualche secondo squilla il telefono.")
     assert anna.do(number, "pass", reason="Ill") == (303, "Il caso è passato ai colleghi.")
     assert anna.case(number).taken_by is None
     page = anna.page(f"/duty/cases/{number}")
@@ -354,7 +354,7 @@ def test_without_a_technician_there_are_no_own_pages(console: Console) -> None:
 def test_a_night_is_given_after_its_effect_was_seen(anna: Own) -> None:
     bruno = somebody(anna.console, "bruno")
     page = anna.page(f"/duty/swaps/new?{GIVE}")
-    assert re.search(r"Dario Neri <span[^>]*>già in turno", page)
+    assert re.search(r"Dario Neri <span[^>]*>già di turno", page)
     path = f"/duty/swaps/new?{GIVE}&with=bruno"
     page = anna.text(path)
     assert "Lei → Bruno Bianchi" in page
@@ -406,7 +406,7 @@ def test_an_offer_is_withdrawn(anna: Own) -> None:
     ("query", "why"),
     [
         ("rung=1&from=2026-03-17T18:30&to=2026-03-18T18:30&with=bruno", "Non tutte quelle ore"),
-        ("rung=1&from=2026-03-30T18:30&to=2026-03-31T18:30&with=dario", "già in turno"),
+        ("rung=1&from=2026-03-30T18:30&to=2026-03-31T18:30&with=dario", "già di turno"),
         ("rung=1&from=2026-03-31T18:30&to=2026-03-30T18:30&with=bruno", "La fine viene prima"),
         ("rung=1&from=2026-03-09T18:30&to=2026-03-10T18:30&with=bruno", "Il passato resta"),
         ("rung=1&from=2026-03-29T02:30&to=2026-03-31T18:30&with=bruno", "quell'ora non esiste"),
@@ -416,7 +416,7 @@ def test_an_offer_is_withdrawn(anna: Own) -> None:
 def test_an_offer_that_cannot_be_is_refused_before_it_is_made(anna: Own, query: str, why: str) -> None:
     page = anna.page(f"/duty/swaps/new?rota=duty&{query}")
     assert why in page
-    assert "Proponga a" not in page
+    assert "Proponi a" not in page
     token = anna.visitor.token("/duty/absences")
     fields = dict(part.split("=", 1) for part in query.split("&"))
     form = {"action": "/duty/swaps/new", "form-token": token, "once": "a-token-of-this-very-test"}
@@ -438,7 +438,7 @@ def test_an_absence_is_seen_entered_and_taken_back(anna: Own) -> None:
     form = anna.form("/duty/absences", "/duty/absences/1/withdraw")
     bruno = somebody(anna.console, "bruno")
     assert bruno.send(form | {"form-token": bruno.visitor.token("/duty/absences")})[0] == 404
-    assert "annullata" in anna.send(form)[2]
+    assert "ritirata" in anna.send(form)[2]
 
 
 def test_of_one_that_leaves_a_hole_he_is_warned_and_the_office_told(console: Console) -> None:
@@ -447,8 +447,10 @@ def test_of_one_that_leaves_a_hole_he_is_warned_and_the_office_told(console: Con
             absences.record(connection, "test", NIGHT, key, NIGHT, NIGHT + timedelta(days=3), "holiday")
     dario = somebody(console, "dario")
     path = "/duty/absences?from=2026-03-11T08:00&to=2026-03-12T08:00&kind=illness"
-    assert "resterebbe senza nessuno in turno" in dario.page(path)
-    assert "un periodo resta scoperto" in dario.send(dario.form(path, "/duty/absences"))[2].lower()
+    assert "resterebbe senza nessuno di turno" in dario.page(path)
+    assert (
+        "un periodo resta senza nessuno di turno" in dario.send(dario.form(path, "/duty/absences"))[2].lower()
+    )
 
 
 def test_what_his_calendar_says_is_not_taken_back_here(anna: Own) -> None:
@@ -484,7 +486,7 @@ def test_the_calendar_s_address_is_shown_once(anna: Own) -> None:
 def test_his_phone_is_called_for_a_try_and_nobody_else_s(anna: Own) -> None:
     form = anna.form("/duty/phone", "/duty/phone/test")
     assert anna.send(form | {"phone": "+393331234502"})[0] == 400
-    assert anna.send(form)[2] == "Fra qualche secondo suona il Suo telefono."
+    assert anna.send(form)[2] == "Fra qualche secondo squilla il Suo telefono."
     assert "non si sa ancora com'è andata" in anna.page("/duty/phone")
     with anna.console.house.database.read() as connection:
         assert connection.execute(select(outgoing.c.phone)).scalars().all() == ["+393331234501"]
@@ -511,10 +513,10 @@ def test_a_case_is_taken_and_closed_by_thumb(screen: Screen, script: bool) -> No
 
     tap(f"#take-{number}")
     page.wait_for_selector("text=Il caso è stato preso in carico.")
-    tap("summary:has-text('Chiudere il caso')")
+    tap("summary:has-text('Chiudi il caso')")
     page.fill("#outcome", "Riavviato il server")
     page.fill("#minutes", "25")
-    tap("button:has-text('Chiuda il caso')")
+    tap("button:has-text('Chiudi il caso')")
     page.wait_for_selector("text=Il caso è chiuso.")
     with screen.console.house.database.read() as connection:
         case = cases.find(connection, number)

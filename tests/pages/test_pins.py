@@ -225,7 +225,7 @@ def test_the_letter_goes_by_mail_sealed_and_once(mailing: Console) -> None:
     assert once
     for _ in range(2):
         answer = visitor.post("/pins/letter/email", ticket=ticket(page), once=once[1])
-        assert "affidata alla posta" in answer.get_data(as_text=True)
+        assert "parte subito per e-mail" in answer.get_data(as_text=True)
     with mailing.house.database.write() as connection:
         assert len(outbox.waiting(connection)) == 1
         (work,) = due.claim(connection, NIGHT, (outbox.LETTER,), limit=5, lease=jobs.SILENCE)

@@ -46,8 +46,8 @@ def test_a_quiet_night(console: Console) -> None:
         "PIN Si chiede il PIN Notte, fino a mer 11 mar 08:00 Trento, Trento Nord, Tione"
     )
     duty = text_of(page, "duty-heading")
-    assert "1 posto 1 Anna Rossi 333 123 4501 fino a lun 16 mar 18:30, poi Bruno Bianchi" in duty
-    assert "2 posto 2 Dario Neri 333 123 4504 sempre" in duty
+    assert "1 livello 1 Anna Rossi 333 123 4501 fino a lun 16 mar 18:30, poi Bruno Bianchi" in duty
+    assert "2 livello 2 Dario Neri 333 123 4504 sempre" in duty
     assert 'href="tel:+393331234501"' in page
 
 
@@ -235,7 +235,7 @@ def test_an_empty_rung_is_for_later(sound: Console) -> None:
         )
         connection.execute(delete(due_work))
     assert [each.split(".")[0] for each in problems(sound.visitor("admin"))] == [
-        "Da sistemare Da sab 14 mar 00:00 fino a dom 15 mar 00:00 il posto 2 è vuoto"
+        "Da sistemare Da sab 14 mar 00:00 fino a dom 15 mar 00:00 il livello 2 è vuoto"
     ]
 
 

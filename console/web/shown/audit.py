@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -30,9 +30,20 @@ COLUMNS = ("id", "at", "actor", "name", "act", "subject", "details")
 KEPT_FAULTS = 50
 # Acts whose details are pairs: what it was, what it became.
 _CHANGES = re.compile(r".*\.(change|minutes|import)")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?([+-]\d\d:\d\d|Z)")
 # Details that hold a technician's key.
 _PEOPLE = ("technician", "proposer", "counterpart")
+# Details whose values have words of their own: what these begin with.
+_NAMED = {
+    "by": "audit.by-",
+    "coverage": "customers.coverage-",
+    "language": "technicians.language-",
+    "outcome": "calls.outcome-",
+    "role": "roles.role-",
+    "via": "audit.via-",
+    "what": "cases.export-",
+}
 
 
 @dataclass(frozen=True)
@@ -166,6 +177,8 @@ def _shown(connection: Connection, words: Words, names: Actors, acts: Iterable[A
 def subject(text: str) -> Subject:
     """`"pin:3"` in its parts; what has no id, such as "customers", is a kind alone."""
     kind, _, number = text.partition(":")
+    if text == "audit":  # all of it: with an id the same kind is one row
+        kind = "log"
     return Subject(text, kind, number, place=number)
 
 
@@ -215,6 +228,8 @@ def details_in_words(
         if value in (None, "", [], {}):
             continue
         label = words.maybe(f"audit.detail-{key.replace('_', '-')}", key)
+        if act == "case.take" and key == "from":
+            key = "technician"
         if isinstance(value, dict):
             found.append(Detail(label, _document(value), long=True))
         elif isinstance(value, list) and len(value) == 2 and value[0] is None:
@@ -239,9 +254,27 @@ def _value(words: Words, names: Actors, owners: Mapping[int, str], key: str, val
     text = str(value)
     if key in _PEOPLE:
         return names.person(text)
-    if _INSTANT.fullmatch(text):
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        return f"{words.day(at)}, {words.time(at)}"
+    if key == "who":
+        return names.name(text, words)
+    if key == "act":
+        return act_in_words(words, text)
+    if key == "unheard":
+        return words("audit.yes")
+    if key in _NAMED:
+        return words.maybe(f"{_NAMED[key]}{text}", text)
+    return _time(words, text)
+
+
+def _time(words: Words, text: str) -> str:
+    """A day or an instant in words; any other text is itself, a date that never was too."""
+    try:
+        if _DAY.fullmatch(text):
+            return words.day(date.fromisoformat(text))
+        if _INSTANT.fullmatch(text):
+            at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            return f"{words.day(at)}, {words.time(at)}"
+    except (ValueError, OverflowError):
+        pass
     return text
 
 
