@@ -207,6 +207,7 @@ class Admin:
         self.shoot("rehearsal")
         page.locator("#do-talk").click()
         page.get_by_role("button", name="Riaggancia").first.click()
+        page.get_by_text("La chiamata è finita").first.wait_for()
         # Anna closes the case as technicians do from anywhere: by text message.
         told = page.locator("input[name=words]").first
         code = re.search(r"[0-9]{4}", told.input_value())

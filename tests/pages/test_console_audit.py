@@ -141,7 +141,7 @@ def test_values_are_told_in_words_and_days_as_days(console: Console) -> None:
     assert "copertura Nessuna → Contratto" in customer
     assert "lingua tedesco ruolo Centralinista" in user
     assert "da Bruno Bianchi tecnico Anna Rossi tramite un SMS" in taken
-    assert "dal mercoledì 11 marzo 2026 al 2026-99-99 scambio 1" in called
+    assert "da mercoledì 11 marzo 2026 a 2026-99-99 scambio 1" in called
     assert "il registro chi Giulia Moser" in exported
 
 

@@ -112,15 +112,15 @@ def test_hours_by_person_only_if_switched_on(console: Console) -> None:
 @pytest.mark.parametrize(
     ("asked", "span"),
     [
-        ("", "Dal lunedì 9 febbraio 2026 al martedì 10 marzo 2026"),
-        ("period=week", "Dal mercoledì 4 marzo 2026 al martedì 10 marzo 2026"),
-        ("period=month", "Dal domenica 1 marzo 2026 al martedì 31 marzo 2026"),
-        ("period=last-month", "Dal domenica 1 febbraio 2026 al sabato 28 febbraio 2026"),
-        ("period=quarter", "Dal giovedì 1 gennaio 2026 al martedì 31 marzo 2026"),
-        ("period=last-quarter", "Dal mercoledì 1 ottobre 2025 al mercoledì 31 dicembre 2025"),
-        ("period=year", "Dal giovedì 1 gennaio 2026 al giovedì 31 dicembre 2026"),
-        ("from=2026-01-05&to=2026-01-05", "Dal lunedì 5 gennaio 2026 al lunedì 5 gennaio 2026"),
-        ("from=2026-03-01", "Dal domenica 1 marzo 2026 al martedì 10 marzo 2026"),
+        ("", "Da lunedì 9 febbraio 2026 a martedì 10 marzo 2026"),
+        ("period=week", "Da mercoledì 4 marzo 2026 a martedì 10 marzo 2026"),
+        ("period=month", "Da domenica 1 marzo 2026 a martedì 31 marzo 2026"),
+        ("period=last-month", "Da domenica 1 febbraio 2026 a sabato 28 febbraio 2026"),
+        ("period=quarter", "Da giovedì 1 gennaio 2026 a martedì 31 marzo 2026"),
+        ("period=last-quarter", "Da mercoledì 1 ottobre 2025 a mercoledì 31 dicembre 2025"),
+        ("period=year", "Da giovedì 1 gennaio 2026 a giovedì 31 dicembre 2026"),
+        ("from=2026-01-05&to=2026-01-05", "Da lunedì 5 gennaio 2026 a lunedì 5 gennaio 2026"),
+        ("from=2026-03-01", "Da domenica 1 marzo 2026 a martedì 10 marzo 2026"),
     ],
 )
 def test_of_which_period(console: Console, asked: str, span: str) -> None:
