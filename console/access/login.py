@@ -127,9 +127,11 @@ def _second_factor(
     if len(code) == 6 and code.isdigit():
         secret = keys.unseal(house.configuration, sealed)
         step = _step_of(secret, code, at, last) if secret else None
-        if step is None:
+        if secret is None or step is None:
             return False
-        connection.execute(update(console_users).where(console_users.c.id == user_id).values(totp_step=step))
+        # Sealed anew each time: after a change of service.keys the old key may go once everybody was here.
+        values = {"totp_step": step, "totp": keys.seal(house.configuration, secret)}
+        connection.execute(update(console_users).where(console_users.c.id == user_id).values(**values))
         return True
     digests = keys.recovery_digests(house.configuration, user_id, code)
     used = connection.execute(
