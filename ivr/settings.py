@@ -204,8 +204,10 @@ def _holiday_names(region: str) -> Callable[[date], str | None]:
     import holidays  # 0.2 s, and only where hours are built
 
     country, _, part = region.partition("/")
-    language = {"IT": "it_IT"}.get(country)
     try:
+        # Its own language, whatever the environment of this process speaks.
+        own = holidays.country_holidays(country).default_language
+        language = {"IT": "it_IT"}.get(country, own)
         calendar = holidays.country_holidays(country, subdiv=part or None, language=language)
     except (NotImplementedError, KeyError):
         raise ValueError(f"expected a country and part such as IT or IT/TN, got {region!r}") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from making import NIGHT, a_case, a_sid, fresh_database
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 from sqlalchemy import update
 from test_case_page import PAYLOAD, Public, everywhere, leave, public, screened
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -21,37 +19,8 @@ from oncall import attempts, case_log
 from oncall.tables import technicians
 
 PHONE = {"width": 390, "height": 844}
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 # Of WCAG 2.2: text against what is behind it; and what a thumb needs, in CSS pixels.
 CONTRAST, THUMB = 4.5, 44
-
-
-def chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    reason = "Chromium is missing: the page of a case cannot be opened as a phone does"
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = chromium()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 class Quiet(WSGIRequestHandler):
@@ -84,11 +53,11 @@ def door(tmp_path: Path) -> Iterator[Public]:
 
 
 @pytest.fixture(params=["light", "dark"])
-def phone(request: pytest.FixtureRequest, browser: Browser, door: Public) -> Iterator[Phone]:
+def phone(request: pytest.FixtureRequest, chrome: Browser, door: Public) -> Iterator[Phone]:
     server = make_server("127.0.0.1", 0, door.app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    context = browser.new_context(viewport=PHONE, color_scheme=request.param, java_script_enabled=True)
+    context = chrome.new_context(viewport=PHONE, color_scheme=request.param, java_script_enabled=True)
     page = context.new_page()
     asked: list[str] = []
     wrong: list[str] = []
@@ -232,9 +201,9 @@ def test_a_double_tap_and_a_reload_do_it_once(phone: Phone) -> None:
     assert [entry.text for entry in phone.door.log()] == ["una volta sola"]
 
 
-def test_it_works_without_a_script(browser: Browser, phone: Phone) -> None:
+def test_it_works_without_a_script(chrome: Browser, phone: Phone) -> None:
     """Nothing on the page is one, so nothing is lost where none may run."""
-    context = browser.new_context(viewport=PHONE, java_script_enabled=False)
+    context = chrome.new_context(viewport=PHONE, java_script_enabled=False)
     page = context.new_page()
     page.goto(phone.address + phone.door.link())
     page.get_by_role("button", name="Prenda in carico").click()

@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import on_stage
 from making import ACTOR, NIGHT, a_call, a_case, a_sid, case, configuration, pin_settings, staff
 from postgres import address, start, stop
 from sqlalchemy import Connection, event, func, select, text, true
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from staging import on_stage
 
 from console.commands import ivr
 from console.phone import Exchange, Reply, WsgiDoor

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
-from conftest import on_stage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from staging import on_stage
 
 from console.commands.phone import shipped
 from console.phone import Behaviour, CallerCall

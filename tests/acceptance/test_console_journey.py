@@ -10,17 +10,16 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pyotp
 from making import rome
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
-from acceptance.installation import Installation, missing
+from acceptance.installation import Installation
 
 OUR_NUMBER, CALLER = "+390461825060", "+393471234567"
 # What the log must have of the day.
@@ -37,16 +36,6 @@ FOUND = {
     "case.close",
 }
 PASSWORD = "una frase da ricordare"
-BROWSER = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ROTA = """
 [[technician]]
 key = "anna"
@@ -218,8 +207,9 @@ class Admin:
         assert pin not in page.content()
 
 
-def test_a_new_admin_s_first_day(installed: Callable[..., Installation], tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or missing("Chromium")
+def test_a_new_admin_s_first_day(
+    installed: Callable[..., Installation], tmp_path: Path, chrome: Browser
+) -> None:
     house = installed("journey", shifted=True)
     assert house.clock is not None
     house.clock.set(rome("2026-03-10 17:00"))
@@ -230,9 +220,8 @@ def test_a_new_admin_s_first_day(installed: Callable[..., Installation], tmp_pat
     link = house.json("user", "add", "giulia", "--role", "admin", "--full-name", "Giulia Moser")["link"]
     assert link.startswith(f"http://{house.console}/welcome/")
     house.start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER)
-        page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="it-IT")
+    with chrome.new_context(viewport={"width": 1280, "height": 900}, locale="it-IT") as context:
+        page = context.new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         giulia = Admin(house, page, Path(os.environ.get("SHOTS", str(tmp_path))))
@@ -287,5 +276,4 @@ def test_a_new_admin_s_first_day(installed: Callable[..., Installation], tmp_pat
         assert "Giulia Moser" in told
         assert acts >= FOUND, FOUND - acts
         assert wrong == []
-        browser.close()
     house.stop()

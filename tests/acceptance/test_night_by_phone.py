@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,25 +13,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from making import rome
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from acceptance.caller import Call, Line, new_sid
-from acceptance.installation import ACCOUNT, PUBLIC_URL, Installation, missing
+from acceptance.installation import ACCOUNT, PUBLIC_URL, Installation
 from acceptance.rest_server import Network, serving
 
 OUR_NUMBER = "+390461825060"
 CUSTOMER, ANNA = "+393471234567", "+393331234501"
 PATIENCE = 60.0
-BROWSER = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ROTA = f"""
 [[technician]]
 key = "anna"
@@ -52,8 +41,9 @@ key = "duty"
 """
 
 
-def test_a_night_with_nothing_but_a_phone(installed: Callable[..., Installation], tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or missing("Chromium")
+def test_a_night_with_nothing_but_a_phone(
+    installed: Callable[..., Installation], tmp_path: Path, chrome: Browser
+) -> None:
     house = installed("night", shifted=True)
     assert house.clock is not None
     house.clock.set(rome("2026-03-10 12:00"))
@@ -65,14 +55,13 @@ def test_a_night_with_nothing_but_a_phone(installed: Callable[..., Installation]
     house.ivr("rota", "apply", "rota.toml")
     network = Network(house.clock.now)
     shots = Path(os.environ.get("SHOTS", str(tmp_path)))
-    with serving(network) as port, sync_playwright() as playwright:
+    with serving(network) as port, chrome.new_context(viewport={"width": 390, "height": 844}) as context:
         file = house.folder / "config.toml"
         base = f'api_base = "http://127.0.0.1:{port}"'
         file.write_text(re.sub(r"(?m)^api_base = .*$", base, file.read_text()))
         house.clock.set(rome("2026-03-10 18:16"))
         house.start()
-        browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER)
-        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page = context.new_page()
 
         # The turn begins in a quarter of an hour.
         told = text_to(network, ANNA, "Il suo turno di reperibilità")
@@ -119,7 +108,6 @@ def test_a_night_with_nothing_but_a_phone(installed: Callable[..., Installation]
         # In the morning it is over, and somebody else's turn.
         house.clock.set(rome("2026-03-11 18:31"))
         text_to(network, ANNA, "è finito")
-        browser.close()
     house.stop()
 
 

@@ -11,9 +11,9 @@ from functools import cache
 
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
-from conftest import DESK, PHONE, Tour
 from crawling import areas, may
 from playwright.sync_api import Page
+from screens import DESK, PHONE, Tour
 
 # What a narrow or dark page may do wrong that the wide and light one does not.
 BY_LOOK = ["color-contrast", "link-in-text-block"]

@@ -12,9 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Screen
 from making import NIGHT, SID, a_sid, configuration, fresh_database
 from nights import Night, night
+from screens import Screen
 from sqlalchemy import insert, select, update
 from visitors import Clock, Console, Visitor, console_in
 

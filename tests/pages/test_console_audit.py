@@ -9,9 +9,9 @@ import io
 import re
 
 import pytest
-from conftest import Screen
 from making import ROOT, rome
 from pydantic import SecretStr
+from screens import Screen
 from sqlalchemy import text
 from visitors import Console, Visitor
 

@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Screen
 from making import NIGHT, a_case, a_sid
 from nights import Night, night
+from screens import Screen
 from sqlalchemy import select, update
 from visitors import Console, Visitor
 

@@ -12,9 +12,9 @@ from datetime import date
 from urllib.parse import urlencode
 
 import pytest
-from conftest import Screen
 from making import ACTOR, NIGHT, ROOT, a_case
 from playwright.sync_api import expect
+from screens import Screen
 from visitors import Console, Visitor
 from werkzeug.test import TestResponse
 

@@ -8,8 +8,8 @@ import re
 
 import pytest
 from click.testing import CliRunner
-from conftest import Screen
 from making import rome
+from screens import Screen
 from visitors import Console
 
 from console.commands import ivr

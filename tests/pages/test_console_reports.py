@@ -11,9 +11,9 @@ from datetime import date
 from itertools import pairwise
 
 import pytest
-from conftest import Screen
 from crowd import Crowd, fill
 from making import NIGHT, ROME
+from screens import Screen
 from visitors import Console
 
 from console import report_tables

@@ -11,7 +11,7 @@ from visitors import Console
 from oncall import roster
 
 if TYPE_CHECKING:
-    from conftest import Screen
+    from screens import Screen
 
 
 def on_duty(console: Console, at: str) -> list[str]:

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Screen
 from making import ACCOUNT, EXAMPLE, PEPPER, SALT, SEAL, SECRETS, TOKEN, with_lines
+from screens import Screen
 from visitors import Console
 
 from console import settings, settings_checks

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from conftest import Screen
 from making import NIGHT, RINGING, a_case, a_sid, rome
 from nights import night
+from screens import Screen
 from sqlalchemy import insert, select
 from visitors import Console, Visitor
 

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from conftest import Screen, shown
 from crawling import HERE, token
 from making import EXAMPLE, configuration, fresh_database, opened_at, with_lines
 from playwright.sync_api import Browser
 from provider import CLIENT, SECRET, Provider, serving
 from pydantic import SecretStr
+from screens import Screen, shown
 from sqlalchemy import select
 from test_axe import looked_at
 from visitors import Clock, Console, Visitor, console_in

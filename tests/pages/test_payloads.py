@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from conftest import Tour
 from crawling import furnish, may
+from screens import Tour
 from sqlalchemy import JSON, Connection, String, Table, update
 from visitors import Console
 

@@ -15,10 +15,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import Screen
 from making import NIGHT, SECRETS, configuration, everything_written, fresh_database
 from playwright.sync_api import expect
 from pypdf import PdfReader
+from screens import Screen
 from sqlalchemy import select
 from visitors import Clock, Console, Visitor, console_in
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Screen
 from making import rome
 from playwright.sync_api import Page
+from screens import Screen
 from sqlalchemy import select
 from visitors import Console, Visitor
 from werkzeug.test import TestResponse

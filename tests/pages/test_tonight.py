@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Screen
 from making import NIGHT, configuration, fresh_database, rome
 from nights import CONNECTED, Night, night
 from pydantic import SecretStr
+from screens import Screen
 from sqlalchemy import delete, insert, update
 from visitors import Clock, Console, Visitor, console_in
 
@@ -67,7 +67,7 @@ def test_numbers_that_differ_stand_apart(tmp_path: Path) -> None:
         console = console_in(tmp_path, House(apart, database), Clock(rome("2026-10-03 10:00")))
         shown = text_of(console.visitor("reader").page("/tonight"), "pin-heading")
     assert "Giorno di chiusura, fino a lun 5 ott 08:00 Trento " in shown
-    assert "Giorno festivo (German Unity Day), fino a lun 5 ott 08:00 Trento Nord, Tione" in shown
+    assert "Giorno festivo (Tag der Deutschen Einheit), fino a lun 5 ott 08:00 Trento Nord, Tione" in shown
 
 
 def cards(page: str) -> list[str]:

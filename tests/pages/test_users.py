@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pyotp
 import pytest
-from conftest import Screen
+from screens import Screen
 from sqlalchemy import select
 from test_axe import looked_at
 from test_login import PASSWORD, code, set_up, try_to

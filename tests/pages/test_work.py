@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import Screen
 from playwright.sync_api import expect
+from screens import Screen
 from sqlalchemy import insert, select, update
 from visitors import Console
 
