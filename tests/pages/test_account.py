@@ -12,7 +12,7 @@ from sqlalchemy import select
 from test_login import PASSWORD, code, set_up, try_to
 from visitors import Console, Visitor
 
-from console.access import login, passwords, sessions, users
+from console.access import keys, login, passwords, sessions, users
 from console.tables import console_links, console_sessions, console_users
 from console.web import jobs
 from console.web.shown.account import device
@@ -215,15 +215,16 @@ def test_what_sets_up_an_authenticator_is_of_one_session_and_of_ten_minutes(
 
 
 def test_no_new_key_is_kept_before_it_is_proved(console: Console, secret: str) -> None:
-    def kept() -> str:
+    def kept() -> str | None:
         with console.house.database.read() as connection:
-            return connection.execute(
+            sealed = connection.execute(
                 select(console_users.c.totp).where(console_users.c.name == "giulia")
             ).scalar_one()
+        return keys.unseal(console.house.configuration, sealed)
 
     before = kept()
     begin_factor(console, console.visitor("admin"), secret)
-    assert kept() == before
+    assert kept() == before == secret
 
 
 # -- recovery codes ------------------------------------------------------------------------------
