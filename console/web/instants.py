@@ -69,7 +69,8 @@ def local_text(at: datetime, zone: ZoneInfo) -> str:
 def clock(words: Words, at: datetime) -> str:
     """`18:30`; with the zone's name in the hour that comes twice."""
     wall = words.local(at)
-    twice = len(candidates(wall.replace(tzinfo=None), words.zone)) > 1
+    # In the hour that comes twice, and there alone, it depends on which of the two is meant how far UTC is.
+    twice = wall.replace(fold=0).utcoffset() != wall.replace(fold=1).utcoffset()
     return f"{wall:%H:%M %Z}" if twice else f"{wall:%H:%M}"
 
 
