@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from console.doors import sealing
 from console.house import House
 from ivr import luggage, placed
-from ivr.outgoing_desk import over
+from ivr.outgoing_desk import PLACE, over
 from ivr.placed import Placed
 from oncall.attempts import LONGEST_TALK
 from oncall.channels import CallOut, ChannelFailed
@@ -20,8 +20,6 @@ from webhooks.addresses import PublicAddresses
 
 log = logging.getLogger("ivr.worker")
 
-# Place a call that was written down; the key is its id.
-PLACE = "call.place"
 # Its phone has long stopped ringing by then: a call that the network does not know was never placed.
 NEVER_PLACED = timedelta(seconds=90)
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -107,7 +105,7 @@ def goes_on(house: House, at: datetime, asked: AskCaller) -> bool:
 def _call(house: House, known: Placed, rings: int) -> CallOut:
     configuration = house.configuration
     addresses = PublicAddresses(configuration.service.public_url)
-    sealed = sealing(configuration).close(luggage.of_outgoing(known.id), known.asked_at)
+    sealed = sealing(configuration).close(luggage.of_outgoing(known.id, house.database.home), known.asked_at)
     return CallOut(
         known.phone, known.number, rings, addresses.outgoing(0, sealed), addresses.outgoing_ended(sealed)
     )

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import replace
 
 from flask import Flask
 
-from console.house import Clock, House, not_ready, pin_index, rules, system_clock
+from console.house import Clock, House, pin_index, rules, system_clock
 from console.public import public_pages
 from console.settings import Configuration
+from console.standing_by import readiness, spares
+from ivr import standby
 from ivr.desk import Desk
 from ivr.gathering import Gathering
 from ivr.luggage import Seal
 from ivr.outgoing_desk import OutgoingDesk
 from ivr.prompts import Speaker
+from ivr.reception import Desks, Reception, Standby
+from ivr.standby_gathering import StandbyGathering
 from ivr.technician_desk import TechnicianDesk
 from ivr.text_messages import TextDesk
 from ivr.wording import Wording
+from storage.spare import Spare
 from webhooks.addresses import PublicAddresses
 from webhooks.app import create_app
 from webhooks.door import Believed
 from webhooks.signature import SignatureCheck
 from webhooks.sms import text_messages
-
-
-@dataclass(frozen=True)
-class Desks:
-    """Who serves calls: the caller's desk, the technicians', the one for calls that we place; and the
-    seal of what travels in addresses.
-    """
-
-    caller: Desk
-    technicians: TechnicianDesk
-    outgoing: OutgoingDesk
-    seal: Seal
 
 
 def sealing(configuration: Configuration) -> Seal:
@@ -47,22 +40,38 @@ def desks(house: House, source: random.Random | None = None) -> Desks:
     configuration = house.configuration
     if missing := configuration.missing_for_calls():
         raise ValueError(f"missing: {', '.join(missing)}")
-    by, seal = rules(configuration), sealing(configuration)
+    database, by = house.database, rules(configuration)
+    source = source or random.SystemRandom()
+    if isinstance(database, Spare):
+        with database.read() as connection:
+            nodes = standby.standing(connection).nodes
+        gathering: Gathering = StandbyGathering(by, source, nodes)
+    else:
+        gathering = Gathering(by, source)
     speaker = Speaker(configuration.service.name, configuration.zone, configuration.urgency)
-    words = Wording(by, speaker, seal, PublicAddresses(configuration.service.public_url))
-    gathering = Gathering(by, source or random.SystemRandom())
+    addresses = PublicAddresses(configuration.service.public_url)
+    words = Wording(by, speaker, sealing(configuration), addresses, database.home)
+    whole = not isinstance(database, Spare)
     return Desks(
-        Desk(house.database, pin_index(configuration), by, gathering, words),
-        TechnicianDesk(house.database, by, words),
-        OutgoingDesk(house.database, by, words),
-        seal,
+        Desk(database, pin_index(configuration), by, gathering, words, whole=whole),
+        TechnicianDesk(database, by, words, whole=whole),
+        OutgoingDesk(database, by, words),
+        TextDesk(database, by),
     )
+
+
+def reception(house: House, source: random.Random | None = None) -> Reception:
+    """Who takes requests, with what serves them when the database does not."""
+
+    def desks_of(spare: Spare) -> Desks:
+        return desks(replace(house, database=spare), source)
+
+    return Reception(desks(house, source), house.database, Standby(spares(house.configuration), desks_of))
 
 
 def webhook_app(house: House, clock: Clock = system_clock, source: random.Random | None = None) -> Flask:
     """The webhook application. Raises ValueError if a setting it cannot do without is missing."""
     configuration = house.configuration
-    serving = desks(house, source)
     # The calendar of the next days is worked out now, not while the first caller waits.
     for number in configuration.number:
         configuration.hours.build(configuration.zone, number.holidays).at(clock())
@@ -71,17 +80,14 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
         SignatureCheck(tokens, configuration.service.public_url),
         configuration.twilio.account_sid,
         frozenset(configuration.our_numbers),
-        serving.caller,
-        serving.technicians,
-        serving.outgoing,
-        serving.seal,
+        reception(house, source),
+        sealing(configuration),
         clock,
     )
-    texts = TextDesk(house.database, rules(configuration))
     senders = {*configuration.our_numbers, configuration.notices.text_sender} - {"called"}
     return create_app(
         believed,
-        ready=lambda: not_ready(house),
+        ready=lambda: readiness(house, clock()),
         recordings=configuration.folder / configuration.service.state / "messages",
-        beside=[*public_pages(house, clock), text_messages(believed, texts, senders)],
+        beside=[*public_pages(house, clock), text_messages(believed, senders)],
     )

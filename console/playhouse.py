@@ -10,9 +10,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from console.doors import webhook_app
 from console.house import House, pin_index, state_folder
@@ -20,6 +24,7 @@ from console.phone import Behaviour, Cast, Conversation, Exchange, Rest, Virtual
 from console.phone.events import Event, Worked
 from console.phone.exchange import NeverSettles
 from console.phone.rest import FAULTS
+from console.standing_by import Keeper, snapshot_file, spares
 from ivr import journal
 from oncall import attempts, cases, roster, watch
 from oncall.cases import PURSUE
@@ -28,6 +33,7 @@ from pins import customers, registry
 from storage import due
 from storage.alarms import ALARM
 from storage.due import Work
+from storage.engine import Database
 from webhooks.outbound import RestTelephone, RestTexts
 
 if TYPE_CHECKING:
@@ -60,6 +66,26 @@ class MailKept(list[Mailed]):
             self.append(Mailed(to, subject, text, at))
 
 
+class Lifeline(Database):
+    """A database that can be taken away, for whoever rehearses that it is gone."""
+
+    def __init__(self, real: Database) -> None:
+        super().__init__(real.engine)
+        self.away = False
+
+    def read(self) -> AbstractContextManager[Connection]:
+        self._there()
+        return super().read()
+
+    def write(self) -> AbstractContextManager[Connection]:
+        self._there()
+        return super().write()
+
+    def _there(self) -> None:
+        if self.away:
+            raise OperationalError("the database", None, ConnectionError("was taken away"))
+
+
 class Playhouse:
     """A house with a telephone to ring it and a clock in our hands. Its tables must be there."""
 
@@ -82,12 +108,18 @@ class Playhouse:
         self.mails = MailKept()
         # What the admins were alarmed of.
         self.alarms: list[str] = []
+        # How often the database was taken away.
+        self.outages = 0
         # The network and the house know each other: the requests find it when they are made.
         network = Rest(lambda: self.exchange, behaviour.rest_faults if behaviour else ())
         twilio = self.configuration.twilio
+        self.lifeline = Lifeline(house.database)
         self.house: House = replace(
-            house, outward=Channels(RestTelephone(twilio, network), RestTexts(twilio, network), self.mails)
+            house,
+            database=self.lifeline,
+            outward=Channels(RestTelephone(twilio, network), RestTexts(twilio, network), self.mails),
         )
+        self.keeper = Keeper(self.house, self.lifeline, spares(self.configuration))
         self.app = webhook_app(self.house, self.clock.now, source)
         self.exchange = Exchange(
             WsgiDoor(self.app),
@@ -142,12 +174,20 @@ class Playhouse:
 
         Raises NeverSettles if that has no end.
         """
+        from console.work import WITHOUT_DATABASE
         from console.worker import tick  # APScheduler and what else a worker needs
 
         handlers = self._handlers()
         self.exchange.note(Worked(self.clock.now()))
         for _ in range(MOST_ROUNDS):
-            done = tick(self.house, self.clock.now(), handlers)
+            done = 0
+            if self.lifeline.away:
+                alone = {kind: do for kind, do in handlers.items() if kind in WITHOUT_DATABASE}
+                for house in self.keeper.houses():
+                    done += tick(house, self.clock.now(), alone)
+            else:
+                self.keeper.bring_home(self.clock.now())
+                done = tick(self.house, self.clock.now(), handlers)
             self.exchange.settle()
             if not done:
                 return
@@ -192,9 +232,13 @@ class Playhouse:
         `anna's result is declined` (of the latest attempt) · `a message of 12 s` · `customer acme` ·
         `managers get an e-mail "…"` (also: admins; anna gets) · `the admins are alarmed of pin-budget`.
 
-        One line is no question: `the network meets 500 after` (or another of FAULTS) befalls the
-        next request to place a call or to send a text message.
+        Some lines are no question. `the network meets 500 after` (or another of FAULTS) befalls the
+        next request to place a call or to send a text message. `the database goes away` and `comes back`;
+        before it goes the snapshot is written, unless `the snapshot is lost` stands there afterwards.
         """
+        if asked in ("the database goes away", "the database comes back", "the snapshot is lost"):
+            self.outage(asked)
+            return None
         if about := re.fullmatch(r'(?P<who>\S+) gets? an e-mail "(?P<words>.*)"', asked):
             return self._mailed(about["who"], about["words"])
         if asked.startswith("the admins are alarmed of "):
@@ -204,7 +248,7 @@ class Playhouse:
         if fault is not None:
             self.exchange.rest.faults.append(fault)
             return None
-        with self.house.database.read() as connection:
+        with self._journal().read() as connection:
             calls = journal.recent(connection, limit=1)
             if not calls:
                 return "there was no call"
@@ -239,6 +283,24 @@ class Playhouse:
                     return None if int(seconds) in kept else f"messages of {kept} s were kept"
                 case _:
                     return "that is no fact the journal can answer"
+
+    def outage(self, what: str) -> None:
+        """The database goes away, with the snapshot just written; or comes back, and all is brought home."""
+        match what.split()[-1]:
+            case "lost":
+                snapshot_file(self.configuration).unlink(missing_ok=True)
+            case "away":
+                self.keeper.keep(self.clock.now())
+                self.lifeline.away = True
+                self.outages += 1
+            case _:
+                self.lifeline.away = False
+                self.keeper.bring_home(self.clock.now())
+
+    def _journal(self) -> Database:
+        """Where the latest call stands: in the spare while the database is away, if it is used."""
+        there = self.keeper.spares.standing()
+        return there[-1] if self.lifeline.away and there else self.house.database
 
     def _mailed(self, who: str, words: str) -> str | None:
         """Why not, if no e-mail to `who` has these fragments in it, in this order."""

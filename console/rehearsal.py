@@ -159,6 +159,7 @@ def _throwaway(
         update={
             "public_url": PUBLIC_URL,
             "keys": [SecretStr(Fernet.generate_key().decode())],
+            "signing_key": SecretStr(secrets.token_hex(32)),
             "state": Path("state"),
         }
     )

@@ -6,18 +6,23 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import SQLAlchemyError
 
-from console.house import Clock, House
+from console.house import Clock, House, open_house
 from console.outside import keep_anchor
-from console.work import APART, AT_ONCE, HANDLERS, Handler, calendars, mail, rota
+from console.standing_by import Keeper, spares
+from console.work import APART, AT_ONCE, HANDLERS, WITHOUT_DATABASE, Handler, calendars, mail, rota
+from ivr.outgoing_desk import WATCH
 from storage import due
 
 log = logging.getLogger("ivr.worker")
+
+Do = Callable[[Keeper, datetime], None]
 
 TICK_SECONDS = 2
 # Seconds that work under way may take after TERM.
@@ -67,10 +72,15 @@ def run(house: House, clock: Clock) -> None:
     scheduler = BackgroundScheduler(timezone="UTC")
     # By default a tick more than a second late is dropped.
     add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
-    add(partial(_tick_once, house, clock), "interval", seconds=TICK_SECONDS)
-    for kinds in APART.values():
-        add(partial(_tick_apart, house, clock, kinds), "interval", seconds=TICK_SECONDS)
-    add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
+    hurried = open_house(house.configuration, hurried=True).database
+    keeper = Keeper(house, hurried, spares(house.configuration))
+    every: list[Do] = [_tick_once, _keep_snapshot, *(partial(_tick_apart, kinds) for kinds in APART.values())]
+    for do in every:
+        again = partial(_unless_away, do, keeper, clock)
+        add(again, "interval", seconds=TICK_SECONDS, next_run_time=clock())
+    add(partial(_stand_by, keeper, clock), "interval", seconds=TICK_SECONDS)
+    again = partial(_unless_away, _sweep, keeper, clock)
+    add(again, "interval", hours=SWEEP_HOURS, next_run_time=clock())
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
@@ -85,18 +95,44 @@ def run(house: House, clock: Clock) -> None:
     os._exit(0)
 
 
-def _tick_once(house: House, clock: Clock) -> None:
-    at = clock()
+def _unless_away(do: Do, keeper: Keeper, clock: Clock) -> None:
+    """What needs the database waits while it is away; `_stand_by` has said so."""
+    if keeper.away_since is not None:
+        return
+    try:
+        do(keeper, clock())
+    except (SQLAlchemyError, OSError):
+        if keeper.away_since is None:
+            log.exception("a tick failed; the next one tries again")
+
+
+def _tick_once(keeper: Keeper, at: datetime) -> None:
     apart = {kind for kinds in APART.values() for kind in kinds}
-    tick(house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
-    keep_anchor(house, at)
+    tick(keeper.house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
+    keep_anchor(keeper.house, at)
 
 
-def _tick_apart(house: House, clock: Clock, kinds: Collection[str]) -> None:
-    tick(house, clock(), {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+def _tick_apart(kinds: Collection[str], keeper: Keeper, at: datetime) -> None:
+    tick(keeper.house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
 
 
-def _sweep(house: House, clock: Clock) -> None:
-    mail.sweep(house, clock())
-    rota.seed(house, clock())
-    calendars.plan(house, clock())
+def _keep_snapshot(keeper: Keeper, at: datetime) -> None:
+    keeper.keep(at)
+
+
+def _stand_by(keeper: Keeper, clock: Clock) -> None:
+    """While the database is away, do the work that waits in the spare; once it is back, bring all home."""
+    at = clock()
+    answers = keeper.look(at)
+    if answers:
+        keeper.bring_home(at)
+    # Calls that were placed from the spare are watched until they are over, wherever they end.
+    kinds = (WATCH,) if answers else WITHOUT_DATABASE
+    for house in keeper.houses():
+        tick(house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+
+
+def _sweep(keeper: Keeper, at: datetime) -> None:
+    mail.sweep(keeper.house, at)
+    rota.seed(keeper.house, at)
+    calendars.plan(keeper.house, at)

@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ivr import adoption, flow, journal
 from ivr import answer as answers
-from ivr import flow, journal
 from ivr.answer import HANG_UP, Answer
 from ivr.gathering import Gathering, Keyed
 from ivr.retelling import retell
 from ivr.rules import Rules
 from ivr.vocabulary import (
     Call,
+    Carried,
     HandOn,
     Heard,
     JoinCase,
@@ -56,24 +57,35 @@ SHORTEST_PIN = 8
 # Seconds a PIN waits for others to be hashed. With both transactions at their limits, and the hash
 # itself, a turn is still answered within 3.5 s.
 HASH_PATIENCE = 0.4
+# A call that this node never served has ended while it could not tell the database; the key is its sid.
+ENDED_ELSEWHERE = "call.ended"
 
 
 class Desk:
     """Serves callers' turns. One for a process; safe to use from many threads."""
 
     def __init__(
-        self, database: Database, index: PinIndex, rules: Rules, gathering: Gathering, wording: Wording
+        self,
+        database: Database,
+        index: PinIndex,
+        rules: Rules,
+        gathering: Gathering,
+        wording: Wording,
+        *,
+        whole: bool = True,
     ) -> None:
+        """`whole`: this is the house's own database, which knows all that there is to know."""
         self._database = database
         self._index = index
         self._rules = rules
         self._gathering = gathering
         self._wording = wording
+        self._whole = whole
 
     def answer(self, got: Received, at: datetime) -> Answer:
         """Serve one request of a caller. The same (sid, turn) always gets the same answer."""
         with self._database.read() as connection:
-            standing = journal.glance(connection, got.sid, got.turn)
+            standing = _as_carried(journal.glance(connection, got.sid, got.turn), got)
             pin = self._complete_pin(connection, standing, got)
             known = customers.customer_of_phone(connection, got.caller) if pin is not None else None
         if standing and standing.answer is not None:
@@ -92,12 +104,15 @@ class Desk:
     def ended(self, sid: str, at: datetime) -> None:
         """The network says the call is over: what still rings is settled, an open case is pursued now."""
         with self._database.write() as connection:
+            if not self._whole and journal.glance(connection, sid, 0) is None:
+                # Begun with the database, ended without: its own will be told.
+                due.add(connection, at, ENDED_ELSEWHERE, sid, at, {})
             over(connection, at, sid)
 
     def recording_ready(self, call_sid: str, recording: Recording, status: str, at: datetime) -> None:
         """The network says what became of a recording of this call. An unknown call is passed over."""
         with self._database.write() as connection:
-            if journal.glance(connection, call_sid, 0):
+            if not self._whole or journal.glance(connection, call_sid, 0):
                 journal.keep_message(connection, at, call_sid, recording, status)
 
     def _complete_pin(
@@ -121,7 +136,11 @@ class Desk:
 
     def _serve(self, connection: Connection, got: Received, at: datetime, keyed: Keyed) -> Answer:
         journal.lock(connection, got.sid)
-        standing = journal.glance(connection, got.sid, got.turn) or self._begin(connection, got, at)
+        standing = journal.glance(connection, got.sid, got.turn)
+        if carried := _ahead(standing, got):
+            adoption.adopt(connection, at, self._rules, carried, got.caller, whole=self._whole)
+            standing = journal.glance(connection, got.sid, got.turn)
+        standing = standing or self._begin(connection, got, at)
         if standing is None:
             return HANG_UP
         if standing.answer is not None:  # another request for this turn was quicker
@@ -188,7 +207,14 @@ class Desk:
             assert call.case_id is not None
             place = turn.then.place
             attempt = attempts.begin_attempt(
-                connection, at, call.case_id, call.sid, place.technician, place.phone, place.rung
+                connection,
+                at,
+                call.case_id,
+                call.sid,
+                place.technician,
+                place.phone,
+                place.rung,
+                turn=number,
             )
             call = replace(call, attempt_id=attempt)
         longest = registry.longest_live(connection) if call.step is Step.PIN else SHORTEST_PIN
@@ -249,6 +275,21 @@ class Desk:
             due_at=call.case.due_at,
             pursue_at=self._pursuit_of(at),
         )
+
+
+def _ahead(standing: journal.Standing | None, got: Received) -> Carried | None:
+    """The call that the address brought along, if it has come further than ours: another node, or this one
+    without its database, has served it meanwhile.
+    """
+    carried = got.carried
+    if carried is None or carried.call.sid != got.sid or carried.turn != got.turn:
+        return None
+    return carried if standing is None or standing.turn < got.turn else None
+
+
+def _as_carried(standing: journal.Standing | None, got: Received) -> journal.Standing | None:
+    carried = _ahead(standing, got)
+    return journal.Standing(carried.call, carried.turn, ended=False, answer=None) if carried else standing
 
 
 def _unheard(call: Call, case: Case | None) -> bool:

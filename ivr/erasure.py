@@ -131,7 +131,7 @@ def _empty(connection: Connection, sid: str) -> None:
         select(turns).where(turns.c.sid == sid).order_by(turns.c.turn.desc()).limit(1)
     ).first()
     connection.execute(delete(turns).where(turns.c.sid == sid))
-    call = _nobody(call, ended=row.ended_at is not None)
+    call = nobody(call, ended=row.ended_at is not None)
     if row.ended_at is None and last is not None:
         # The network may ask for the latest answer once more: it is given, without a word in it.
         silent = _silent(answers.from_json(last.answer), call.number)
@@ -144,7 +144,7 @@ def _empty(connection: Connection, sid: str) -> None:
     )
 
 
-def _nobody(call: Call, *, ended: bool) -> Call:
+def nobody(call: Call, *, ended: bool) -> Call:
     """The call as one of somebody we do not know."""
     bare = Call(call.sid, "", call.number, call.language, call.languages, outcome=call.outcome)
     if ended:

@@ -17,6 +17,7 @@ from ivr.vocabulary import (
     AskPin,
     AttemptEnded,
     Call,
+    CannotVerify,
     Clock,
     CodeChecked,
     Day,
@@ -112,6 +113,8 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return take_message(call, line("message-office"))
 
         # In a PIN window.
+        case Step.ARRIVAL | Step.PIN, CannotVerify():
+            return ask_name(replace(unstray(call), screen=True), line("pins-unavailable"))
         case Step.ARRIVAL, _:
             return welcome(begin_pin(call, heard))
         case Step.PIN, WantsLanguage() if not late(call, heard):
@@ -192,6 +195,8 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ring_next(call, heard)
         case Step.RINGING, AttemptEnded(result="connected"):
             return talk_over(replace(call, outcome=Outcome.CONNECTED), heard)
+        case Step.RINGING, AttemptEnded(elsewhere=True):
+            return talk_over(call, heard)
         case Step.RINGING, AttemptEnded(result="declined"):
             return ring_next(passed_over(call), heard, line("ringing-next"))
         case Step.RINGING, AttemptEnded(result="accepted") | AttemptEnded(hung_up=True):
@@ -334,9 +339,9 @@ def greeting(call: Call) -> tuple[Line, ...]:
 # -- screening by a person -------------------------------------------------------------------------
 
 
-def ask_name(call: Call) -> Turn:
+def ask_name(call: Call, *before: Line) -> Turn:
     call = replace(call, step=Step.SCREENING_NAME, outcome=Outcome.NO_PIN)
-    return Turn(call, (line("screening-name"),), TakeName())
+    return Turn(call, (*before, line("screening-name")), TakeName())
 
 
 def await_name(call: Call) -> Turn:

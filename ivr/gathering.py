@@ -23,6 +23,7 @@ from ivr.vocabulary import (
     ArrivedByNight,
     AttemptEnded,
     Call,
+    CannotVerify,
     CodeChecked,
     CustomerFacts,
     Heard,
@@ -113,6 +114,10 @@ class Keyed:
 class Gathering:
     """Gathers for the desk. `source` draws case codes."""
 
+    # How many share the throttle's budget and the wake-ups of an hour without telling each other.
+    _share = 1
+    _wake_ups_share = 1
+
     def __init__(self, rules: Rules, source: random.Random) -> None:
         self._rules = rules
         self._source = source
@@ -126,6 +131,8 @@ class Gathering:
         reopens = state.until if state.pin else None
         here = Moment(connection, call, number, at, reopens)
         keyed = got.digits or ""
+        if state.pin and call.step in (Step.ARRIVAL, Step.PIN) and not got.gone and self._blind(here):
+            return CannotVerify(at=at, reopens=reopens)
         match call.step:
             case Step.RINGING:
                 return self._attempt_ended(here, got)
@@ -163,6 +170,15 @@ class Gathering:
                 return self._urgency(here, level)
             case _:
                 return self._at_menu(here, keyed)
+
+    def _blind(self, here: Moment) -> bool:
+        """Whether no PIN can be checked now."""
+        return False
+
+    def _number(self, here: Moment) -> str:
+        """The permanent number of a new case."""
+        year = here.at.astimezone(self._rules.zone).year
+        return cases.next_number(here.connection, year)
 
     def _at_menu(self, here: Moment, keyed: str) -> Heard:
         """Keys whose meaning needs no other fact."""
@@ -224,7 +240,7 @@ class Gathering:
         the time it takes tells nothing.
         """
         at, reopens, call = here.at, here.reopens, here.call
-        standing = throttle.standing(here.connection, at, call.caller)
+        standing = throttle.standing(here.connection, at, call.caller, share=self._share)
         lane = throttle.lane(standing, known=pin.known is not None, first_try=call.wrong_pins == 0)
         found = registry.find_pin(here.connection, pin.digests)
         why = self._why_wrong(here, found, lane, pin.known)
@@ -284,12 +300,11 @@ class Gathering:
         if name is not None and patient and journal.message_file(connection, name) is None:
             return StillWaiting(at=at, reopens=here.reopens)
         ringing = self._ringing(here)
-        if not journal.may_wake(connection, at):
+        if not journal.may_wake(connection, at, share=self._wake_ups_share):
             raise_alarm(connection, at, "screening-used-up")
             return NoMoreWakeUps(at=at, reopens=here.reopens)
-        year = at.astimezone(self._rules.zone).year
         case = NewCase(
-            number=cases.next_number(connection, year),
+            number=self._number(here),
             code=cases.free_code(connection, at, self._source),
             due_at=None,
         )
@@ -326,12 +341,11 @@ class Gathering:
     def _new_case(self, here: Moment, level: Level) -> UrgencyChosen:
         assert level.within is not None
         cases.lock(here.connection)
-        year = here.at.astimezone(self._rules.zone).year
         return UrgencyChosen(
             at=here.at,
             code=level.code,
             case=NewCase(
-                number=cases.next_number(here.connection, year),
+                number=self._number(here),
                 code=cases.free_code(here.connection, here.at, self._source),
                 due_at=here.at + timedelta(minutes=level.within),
             ),
@@ -405,7 +419,11 @@ class Gathering:
             gone=got.gone,
             result=result or "failed",
             hung_up=result == "unconfirmed" and not journal.leg_ended(here.connection, attempt),
-            talked=self._talked(here, attempt) if result == "connected" else 0,
+            talked=self._talked(here, attempt) if result == "connected" else got.talked or 0,
+            # We hang a leg up, or let it be connected after his key; who has done so, if not we?
+            elsewhere=result == "unconfirmed"
+            and got.bridged
+            and journal.leg_goes_on(here.connection, attempt),
             **self._ringing(here),
         )
 

@@ -114,11 +114,16 @@ def write_turn(
         _WRITE_TURN,
         {"sid": call.sid, "turn": turn, "at": at, "step": asked_at, "heard": heard, "answer": answer},
     )
+    move_on(connection, call, turn + 1)
+
+
+def move_on(connection: Connection, call: Call, next_turn: int) -> None:
+    """The call stands like this now, and `next_turn` is expected."""
     connection.execute(
         _MOVE_ON,
         {
             "call": call.sid,
-            "next_turn": turn + 1,
+            "next_turn": next_turn,
             "new_step": call.step.value,
             "new_state": _CALL.dump_json(call).decode(),
             "new_outcome": call.outcome.value if call.outcome else None,
@@ -126,6 +131,11 @@ def write_turn(
             "stated": call.urgency,
         },
     )
+
+
+def caller_of(connection: Connection, sid: str) -> str:
+    """The number that a call we know came from; "" if it was withheld, or nobody has told us."""
+    return connection.execute(select(calls.c.caller).where(calls.c.sid == sid)).scalar() or ""
 
 
 def last_answer(connection: Connection, sid: str) -> str | None:
@@ -180,8 +190,8 @@ def lock_leg(connection: Connection, sid: str) -> None:
         connection.execute(_LEG_LOCKED, {"leg": sid})
 
 
-def begin_leg(connection: Connection, at: datetime, leg: Leg) -> bool:
-    """Write a new leg's row, expecting turn 0. False if another request was quicker."""
+def begin_leg(connection: Connection, at: datetime, leg: Leg, turn: int = 0) -> bool:
+    """Write a new leg's row, expecting `turn`. False if another request was quicker."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # RETURNING, for a driver need not count the rows of an INSERT.
     row = dialect.insert(legs).on_conflict_do_nothing(index_elements=["sid"]).returning(legs.c.sid)
@@ -193,7 +203,7 @@ def begin_leg(connection: Connection, at: datetime, leg: Leg) -> bool:
                 "call_sid": leg.parent_sid,
                 "attempt_id": leg.attempt_id,
                 "started_at": at,
-                "turn": 0,
+                "turn": turn,
                 "state": _LEG.dump_json(leg).decode(),
             },
         ).scalar()
@@ -211,6 +221,12 @@ def write_leg_turn(
 
 
 _LEG_OF_ATTEMPT = select(legs.c.state).where(legs.c.attempt_id == bindparam("attempt"))
+
+
+def leg_goes_on(connection: Connection, attempt_id: int) -> bool:
+    """Whether nobody has ended the technician's leg of this attempt here, if there was one."""
+    states = connection.execute(_LEG_OF_ATTEMPT, {"attempt": attempt_id}).scalars()
+    return not any(_LEG.validate_json(state).ended for state in states)
 
 
 def leg_ended(connection: Connection, attempt_id: int) -> bool:
@@ -311,10 +327,12 @@ WAKE_UPS_AN_HOUR = 4
 _WOKEN = select(func.count()).where(wake_ups.c.at > bindparam("since", type_=Instant))
 
 
-def may_wake(connection: Connection, at: datetime) -> bool:
-    """Whether one more may be woken. Holds if our transaction has taken `cases.lock`."""
+def may_wake(connection: Connection, at: datetime, *, share: int = 1) -> bool:
+    """Whether one more may be woken. Holds if our transaction has taken `cases.lock`. `share`: of how many
+    who cannot tell each other this is one.
+    """
     woken = connection.execute(_WOKEN, {"since": at - timedelta(hours=1)}).scalar_one()
-    return woken < WAKE_UPS_AN_HOUR
+    return woken < max(1, WAKE_UPS_AN_HOUR // share)
 
 
 def wake_up(connection: Connection, at: datetime, sid: str) -> None:

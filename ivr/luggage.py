@@ -1,18 +1,27 @@
 """What a call carries along in its addresses, sealed: enough to go on when its row cannot be read.
 
-Encrypted and authenticated with a key that lives outside the database, so that nobody reads or forges
-it in an access log. It never holds a PIN.
+The whole call travels, with the turn that is expected next, but for the caller's number, which comes with
+each request, and for identities that mean nothing to another database. Encrypted and authenticated with a
+key that lives outside the database, so that nobody reads or forges it in an access log. It never holds a PIN.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from pydantic import TypeAdapter, ValidationError
 
-from ivr.vocabulary import Call
+from ivr.vocabulary import Call, Carried
+
+_CALL = TypeAdapter(Call)
+# Known from the request, or from our own configuration, or only where it was written.
+_LEFT_BEHIND = {"caller", "languages", "case_id", "attempt_id"}
+# Shorter contents grow by packing.
+_WORTH_PACKING = 200
 
 
 class LuggageRefused(Exception):
@@ -28,6 +37,8 @@ class Seal:
 
     def close(self, contents: dict[str, Any], at: datetime) -> str:
         raw = json.dumps(contents, separators=(",", ":"), sort_keys=True).encode()
+        if len(raw) > _WORTH_PACKING:
+            raw = zlib.compress(raw)
         return self._current.encrypt_at_time(raw, int(at.timestamp())).decode().rstrip("=")
 
     def open(
@@ -40,21 +51,35 @@ class Seal:
                 raw = self._any.decrypt(padded)
             else:
                 raw = self._any.decrypt_at_time(padded, int(within.total_seconds()), int(at.timestamp()))
-            contents: dict[str, Any] = json.loads(raw)
-        except (InvalidToken, ValueError, TypeError):
+            # JSON begins with a brace, what was packed never does.
+            contents: dict[str, Any] = json.loads(raw if raw[:1] == b"{" else zlib.decompress(raw))
+        except (InvalidToken, ValueError, TypeError, zlib.error):
             raise LuggageRefused from None
         return contents
 
 
-def of_call(call: Call) -> dict[str, Any]:
-    """A call's luggage: its step, and what was promised."""
-    contents: dict[str, Any] = {"s": call.step.value, "l": call.language}
-    if call.customer:
-        contents["c"] = call.customer.id
-    if call.case:
-        contents |= {"u": call.urgency, "n": call.case.number, "k": call.case.code}
-        contents |= {"p": call.ringing_pass, "t": len(call.tried)}
-    return contents
+def of_call(call: Call, turn: int) -> dict[str, Any]:
+    """A call's luggage, as it stands before `turn`."""
+    return {"t": turn, "c": _CALL.dump_python(call, mode="json", exclude=_LEFT_BEHIND, exclude_defaults=True)}
+
+
+def of_leg(
+    call: Call, turn: int, *, leg_turn: int, silences: int, attempt_id: int | None = None
+) -> dict[str, Any]:
+    """A technician's leg's luggage: the call that he is rung for, and how far his own has come."""
+    # A node of the version before, which may serve the next turn while all are upgraded, knows the attempt by
+    # its id alone.
+    known = {"call": call.sid, "attempt": attempt_id} if attempt_id is not None else {}
+    return of_call(call, turn) | {"leg": leg_turn, "silences": silences} | known
+
+
+def carried(contents: dict[str, Any]) -> Carried | None:
+    """The call in this luggage; None if it holds none, or one that we do not understand."""
+    try:
+        call = _CALL.validate_python({"caller": "", **contents["c"]})
+        return Carried(call, int(contents["t"]))
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return None
 
 
 def of_recording(call_sid: str) -> dict[str, Any]:
@@ -67,16 +92,11 @@ def of_sound(recording_sid: str) -> dict[str, Any]:
     return {"sound": recording_sid}
 
 
-def of_outgoing(outgoing_id: int) -> dict[str, Any]:
-    """A call that we placed."""
-    return {"out": outgoing_id}
+def of_outgoing(outgoing_id: int, home: str = "") -> dict[str, Any]:
+    """A call that we placed, with the name of the database that knows it if that is not the house's own."""
+    return {"out": outgoing_id} | ({"home": home} if home else {})
 
 
-def of_text(send_id: int) -> dict[str, Any]:
-    """A text message that we send: the try that it is."""
-    return {"text": send_id}
-
-
-def of_leg(call_sid: str, attempt_id: int) -> dict[str, Any]:
-    """A technician's leg's luggage: whom he is rung for."""
-    return {"call": call_sid, "attempt": attempt_id}
+def of_text(send_id: int, home: str = "") -> dict[str, Any]:
+    """A text message that we send: the try that it is, with the name of its database as above."""
+    return {"text": send_id} | ({"home": home} if home else {})

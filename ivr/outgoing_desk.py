@@ -37,6 +37,8 @@ security = logging.getLogger("ivr.security")
 # its phone counts as engaged and nobody rings it.
 WATCH = "call.watch"
 WATCHED_AFTER = timedelta(minutes=2)
+# Place a call that was written down; the key is its id.
+PLACE = "call.place"
 
 
 # -- placing -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from ivr.vocabulary import (
     ArrivedByDay,
     ArrivedByNight,
     AttemptEnded,
+    CannotVerify,
     CodeChecked,
     Heard,
     KeepsWaiting,
@@ -60,6 +61,8 @@ def retell(heard: Heard) -> str:
             said = f"the PIN of {customer.code}"
         case PinUnchecked():
             said = "a PIN that could not be checked in time"
+        case CannotVerify():
+            said = "calls, and no PIN can be checked"
         case StillWaiting():
             said = "waits"
         case NoMoreWakeUps():

@@ -18,6 +18,7 @@ _PHRASES: tuple[tuple[str, str], ...] = (
     ("wants-message", "wants to leave a message"),
     ("pin", r"the PIN of (?P<customer>.+)"),
     ("pin-unchecked", "a PIN that could not be checked in time"),
+    ("pins-unavailable", "calls, and no PIN can be checked"),
     ("waits", "waits"),
     ("waits-full", "waits, but too many technicians were woken"),
     ("waits-ready", "waits, and a technician may hear him"),

@@ -10,12 +10,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from ivr import adoption, journal, technician_flow
 from ivr import answer as answers
-from ivr import journal, technician_flow
 from ivr.answer import HANG_UP, Answer
 from ivr.rules import Rules
 from ivr.technician_flow import Leg, LegHeard, LegTurn
-from ivr.vocabulary import LegReceived, Step
+from ivr.vocabulary import Carried, LegReceived, Step
 from ivr.wording import Wording
 from oncall import attempts, notices
 from pins import throttle
@@ -27,10 +27,11 @@ security = logging.getLogger("ivr.security")
 class TechnicianDesk:
     """Serves the turns of technicians' legs."""
 
-    def __init__(self, database: Database, rules: Rules, wording: Wording) -> None:
+    def __init__(self, database: Database, rules: Rules, wording: Wording, *, whole: bool = True) -> None:
         self._database = database
         self._rules = rules
         self._wording = wording
+        self._whole = whole
 
     def answer(self, got: LegReceived, at: datetime) -> Answer:
         """Serve one request. The same (sid, turn) always gets the same answer."""
@@ -41,19 +42,30 @@ class TechnicianDesk:
                 leg = self._picked_up(connection, got, at)
                 if leg is None:
                     return HANG_UP
-                if journal.begin_leg(connection, at, leg):
-                    turn = technician_flow.take_turn(leg, "picked-up")
-                    return self._save(connection, at, 0, "picked up", turn)
+                if journal.begin_leg(connection, at, leg, got.turn):
+                    heard = "picked-up" if got.turn == 0 else self._heard(connection, leg, got, at)
+                    told = "picked up" if got.turn == 0 else heard
+                    return self._save(connection, at, got, told, technician_flow.take_turn(leg, heard))
                 journal.lock_leg(connection, got.sid)  # another request was quicker
                 standing = journal.glance_leg(connection, got.sid, got.turn)
                 assert standing is not None
             if standing.answer is not None:
                 return answers.from_json(standing.answer)
-            if standing.turn != got.turn or standing.leg.attempt_id != got.attempt:
+            # Another node may have served him meanwhile: the address says how far he has come.
+            expected = standing.turn == got.turn or standing.turn < got.turn == got.made_for
+            if not expected or standing.leg.rung_at_turn not in (None, got.rung_at_turn):
                 security.warning("leg %s: turn %d asked, %d expected", got.sid, got.turn, standing.turn)
                 return HANG_UP
             heard = self._heard(connection, standing.leg, got, at)
-            return self._save(connection, at, got.turn, heard, technician_flow.take_turn(standing.leg, heard))
+            return self._save(connection, at, got, heard, technician_flow.take_turn(standing.leg, heard))
+
+    def carried_before(self, call_sid: str, attempt_id: int) -> Carried | None:
+        """The call that an address of the version before was made for: it named the attempt by its id."""
+        with self._database.read() as connection:
+            standing = journal.glance(connection, call_sid, 0)
+        if standing is None or standing.call.attempt_id != attempt_id:
+            return None
+        return Carried(standing.call, standing.turn)
 
     def gone(self, sid: str, at: datetime) -> None:
         """The network says a technician's leg is over."""
@@ -61,21 +73,29 @@ class TechnicianDesk:
             journal.end_leg(connection, at, sid)
 
     def _picked_up(self, connection: Connection, got: LegReceived, at: datetime) -> Leg | None:
-        """A new leg, if it is the one its call is ringing now."""
+        """A leg that is new here, if it is the one its call is ringing now. Later than at its first turn only
+        one that another node has served so far: its address says so.
+        """
+        if got.turn != got.made_for:
+            return None
         parent = journal.glance(connection, got.parent_sid, 0)
-        if got.turn != 0 or parent is None or parent.ended:
+        if parent is None or parent.turn < got.carried.turn:
+            journal.lock(connection, got.parent_sid)
+            adoption.adopt(connection, at, self._rules, got.carried, "", whole=self._whole)
+            parent = journal.glance(connection, got.parent_sid, 0)
+        if parent is None or parent.ended or parent.turn != got.carried.turn:
             return None
         call = parent.call
-        if call.step is not Step.RINGING or call.attempt_id != got.attempt:
+        if call.step is not Step.RINGING or call.attempt_id is None:
             return None
-        if not attempts.picked_up(connection, at, got.attempt):
+        if not attempts.picked_up(connection, at, call.attempt_id):
             return None
         assert call.case is not None
         ready = call.name_recording and journal.message_file(connection, call.name_recording)
         return Leg(
             sid=got.sid,
             parent_sid=call.sid,
-            attempt_id=got.attempt,
+            attempt_id=call.attempt_id,
             language=self._rules.numbers[call.number].settings.language,
             urgency=call.urgency,
             customer=call.customer.spoken_name if call.customer else None,
@@ -83,6 +103,8 @@ class TechnicianDesk:
             due_at=call.case.due_at,
             caller=throttle.identity(call.caller),
             name_recording=call.name_recording if ready else None,
+            silences=got.silences,
+            rung_at_turn=got.rung_at_turn,
         )
 
     def _heard(self, connection: Connection, leg: Leg, got: LegReceived, at: datetime) -> LegHeard:
@@ -109,7 +131,9 @@ class TechnicianDesk:
         to, about = f"technician:{technician}", f"case:{number}"
         notices.tell(connection, at, "case-yours", to, about, {}, loud=False, again=str(attempt_id))
 
-    def _save(self, connection: Connection, at: datetime, number: int, heard: str, turn: LegTurn) -> Answer:
-        answer = self._wording.for_technician(turn, number + 1, at)
-        journal.write_leg_turn(connection, at, turn.leg, number, heard, answers.to_json(answer))
+    def _save(
+        self, connection: Connection, at: datetime, got: LegReceived, heard: str, turn: LegTurn
+    ) -> Answer:
+        answer = self._wording.for_technician(turn, got.turn + 1, at, got.carried)
+        journal.write_leg_turn(connection, at, turn.leg, got.turn, heard, answers.to_json(answer))
         return answer

@@ -38,6 +38,8 @@ class Leg:
     silences: int = 0
     repeats: int = 0
     ended: bool = False
+    # The caller's turn at which he was rung; None if a version wrote this that did not know.
+    rung_at_turn: int | None = None
 
 
 LegHeard = Literal["picked-up", "accepted", "passed", "repeat", "wrong-key", "silence", "too-late"]

@@ -19,6 +19,8 @@ class Received:
 
     `number` is the one of ours that was called; `caller` is empty when it is withheld. `digits` is
     None when the request carried no keys at all, "" for silence. `gone`: the caller has hung up.
+    `carried` is what the address brought along, if it was ours; `talked`: seconds of a Dial that was
+    answered, if the network says so.
     """
 
     sid: str
@@ -31,6 +33,8 @@ class Received:
     bridged: bool = False
     recording: Recording | None = None
     gone: bool = False
+    carried: Carried | None = None
+    talked: int | None = None
 
     def __repr__(self) -> str:
         return f"Received({self.sid}, turn {self.turn})"
@@ -47,13 +51,27 @@ class Recording:
 
 @dataclass(frozen=True)
 class LegReceived:
-    """One request of a technician's leg; `digits` as in Received."""
+    """One request of a technician's leg; `digits` as in Received.
+
+    `carried` is the caller's call as it stood when his phone was rung, and `silences` how often he has said
+    nothing; both from the address, which was made for turn `made_for` of the leg.
+    """
 
     sid: str
-    parent_sid: str
-    attempt: int
+    carried: Carried
     turn: int
     digits: str | None = None
+    made_for: int = 0
+    silences: int = 0
+
+    @property
+    def parent_sid(self) -> str:
+        return self.carried.call.sid
+
+    @property
+    def rung_at_turn(self) -> int:
+        """The caller's turn at which his phone was rung: with the call's sid, the name of the attempt."""
+        return self.carried.turn - 1
 
     def __repr__(self) -> str:
         return f"LegReceived({self.sid}, turn {self.turn})"
@@ -62,7 +80,7 @@ class LegReceived:
 @dataclass(frozen=True)
 class OutgoingReceived:
     """One request of a call that we placed; `digits` as in Received. `talked`: seconds he talked to the
-    customer, if the network says so.
+    customer, if the network says so. `home` names the database that knows the call; see `ivr.luggage`.
     """
 
     sid: str
@@ -72,6 +90,7 @@ class OutgoingReceived:
     dial_status: str | None = None
     bridged: bool = False
     talked: int | None = None
+    home: str = ""
 
     def __repr__(self) -> str:
         return f"OutgoingReceived({self.sid}, turn {self.turn})"
@@ -215,6 +234,17 @@ class Call:
     attempt_id: int | None = None
 
 
+@dataclass(frozen=True)
+class Carried:
+    """A call as it travels in an address: `turn` is the one that is expected next.
+
+    It has none of the identities that only the database gives which served it, and not the caller's number.
+    """
+
+    call: Call
+    turn: int
+
+
 # -- what is heard ---------------------------------------------------------------------------------
 
 
@@ -313,6 +343,10 @@ class PinUnchecked(Heard):
     """A complete PIN that could not be checked in time: too many at once. Not a guess."""
 
 
+class CannotVerify(Heard):
+    """No PIN can be checked now, by nobody's fault: a person decides."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PinAccepted(Heard):
     """A right PIN; `covered`: the contract covers an urgency today. `full_length` as in PinWrong.
@@ -389,12 +423,14 @@ class AttemptEnded(WhileRinging):
     """The technician's phone stopped ringing, or the talk is over. Results: see oncall.cases.Result.
 
     `hung_up`: he picked up and hung up himself, pressing nothing. `talked` in seconds, when they were
-    connected.
+    connected. `elsewhere`: the network says that they were, and another node must have served him: whether
+    he pressed his key will be known once what both wrote down comes together.
     """
 
     result: str
     hung_up: bool = False
     talked: int = 0
+    elsewhere: bool = False
 
 
 class KeepsWaiting(WhileRinging):

@@ -19,6 +19,7 @@ from ivr.vocabulary import (
     AskKey,
     AskPin,
     Call,
+    Carried,
     HangUp,
     Line,
     Recorded,
@@ -48,18 +49,24 @@ class Addresses(Protocol):
 
 
 class Wording:
-    """Words answers in the call's language, with sealed luggage in every address."""
+    """Words answers in the call's language, with sealed luggage in every address.
 
-    def __init__(self, rules: Rules, speaker: Speaker, seal: Seal, addresses: Addresses) -> None:
+    `home` names the database that serves, if it is not the house's own.
+    """
+
+    def __init__(
+        self, rules: Rules, speaker: Speaker, seal: Seal, addresses: Addresses, home: str = ""
+    ) -> None:
         self._rules = rules
         self._speaker = speaker
         self._seal = seal
         self._addresses = addresses
+        self._home = home
 
     def for_caller(self, turn: Turn, next_turn: int, at: datetime, *, longest_pin: int) -> Answer:
         """The answer to a caller; `longest_pin` is how many digits end a PIN without `#`."""
         call = turn.call
-        action = self._addresses.turn(next_turn, self._seal.close(luggage.of_call(call), at))
+        action = self._addresses.turn(next_turn, self._seal.close(luggage.of_call(call, next_turn), at))
         parts: list[Part] = [Say(speech) for speech in self._say(turn.says, call.language, at)]
         match turn.then:
             case AskPin(lines, timeout):
@@ -76,8 +83,8 @@ class Wording:
                 targets = tuple(Target(phone) for phone in phones)
                 parts.append(Dial(action, self._caller_id(call), targets, self._rules.ringing.office_rings))
             case RingTechnician(place):
-                assert call.attempt_id is not None
-                sealed = self._seal.close(luggage.of_leg(call.sid, call.attempt_id), at)
+                contents = luggage.of_leg(call, next_turn, leg_turn=0, silences=0, attempt_id=call.attempt_id)
+                sealed = self._seal.close(contents, at)
                 target = Target(place.phone, whisper=self._addresses.technician(0, sealed))
                 parts.append(Dial(action, self._caller_id(call), (target,), place.rings))
             case TakeMessage():
@@ -93,13 +100,22 @@ class Wording:
                 parts.append(answers.HangUp())
         return Answer(tuple(parts))
 
-    def for_technician(self, turn: LegTurn, next_turn: int, at: datetime) -> Answer:
-        """The answer to a technician's leg; one without a HangUp connects him."""
+    def for_technician(self, turn: LegTurn, next_turn: int, at: datetime, carried: Carried) -> Answer:
+        """The answer to a technician's leg; one without a HangUp connects him. `carried` is the caller's call
+        as his addresses bring it along.
+        """
         leg = turn.leg
         parts: list[Part] = [Say(speech) for speech in self._say(turn.says, leg.language, at)]
         match turn.then:
             case AskTechnician(lines, timeout):
-                sealed = self._seal.close(luggage.of_leg(leg.parent_sid, leg.attempt_id), at)
+                contents = luggage.of_leg(
+                    carried.call,
+                    carried.turn,
+                    leg_turn=next_turn,
+                    silences=leg.silences,
+                    attempt_id=leg.attempt_id,
+                )
+                sealed = self._seal.close(contents, at)
                 action = self._addresses.technician(next_turn, sealed)
                 heard = tuple(each for line in lines for each in self._sound(line, leg.language, at))
                 parts.append(Gather(action, heard, timeout, digits=1, finish=""))
@@ -115,7 +131,9 @@ class Wording:
         """The answer to a technician whom we called; `customer` is whom a DialCustomer rings."""
         language = turn.call.language
         parts: list[Part] = [Say(speech) for speech in self._say(turn.says, language, at)]
-        action = self._addresses.outgoing(next_turn, self._seal.close(luggage.of_outgoing(outgoing_id), at))
+        action = self._addresses.outgoing(
+            next_turn, self._seal.close(luggage.of_outgoing(outgoing_id, self._home), at)
+        )
         match turn.then:
             case AskHim(lines, timeout):
                 parts.append(Gather(action, self._say(lines, language, at), timeout, digits=1, finish=""))

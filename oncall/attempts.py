@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, func, insert, select, union_all, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, union_all, update
 
 from oncall import cases
 from oncall.tables import attempts, case_calls, case_log
@@ -54,7 +54,7 @@ _PRESSED = (
 _RESULT = (
     update(attempts)
     .where(attempts.c.id == bindparam("attempt"))
-    .values(result=bindparam("outcome"), result_at=bindparam("ended"))
+    .values(result=bindparam("outcome"), result_at=bindparam("ended"), bridged=bindparam("joined"))
 )
 # Locked: a key that is pressed meanwhile is either seen here or comes too late.
 _ONE_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("attempt")).with_for_update(key_share=True)
@@ -87,10 +87,12 @@ def begin_attempt(
     phone: str,
     rung: int,
     pass_id: int | None = None,
+    turn: int | None = None,
 ) -> int:
     """Note that a technician's phone is rung now for the case; returns the attempt's id.
 
     `pass_id` is given for a call that we place ourselves; `call_sid` is then the one that opened the case.
+    Else `turn` is the caller's turn at which it rings.
     """
     identity = connection.execute(
         _ATTEMPT,
@@ -101,11 +103,22 @@ def begin_attempt(
             "phone": phone,
             "rung": rung,
             "pass_id": pass_id,
+            "turn": turn,
             "asked_at": at,
         },
     ).inserted_primary_key
     assert identity is not None
     return int(identity[0])
+
+
+_AT_TURN = select(attempts.c.id).where(
+    attempts.c.call_sid == bindparam("call"), attempts.c.turn == bindparam("rung_at")
+)
+
+
+def at_turn(connection: Connection, call_sid: str, turn: int) -> int | None:
+    """The attempt that rang at this turn of this call, by its id."""
+    return connection.execute(_AT_TURN, {"call": call_sid, "rung_at": turn}).scalar()
 
 
 def picked_up(connection: Connection, at: datetime, attempt_id: int) -> bool:
@@ -142,15 +155,24 @@ def settle(
         known: Result = row.result
         return known
     result = result_of(row.pressed, picked_up=row.picked_up_at is not None, status=status, bridged=bridged)
-    connection.execute(_RESULT, {"attempt": attempt_id, "outcome": result, "ended": at})
+    connection.execute(_RESULT, {"attempt": attempt_id, "outcome": result, "ended": at, "joined": bridged})
     if result == "connected":
-        # The clock of the SLA stops when he took the call, not when the talk was over.
-        connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
-        since = {"case": row.case_id, "call": row.call_sid, "pressed": row.pressed_at}
-        if connection.execute(_WANTED_SINCE, since).first() is None:
-            number = cases.number_of(connection, row.case_id)
-            due.cancel(connection, at, cases.PURSUE, number, by=f"connected to {row.technician}")
+        _stop_the_clock(connection, at, row)
     return result
+
+
+def connected(connection: Connection, at: datetime, attempt_id: int) -> None:
+    """An attempt turns out to have ended connected, from what several nodes saw of it."""
+    _stop_the_clock(connection, at, connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).one())
+
+
+def _stop_the_clock(connection: Connection, at: datetime, row: Row[Any]) -> None:
+    # When he took the call, not when the talk was over.
+    connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
+    since = {"case": row.case_id, "call": row.call_sid, "pressed": row.pressed_at}
+    if connection.execute(_WANTED_SINCE, since).first() is None:
+        number = cases.number_of(connection, row.case_id)
+        due.cancel(connection, at, cases.PURSUE, number, by=f"connected to {row.technician}")
 
 
 def reached(connection: Connection, at: datetime, case_id: int) -> None:

@@ -264,6 +264,26 @@ def find(connection: Connection, name: str) -> Case:
     return _case(row)
 
 
+def by_number(connection: Connection, number: str) -> Case | None:
+    """The case with this permanent number."""
+    row = connection.execute(select(cases).where(cases.c.number == number)).first()
+    return _case(row) if row else None
+
+
+def opened_by(connection: Connection, call_sid: str) -> Case | None:
+    """The latest case that this call opened itself."""
+    own = select(cases).where(cases.c.call_sid == call_sid).order_by(cases.c.id.desc()).limit(1)
+    row = connection.execute(own).first()
+    return _case(row) if row else None
+
+
+def tell_as(connection: Connection, at: datetime, case_id: int, code: str) -> None:
+    """The code that the caller was told for this case counts, unless it names another one by now."""
+    others = _CODES_IN_USE.where(cases.c.id != case_id)
+    if code not in set(connection.execute(others, {"rested": at - CODE_REST}).scalars()):
+        connection.execute(update(cases).where(cases.c.id == case_id).values(code=code))
+
+
 def of_call(connection: Connection, call_sid: str) -> Case | None:
     """The latest case that this call opened or joined."""
     row = connection.execute(

@@ -30,6 +30,8 @@ class RingingSettings(BaseModel):
     # ISO codes of the countries that may be dialled, and the domains of sip: addresses.
     countries: list[str] = ["IT"]
     sip_domains: list[str] = []
+    # Rung when nobody can tell who is on duty: the database is away, and there is no snapshot to be read.
+    duty_phone: str = ""
     # Longest message a caller may leave.
     message_limit: Annotated[int, Field(ge=10, le=600)] = 120
     # The work that pursues a case is due this long after it opened, whatever callbacks got lost.
@@ -49,6 +51,15 @@ class RingingSettings(BaseModel):
             if len(code) != 2 or not code.isascii() or not code.isupper():
                 raise ValueError('expected ISO country codes such as "IT"')
         return value
+
+    @model_validator(mode="after")
+    def may_be_dialled(self) -> Self:
+        if self.duty_phone:
+            try:
+                self.check_number(self.duty_phone)
+            except phones.NumberRefused as refused:
+                raise ValueError(f"duty_phone: {refused}") from None
+        return self
 
     def check_number(self, target: str) -> str:
         """`target` if it may be dialled under these settings. Raises NumberRefused."""

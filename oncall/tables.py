@@ -302,6 +302,10 @@ attempts = Table(
     Column("rung", Integer, nullable=False),
     # Set for a call that we placed, in the pursuit; else his phone rang during the caller's call.
     Column("pass_id", ForeignKey("passes.id")),
+    # The caller's turn at which it rang: with the call's sid, what this attempt is called on any node.
+    Column("turn", Integer),
+    # The network's word that the two were connected. Without his key it makes nothing of it.
+    Column("bridged", Boolean),
     Column("asked_at", Instant, nullable=False),
     # Set when his phone was picked up (by whomever: a voicemail picks up too).
     Column("picked_up_at", Instant),

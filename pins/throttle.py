@@ -12,7 +12,7 @@ Nothing a caller hears, and no timing, tells which of these befell him.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -71,10 +71,12 @@ class Standing:
     known_day: int
     own: int
     own_tries: int
+    # Of how many who cannot tell each other this is one: each has its part of the budget.
+    share: int = 1
 
     @property
     def budget_spent(self) -> bool:
-        return self.hour >= BUDGET_HOUR or self.day >= BUDGET_DAY
+        return self.hour >= BUDGET_HOUR // self.share or self.day >= BUDGET_DAY // self.share
 
 
 def lane(standing: Standing, *, known: bool, first_try: bool) -> Lane:
@@ -131,11 +133,11 @@ _CLEARED = (
 )
 
 
-def standing(connection: Connection, at: datetime, number: str) -> Standing:
+def standing(connection: Connection, at: datetime, number: str, *, share: int = 1) -> Standing:
     """What was missed up to `at`. Until our transaction ends nobody else checks a PIN."""
     if connection.dialect.name != "sqlite":
         connection.execute(_LOCK)
-    return _counts(connection, at, number)
+    return replace(_counts(connection, at, number), share=share)
 
 
 def missed(connection: Connection, at: datetime, number: str, in_lane: Lane) -> None:

@@ -61,6 +61,9 @@ class Database:
     it raises. Code below the doors receives that Connection and never commits.
     """
 
+    # What other databases of this node are told apart by: see storage/spare.py. The house's own has no name.
+    home: str = ""
+
     def __init__(self, engine: Engine, limits: _Limits | None = None) -> None:
         self.engine = engine
         self._limits = limits

@@ -25,6 +25,7 @@ from ivr.vocabulary import (
     AskPin,
     AttemptEnded,
     Call,
+    CannotVerify,
     Clock,
     CodeChecked,
     CustomerFacts,
@@ -690,6 +691,26 @@ SCREENING = [
         "screening-name",
         outcome=Outcome.NO_PIN,
         now={"screen": True},
+    ),
+    Row(
+        "arrives while no PIN can be checked",
+        NEW,
+        heard(CannotVerify),
+        Step.SCREENING_NAME,
+        TakeName,
+        "pins-unavailable screening-name",
+        outcome=Outcome.NO_PIN,
+        now={"screen": True},
+    ),
+    Row(
+        "keys a PIN while none can be checked",
+        replace(PIN, hash_may_follow=True),
+        heard(CannotVerify),
+        Step.SCREENING_NAME,
+        TakeName,
+        "pins-unavailable screening-name",
+        outcome=Outcome.NO_PIN,
+        now={"screen": True, "hash_may_follow": False},
     ),
     Row(
         "says who he is",
@@ -1663,10 +1684,19 @@ def test_whoever_may_hold_a_right_pin_is_never_refused_for_the_lack_of_one() -> 
 # -- no call goes on for ever ------------------------------------------------------------------------
 
 MENU_KEYS = (Silence, WrongKey, StrayHash)
-ASKED_FOR_PIN = (PinMalformed, PinUnchecked, NoPin, WantsMoreTime, WantsLanguage, Silence, StrayHash)
+ASKED_FOR_PIN = (
+    CannotVerify,
+    PinMalformed,
+    PinUnchecked,
+    NoPin,
+    WantsMoreTime,
+    WantsLanguage,
+    Silence,
+    StrayHash,
+)
 # What can be heard at a step, as the desk gathers it.
 HEARABLE: dict[Step, list[Heard]] = {
-    Step.ARRIVAL: [heard(ArrivedByNight), heard(ArrivedByDay)],
+    Step.ARRIVAL: [heard(ArrivedByNight), heard(ArrivedByDay), heard(CannotVerify)],
     Step.OFFICE: [heard(OfficeAnswered), heard(OfficeMissed)],
     Step.OFFICE_MISSED: [heard(WantsPin), heard(Silence), heard(WrongKey)],
     Step.PIN: [

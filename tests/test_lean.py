@@ -125,7 +125,9 @@ class Line:
         return answer
 
     def technician(self, attempt: int, turn: int, digits: str | None = None) -> None:
-        got = LegReceived("CA" + f"{attempt:032x}", SID, attempt, turn, digits=digits)
+        carried = self.technicians.carried_before(SID, attempt)
+        assert carried is not None
+        got = LegReceived("CA" + f"{attempt:032x}", carried, turn, digits=digits, made_for=turn)
         with counting(self.database) as self.count:
             self.technicians.answer(got, NIGHT + timedelta(seconds=self.turn))
 

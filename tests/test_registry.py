@@ -19,7 +19,7 @@ from making import (
 )
 from sqlalchemy import Connection, select, update
 
-from ivr.vocabulary import LegReceived, Received
+from ivr.vocabulary import Call, Carried, LegReceived, Received
 from pins import customers, registry, tables
 from pins.customers import Contract, UnknownCustomer
 from pins.index import PinIndex
@@ -244,7 +244,7 @@ def test_no_row_and_no_file_holds_the_digits_of_a_pin(tmp_path: Path) -> None:
 
 def test_no_repr_shows_the_digits_of_a_pin() -> None:
     got = Received("CA1", "+393471112201", "+390461825060", 1, digits=SECRET)
-    leg = LegReceived("CA2", "CA1", 1, 1, digits=SECRET)
+    leg = LegReceived("CA2", Carried(Call("CA1", "", "", "it"), 1), 1, digits=SECRET)
     for value in (new(), got, leg):
         assert SECRET not in repr(value)
         assert SECRET not in f"{value} {[value]}"

@@ -170,7 +170,7 @@ def test_it_is_good_for_an_hour_and_kept_by_nobody(
     "contents",
     [
         pytest.param(luggage.of_recording(SID), id="a recording's"),
-        pytest.param(luggage.of_leg(SID, 1), id="a leg's"),
+        pytest.param({"call": SID, "attempt": 1}, id="a leg's"),
         pytest.param({"s": "pin", "l": "it"}, id="a call's"),
         pytest.param({}, id="nothing"),
         pytest.param({"sound": f"../messages/{RECORDING}"}, id="a way round"),

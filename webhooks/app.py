@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
@@ -18,14 +20,26 @@ from webhooks.voice import voice
 
 log = logging.getLogger("ivr")
 
+# ready: with the database. standby: from the snapshot, PINs included. screening: a person decides about every
+# caller. not ready: no call can be served.
+State = Literal["ready", "standby", "screening", "not ready"]
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """In which state this node is; `details` by part, for whoever asks from this machine."""
+
+    state: State
+    details: Mapping[str, str]
+
 
 def create_app(
     believed: Believed,
-    ready: Callable[[], dict[str, str]],
+    ready: Callable[[], Readiness],
     recordings: Path,
     beside: Sequence[Blueprint] = (),
 ) -> Flask:
-    """`ready` returns what is wrong, by part; empty when a call can be served. `recordings` is the
+    """`ready` returns in which state the node is. `recordings` is the
     folder of those that were fetched. `beside` is what else this door shows, to others than Twilio.
     """
     app = Flask("webhooks", static_folder=None)
@@ -47,11 +61,14 @@ def create_app(
 
     @app.get("/readyz")
     def readyz() -> Response:
-        wrong = ready()
-        text = "not ready" if wrong else "ready"
-        if wrong and _from_loopback():
-            text += "".join(f"\n{part}: {what}" for part, what in wrong.items())
-        return Response(text + "\n", status=503 if wrong else 200, mimetype="text/plain")
+        found = ready()
+        text: str = found.state
+        if found.details and _from_loopback():
+            text += "".join(f"\n{part}: {what}" for part, what in found.details.items())
+        # Without the database calls are served all the same: a balancer that took every node out at once
+        # would lose them.
+        status = 503 if found.state == "not ready" else 200
+        return Response(text + "\n", status=status, mimetype="text/plain")
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:

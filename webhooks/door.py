@@ -12,10 +12,8 @@ from flask import g, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, Forbidden, UnsupportedMediaType
 
-from ivr.desk import Desk
 from ivr.luggage import Seal
-from ivr.outgoing_desk import OutgoingDesk
-from ivr.technician_desk import TechnicianDesk
+from ivr.reception import Reception
 from webhooks.parameters import Parameters
 from webhooks.signature import HEADER, SignatureCheck
 
@@ -30,9 +28,7 @@ class Believed:
     signature: SignatureCheck
     account_sid: str
     numbers: frozenset[str]
-    desk: Desk
-    technicians: TechnicianDesk
-    outgoing: OutgoingDesk
+    reception: Reception
     seal: Seal
     clock: Callable[[], datetime]
 
@@ -44,9 +40,7 @@ class Door:
     parameters: Parameters
     at: datetime
     numbers: frozenset[str]
-    desk: Desk
-    technicians: TechnicianDesk
-    outgoing: OutgoingDesk
+    reception: Reception
     seal: Seal
 
 
@@ -82,8 +76,6 @@ def check(believed: Believed) -> None:
         Parameters(signed_form(believed), believed.account_sid),
         believed.clock(),
         believed.numbers,
-        believed.desk,
-        believed.technicians,
-        believed.outgoing,
+        believed.reception,
         believed.seal,
     )

@@ -22,7 +22,7 @@ log = logging.getLogger("ivr")
 def turn(number: int) -> Response:
     """Turn 0 is asked when the technician's phone was picked up."""
     door = here()
-    which = _which(door)
+    which, home = _which(door)
     if which is None:
         return _hang_up()
     parameters = door.parameters
@@ -36,8 +36,9 @@ def turn(number: int) -> Response:
         dial_status=parameters.dial_status,
         bridged=parameters.bridged,
         talked=parameters.dial_seconds,
+        home=home,
     )
-    answer = twiml.for_technician(door.outgoing.answer(got, door.at))
+    answer = twiml.for_technician(door.reception.answer_placed(got, door.at))
     return Response(answer, content_type=twiml.CONTENT_TYPE)
 
 
@@ -45,11 +46,12 @@ def turn(number: int) -> Response:
 def status() -> Response:
     """The end of a call that we placed."""
     door = here()
-    which = _which(door)
+    which, home = _which(door)
     if which is None:
         raise Forbidden
     if door.parameters.gone:
-        door.outgoing.ended(which, door.parameters.call_sid, door.parameters.status, door.at)
+        sid, status = door.parameters.call_sid, door.parameters.status
+        door.reception.placed_ended(which, home, sid, status, door.at)
     return Response(status=204)
 
 
@@ -62,13 +64,14 @@ def failing(error: Exception) -> Response:
     return _hang_up()
 
 
-def _which(door: Door) -> int | None:
-    """The call that the address was made for."""
+def _which(door: Door) -> tuple[int | None, str]:
+    """The call that the address was made for, and the name of the database that knows it."""
     try:
-        named = door.seal.open(request.args.get("l", ""))["out"]
+        contents = door.seal.open(request.args.get("l", ""))
+        named = contents["out"]
     except (LuggageRefused, KeyError):
-        return None
-    return named if isinstance(named, int) else None
+        return None, ""
+    return (named if isinstance(named, int) else None), str(contents.get("home", ""))
 
 
 def _hang_up() -> Response:

@@ -13,7 +13,7 @@ from twilio.twiml.messaging_response import MessagingResponse
 from werkzeug.exceptions import Forbidden
 
 from ivr.luggage import LuggageRefused
-from ivr.text_messages import TextDesk, TextReceived
+from ivr.text_messages import TextReceived
 from webhooks import twiml
 from webhooks.door import Believed, signed_form
 from webhooks.parameters import Parameters
@@ -46,7 +46,7 @@ class MessageParameters(Parameters):
         return code if _ERROR_CODE.fullmatch(code) else ""
 
 
-def text_messages(believed: Believed, desk: TextDesk, senders: Collection[str]) -> Blueprint:
+def text_messages(believed: Believed, senders: Collection[str]) -> Blueprint:
     """`senders` are the numbers that our text messages come from, so that answers come to them."""
     sms = Blueprint("sms", __name__)
 
@@ -57,7 +57,7 @@ def text_messages(believed: Believed, desk: TextDesk, senders: Collection[str]) 
         parameters.number(senders)
         got = TextReceived(parameters.call_sid, parameters.caller, parameters.text)
         response = MessagingResponse()
-        if answer := desk.answer(got, believed.clock()):
+        if answer := believed.reception.answer_text(got, believed.clock()):
             response.message(answer)
         return Response(str(response), content_type=twiml.CONTENT_TYPE)
 
@@ -66,12 +66,14 @@ def text_messages(believed: Believed, desk: TextDesk, senders: Collection[str]) 
         """What became of a text message that we sent. It is the one that the address was made for."""
         parameters = MessageParameters(signed_form(believed), believed.account_sid)
         try:
-            send_id = believed.seal.open(request.args.get("l", ""))["text"]
+            contents = believed.seal.open(request.args.get("l", ""))
+            send_id = contents["text"]
         except (LuggageRefused, KeyError):
             raise Forbidden from None
         if isinstance(send_id, int) and parameters.message_status:
-            desk.receipt(
+            believed.reception.receipt(
                 send_id,
+                str(contents.get("home", "")),
                 parameters.call_sid,
                 parameters.message_status,
                 parameters.error_code,

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException
 
+from ivr import luggage
 from ivr.luggage import LuggageRefused
 from ivr.vocabulary import LegReceived
 from webhooks import twiml
-from webhooks.door import here
+from webhooks.door import Door, here
 
 technician = Blueprint("technician", __name__)
 log = logging.getLogger("ivr")
@@ -23,22 +25,34 @@ def turn(number: int) -> Response:
     """Turn 0 is the whisper, asked when his phone was picked up."""
     door = here()
     try:
-        luggage = door.seal.open(request.args.get("l", ""))
-        got = LegReceived(
-            sid=door.parameters.call_sid,
-            parent_sid=luggage["call"],
-            attempt=luggage["attempt"],
-            turn=number,
-            digits=door.parameters.digits,
-        )
+        got = _received(door, door.seal.open(request.args.get("l", "")), number)
     except (LuggageRefused, KeyError):
+        got = None
+    if got is None:
         return _hang_up()
     if door.parameters.parent_sid not in (None, got.parent_sid):
         return _hang_up()
     if door.parameters.gone:
-        door.technicians.gone(got.sid, door.at)
+        door.reception.technician_gone(got.sid, door.at)
         return _hang_up()
-    return _xml(twiml.for_technician(door.technicians.answer(got, door.at)))
+    return _xml(twiml.for_technician(door.reception.answer_technician(got, door.at)))
+
+
+def _received(door: Door, contents: dict[str, Any], number: int) -> LegReceived | None:
+    """What came; None if the address was not made for a leg. Raises KeyError for another's luggage."""
+    carried = luggage.carried(contents)
+    if carried is None:
+        carried = door.reception.carried_before(contents["call"], contents["attempt"])
+    if carried is None:
+        return None
+    return LegReceived(
+        sid=door.parameters.call_sid,
+        carried=carried,
+        turn=number,
+        digits=door.parameters.digits,
+        made_for=contents.get("leg", number),
+        silences=contents.get("silences", 0),
+    )
 
 
 @technician.errorhandler(Exception)

@@ -7,8 +7,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import Forbidden
 
+from ivr import luggage
 from ivr.luggage import LuggageRefused
-from ivr.vocabulary import Received
+from ivr.vocabulary import Carried, Received
 from webhooks import twiml
 from webhooks.door import Door, here
 
@@ -33,7 +34,7 @@ def fallback() -> Response:
     door = here()
     if door.parameters.is_leg:
         return _xml(twiml.HANG_UP_DOCUMENT)
-    return _xml(twiml.for_caller(door.desk.repeat(_received(door, 0), door.at)))
+    return _xml(twiml.for_caller(door.reception.repeat(_received(door, 0), door.at)))
 
 
 @voice.post("/voice/status")
@@ -41,7 +42,7 @@ def status() -> Response:
     """The end of a caller's call."""
     door = here()
     if door.parameters.gone and not door.parameters.is_leg:
-        door.desk.ended(door.parameters.call_sid, door.at)
+        door.reception.ended(door.parameters.call_sid, door.at)
     return Response(status=204)
 
 
@@ -56,7 +57,7 @@ def recording() -> Response:
     announced = door.parameters.recording()
     if announced and call_sid == door.parameters.call_sid:
         state = door.parameters.recording_status or "completed"
-        door.desk.recording_ready(call_sid, announced, state, door.at)
+        door.reception.recording_ready(call_sid, announced, state, door.at)
     return Response(status=204)
 
 
@@ -66,7 +67,7 @@ def _turn(number: int) -> Response:
         # A technician's leg never becomes a caller's call.
         current_app.logger.warning("a leg came to a caller's address")
         return _xml(twiml.HANG_UP_DOCUMENT)
-    return _xml(twiml.for_caller(door.desk.answer(_received(door, number), door.at)))
+    return _xml(twiml.for_caller(door.reception.answer(_received(door, number), door.at)))
 
 
 def _received(door: Door, number: int) -> Received:
@@ -81,7 +82,17 @@ def _received(door: Door, number: int) -> Received:
         bridged=parameters.bridged,
         recording=parameters.recording(),
         gone=parameters.gone,
+        carried=_carried(door),
+        talked=parameters.dial_seconds,
     )
+
+
+def _carried(door: Door) -> Carried | None:
+    """What the address brings along; nothing counts if it was not sealed by us."""
+    try:
+        return luggage.carried(door.seal.open(request.args.get("l", "")))
+    except LuggageRefused:
+        return None
 
 
 def _xml(document: str) -> Response:

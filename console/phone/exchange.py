@@ -114,7 +114,7 @@ class Exchange:
         self.texts = Texts(self)
         self.rest = rest or Rest(lambda: self, self.behaviour.rest_faults)
         self.last_request: Request | None = None
-        self._door = door
+        self.door = door
         self._auth_token = auth_token
         self._requests = 0
         self._later: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -240,7 +240,7 @@ class Exchange:
     def _deliver(self, request: Request) -> Reply:
         at = self.clock.now()
         try:
-            reply = self._door.post(request.url, list(request.form), dict(request.headers))
+            reply = self.door.post(request.url, list(request.form), dict(request.headers))
         except NoReply:
             self.note(Requested(at, _path(request.url), 0))
             raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from console import calling
 from console.house import House
 from console.work import (
     calendars,
@@ -21,7 +20,7 @@ from console.work import (
     rota,
 )
 from ivr import journal
-from ivr.outgoing_desk import WATCH
+from ivr.outgoing_desk import PLACE, WATCH
 from oncall import cases, reminders, watch
 from oncall.reached import CHECK, NOTICE
 from pins import outbox, registry
@@ -35,7 +34,7 @@ Handler = Callable[[House, Work, datetime], datetime | None]
 HANDLERS: Mapping[str, Handler] = {
     cases.PURSUE: pursuit.pursue,
     reminders.REMIND: pursuit.remind,
-    calling.PLACE: placing.place,
+    PLACE: placing.place,
     WATCH: placing.watch,
     NOTICE: notices.bring,
     watch.WATCH: rota.look,
@@ -52,12 +51,27 @@ HANDLERS: Mapping[str, Handler] = {
     ALARM: mail.alarm,
     outbox.LETTER: mail.deliver,
 }
+# The spare's own work while the database is away: callers are pursued, people told, recordings fetched. Letters,
+# reminders of PINs and the like wait.
+WITHOUT_DATABASE = (
+    cases.PURSUE,
+    reminders.REMIND,
+    PLACE,
+    WATCH,
+    NOTICE,
+    handed_on.NOBODY_ANSWERED,
+    handed_on.NO_URGENCY,
+    handed_on.SCREENED_IN_VAIN,
+    handed_on.MESSAGE,
+    journal.FETCH,
+    ALARM,
+)
 # What asks somebody outside is done apart, each kind of them by itself and a few pieces at a time: a mail
 # server or a telephone network that is slow to answer must not hold up anything else. Each piece may take
 # half a minute: together they end before their lease does, so that none is done twice.
 AT_ONCE = 3
 APART: Mapping[str, tuple[str, ...]] = {
-    "phone": (cases.PURSUE, calling.PLACE, WATCH),
+    "phone": (cases.PURSUE, PLACE, WATCH),
     "mail": (ALARM, outbox.LETTER),
     "notices": (NOTICE,),
     "checks": (CHECK,),

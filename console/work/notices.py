@@ -203,8 +203,12 @@ def _provider(
 def _text_out(house: House, to: str, sender: str, said: Written, send_id: int, tried_at: datetime) -> TextOut:
     seal = sealing(house.configuration)
     addresses = PublicAddresses(house.configuration.service.public_url)
+    contents = luggage.of_text(send_id, house.database.home)
     return TextOut(
-        to, sender, said.text, addresses.text_status(seal.close(luggage.of_text(send_id), tried_at))
+        to,
+        sender,
+        said.text,
+        addresses.text_status(seal.close(contents, tried_at)),
     )
 
 

@@ -1,0 +1,334 @@
+"""What a node wrote down while it served without the database is brought home, call by call.
+
+Each call is brought in one transaction: its row, its turns, its case with the pursuit, whose phone rang and
+who pressed what, what was recorded. Nothing is doubled, however often the same is brought, in whatever order
+nodes bring theirs, and whether or not a turn was written in both places because nobody knew if the first had
+arrived. Where both know something the later state counts, and a technician's recorded key always does.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from ivr import desk, journal, standby
+from ivr.outgoing_desk import PLACE, WATCH
+from ivr.standby import Standing
+from ivr.tables import (
+    calls,
+    leg_turns,
+    legs,
+    messages,
+    outgoing,
+    outgoing_turns,
+    turns,
+    wake_ups,
+)
+from ivr.vocabulary import Call
+from oncall import cases as cases_of
+from oncall import merging, reminders
+from oncall.attempts import LONGEST_TALK
+from oncall.reached import NOTICE
+from oncall.tables import case_calls, cases
+from pins import customers
+from pins import merging as pin_merging
+from storage import due
+from storage.alarms import raise_alarm
+from storage.engine import Database
+from storage.spare import Spare
+from storage.tables import due_work
+
+_CALL = TypeAdapter(Call)
+# Nothing has happened in the spare for so long: whoever served from it has found the database again.
+QUIET = timedelta(seconds=60)
+# Work about a call or a message that goes on at home as it stands. Notices and calls that were to be placed
+# have ids of the spare in theirs.
+_STAYS = frozenset({NOTICE, PLACE, WATCH, cases_of.PURSUE, reminders.REMIND})
+
+
+@dataclass
+class Brought:
+    """What has been brought so far, so that it need not be compared again and again: each call by its sid,
+    with how it stood.
+    """
+
+    calls: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    counted: int = 0
+
+
+def bring_home(main: Database, spare: Spare, at: datetime, brought: Brought) -> bool:
+    """Bring what this spare holds. True if there is nothing left in it and nobody uses it any more: it has
+    been removed then. Raises what the databases raise; what was brought before stays brought.
+    """
+    with spare.read() as there:
+        standing = standby.standing(there)
+        stand = _calls_of(there, standing)
+        wanted = {sid: how for sid, how in stand.items() if brought.calls.get(sid) != how}
+    for sid, how in wanted.items():
+        bring_call(main, spare, sid, at)
+        brought.calls[sid] = how
+        brought.counted += 1
+    with spare.read() as there, main.write() as here:
+        _bring_the_rest(here, there, standing, at)
+    if wanted:
+        return False
+    return _retire(main, spare, at, brought)
+
+
+def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
+    """Bring one call, with its cases."""
+    with spare.read() as there, main.write() as here:
+        journal.lock(here, sid)
+        row = there.execute(select(calls).where(calls.c.sid == sid)).first()
+        if row is None:
+            return
+        standing = standby.standing(there)
+        _ensure_call(here, there, row)
+        case_ids, attempt_ids = _bring_cases(here, there, standing, sid, at)
+        _bring_state(here, row, case_ids, attempt_ids)
+        _bring_turns(here, there, sid)
+        _bring_legs(here, there, sid, attempt_ids)
+        _bring_recordings(here, there, at, sid)
+
+
+def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...]]:
+    """The calls in which something happened there, each with how it stands."""
+    said = {
+        row.sid: row.many
+        for row in there.execute(select(turns.c.sid, func.count().label("many")).group_by(turns.c.sid))
+    }
+    heard = {
+        row.call_sid: (row.many, row.turn)
+        for row in there.execute(
+            select(legs.c.call_sid, func.count().label("many"), func.sum(legs.c.turn).label("turn")).group_by(
+                legs.c.call_sid
+            )
+        )
+    }
+    pursued = {
+        row.call_sid: (row.connected_at, row.taken_at, row.closed_at)
+        for row in there.execute(
+            select(case_calls.c.call_sid, cases.c.connected_at, cases.c.taken_at, cases.c.closed_at).join(
+                cases, cases.c.id == case_calls.c.case_id
+            )
+        )
+    }
+    found = {}
+    for row in there.execute(select(calls).order_by(calls.c.started_at)):
+        how = (row.turn, row.ended_at, said.get(row.sid), heard.get(row.sid), pursued.get(row.sid))
+        if row.sid not in standing.calls or said.get(row.sid) or heard.get(row.sid):
+            found[row.sid] = how
+    return found
+
+
+# -- a call ----------------------------------------------------------------------------------------
+
+
+def _ensure_call(here: Connection, there: Connection, row: Row[Any]) -> None:
+    call = _CALL.validate_json(row.state)
+    journal.begin(here, row.started_at, replace(call, case_id=None, attempt_id=None), row.turn)
+    unknown = update(calls).where(calls.c.sid == row.sid, calls.c.caller == "")
+    here.execute(unknown.values(caller=row.caller))
+    first = there.execute(select(func.min(turns.c.turn)).where(turns.c.sid == row.sid)).scalar()
+    if first == 0:
+        # It came in there: nobody else has seen its beginning.
+        here.execute(update(calls).where(calls.c.sid == row.sid).values(started_at=row.started_at))
+
+
+def _bring_state(
+    here: Connection, row: Row[Any], case_ids: dict[int, int], attempt_ids: dict[int, int]
+) -> None:
+    """How the call stands: as there, if it has come further there."""
+    call = _CALL.validate_json(row.state)
+    call = replace(
+        call,
+        case_id=case_ids.get(call.case_id or 0),
+        attempt_id=attempt_ids.get(call.attempt_id or 0),
+        known_case=call.known_case
+        and replace(call.known_case, id=case_ids.get(call.known_case.id, call.known_case.id)),
+    )
+    known = here.execute(select(calls).where(calls.c.sid == row.sid)).one()
+    if call.case_id is not None and call.case is not None:
+        number = here.execute(select(cases.c.number).where(cases.c.id == call.case_id)).scalar_one()
+        call = replace(call, case=replace(call.case, number=number))
+    if known.turn <= row.turn:
+        journal.move_on(here, call, row.turn)
+        customer = _customer(here, row.customer_id)
+        here.execute(
+            update(calls)
+            .where(calls.c.sid == row.sid)
+            .values(customer_id=customer, outcome=row.outcome or known.outcome, urgency=row.urgency)
+        )
+    if row.ended_at is not None and known.ended_at is None:
+        here.execute(update(calls).where(calls.c.sid == row.sid).values(ended_at=row.ended_at))
+
+
+def _customer(here: Connection, customer_id: int | None) -> int | None:
+    """Whose it is, unless he has been erased meanwhile."""
+    known = customer_id is not None and customers.code_of(here, customer_id) is not None
+    return customer_id if known else None
+
+
+def _bring_turns(here: Connection, there: Connection, sid: str) -> None:
+    known = set(here.execute(select(turns.c.turn).where(turns.c.sid == sid)).scalars())
+    for row in there.execute(select(turns).where(turns.c.sid == sid).order_by(turns.c.turn)):
+        if row.turn not in known:
+            here.execute(insert(turns), dict(row._mapping))
+
+
+def _bring_cases(
+    here: Connection, there: Connection, standing: Standing, sid: str, at: datetime
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The cases that the call is about; by their ids there those here, and the same of attempts."""
+    case_ids: dict[int, int] = {}
+    attempt_ids: dict[int, int] = {}
+    about = select(case_calls.c.case_id).where(case_calls.c.call_sid == sid)
+    for row in there.execute(select(cases).where(cases.c.id.in_(about)).order_by(cases.c.id)).all():
+        copied = row.id <= standing.newest.get("cases", 0)
+        opener = there.execute(select(calls).where(calls.c.sid == row.call_sid)).first()
+        if opener is not None:
+            _ensure_call(here, there, opener)
+        customer = _customer(here, row.customer_id)
+        known = merging.bring_case(here, at, row, copied=copied, customer_id=customer)
+        if known is None:
+            continue
+        case_ids[row.id] = known
+        for other in there.execute(select(case_calls.c.call_sid).where(case_calls.c.case_id == row.id)):
+            joined = there.execute(select(calls).where(calls.c.sid == other.call_sid)).first()
+            if joined is not None:
+                _ensure_call(here, there, joined)
+        merging.bring_calls_of_case(here, there, row.id, known)
+        merging.bring_links(here, there, row.id, known)
+        merging.bring_pursuit(here, there, at, row.number, known)
+        beyond = standing.newest.get("attempts", 0)
+        attempt_ids |= merging.bring_attempts(here, there, at, row.id, known, beyond)
+    return case_ids, attempt_ids
+
+
+def _bring_legs(here: Connection, there: Connection, sid: str, attempt_ids: dict[int, int]) -> None:
+    for row in there.execute(select(legs).where(legs.c.call_sid == sid)).all():
+        attempt = attempt_ids.get(row.attempt_id)
+        if attempt is None:
+            continue
+        known = here.execute(select(legs).where(legs.c.sid == row.sid)).first()
+        state = json.dumps({**json.loads(row.state), "attempt_id": attempt})
+        if known is None:
+            values = {**row._mapping, "attempt_id": attempt, "state": state}
+            here.execute(insert(legs), values)
+        elif known.turn < row.turn:
+            moved = update(legs).where(legs.c.sid == row.sid)
+            here.execute(moved.values(turn=row.turn, state=state))
+        if known is not None and known.ended_at is None and row.ended_at is not None:
+            here.execute(update(legs).where(legs.c.sid == row.sid).values(ended_at=row.ended_at))
+        said = set(here.execute(select(leg_turns.c.turn).where(leg_turns.c.sid == row.sid)).scalars())
+        for turn in there.execute(select(leg_turns).where(leg_turns.c.sid == row.sid)):
+            if turn.turn not in said:
+                here.execute(insert(leg_turns), dict(turn._mapping))
+
+
+def _bring_recordings(here: Connection, there: Connection, at: datetime, sid: str) -> None:
+    for row in there.execute(select(messages).where(messages.c.call_sid == sid)):
+        known = here.execute(select(messages).where(messages.c.recording_sid == row.recording_sid)).first()
+        if known is None:
+            here.execute(insert(messages), dict(row._mapping))
+            if row.file is None:
+                due.add(here, at, journal.FETCH, row.recording_sid, at, {"call": sid})
+        elif known.file is None and row.file is not None:
+            journal.message_fetched(here, row.fetched_at, row.recording_sid, row.file)
+    for row in there.execute(select(wake_ups).where(wake_ups.c.call_sid == sid)):
+        if here.execute(select(wake_ups).where(wake_ups.c.call_sid == sid)).first() is None:
+            here.execute(insert(wake_ups), dict(row._mapping))
+
+
+# -- what belongs to no call -------------------------------------------------------------------------
+
+
+def _bring_the_rest(here: Connection, there: Connection, standing: Standing, at: datetime) -> None:
+    pin_merging.bring_tries(here, there, standing.newest.get("pin_tries", 0))
+    pin_merging.bring_uses(here, there)
+    _bring_recordings_of_others(here, there, at)
+    _bring_placed(here, there)
+    merging.bring_notices(here, there, at, _renamed(here, there))
+    merging.bring_texts(here, there)
+    _bring_work(here, there, standing, at)
+
+
+def _renamed(here: Connection, there: Connection) -> dict[str, str]:
+    """Cases that have another number here, since they were opened in both places."""
+    found = {}
+    for row in there.execute(select(cases.c.number, cases.c.call_sid)):
+        known = here.execute(select(cases.c.number).where(cases.c.number == row.number)).first()
+        if known is None:
+            own = select(cases.c.number).where(cases.c.call_sid == row.call_sid).order_by(cases.c.id.desc())
+            other = here.execute(own.limit(1)).scalar()
+            if other is not None:
+                found[row.number] = other
+    return found
+
+
+def _bring_recordings_of_others(here: Connection, there: Connection, at: datetime) -> None:
+    """Recordings announced there of calls that were never served there."""
+    for row in there.execute(select(messages.c.call_sid).distinct()):
+        if here.execute(select(calls.c.sid).where(calls.c.sid == row.call_sid)).first() is not None:
+            _bring_recordings(here, there, at, row.call_sid)
+
+
+def _bring_placed(here: Connection, there: Connection) -> None:
+    """Calls that we placed there and that are over, for the story of their cases."""
+    over = select(outgoing).where(outgoing.c.ended_at.is_not(None), outgoing.c.sid.is_not(None))
+    for row in there.execute(over).all():
+        if here.execute(select(outgoing.c.id).where(outgoing.c.sid == row.sid)).first() is not None:
+            continue
+        values = {**row._mapping, "notice_send_id": None, "shift_check_id": None, "attempt_id": None}
+        values.pop("id")
+        if row.case_id is not None:
+            number = there.execute(select(cases.c.number).where(cases.c.id == row.case_id)).scalar()
+            values["case_id"] = here.execute(select(cases.c.id).where(cases.c.number == number)).scalar()
+        identity = here.execute(insert(outgoing), values).inserted_primary_key
+        assert identity is not None
+        for turn in there.execute(select(outgoing_turns).where(outgoing_turns.c.outgoing_id == row.id)):
+            here.execute(insert(outgoing_turns), {**turn._mapping, "outgoing_id": int(identity[0])})
+
+
+def _bring_work(here: Connection, there: Connection, standing: Standing, at: datetime) -> None:
+    """What is still to be done about calls and messages, what was told of calls that nobody knew there."""
+    newest = standing.newest.get("due_work", 0)
+    for row in there.execute(select(due_work).where(due_work.c.id > newest, due_work.c.state == due.PENDING)):
+        if row.kind == desk.ENDED_ELSEWHERE:
+            desk.over(here, row.created_at, row.key)
+        elif row.kind not in _STAYS and not _was_known(here, row):
+            due.add(here, row.created_at, row.kind, row.key, row.due_at, row.payload)
+
+
+def _was_known(here: Connection, row: Row[Any]) -> bool:
+    same = select(due_work.c.id).where(
+        due_work.c.kind == row.kind, due_work.c.key == row.key, due_work.c.created_at == row.created_at
+    )
+    return here.execute(same).first() is not None
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def _retire(main: Database, spare: Spare, at: datetime, brought: Brought) -> bool:
+    with spare.write() as there:
+        latest = there.execute(select(func.max(turns.c.at))).scalar()
+        ringing = select(outgoing.c.id).where(
+            outgoing.c.ended_at.is_(None), outgoing.c.asked_at > at - LONGEST_TALK
+        )
+        standing = standby.standing(there)
+        used = _calls_of(there, standing) != brought.calls or there.execute(ringing).first() is not None
+        if used or (latest is not None and at - latest < QUIET):
+            return False
+        spare.retire(there)
+    with main.write() as here:
+        raise_alarm(
+            here, at, "database-back", spare.home, {"calls": len(brought.calls)}, quiet=timedelta(minutes=1)
+        )
+    spare.discard_files()
+    return True
