@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from console.doors import sealing
 from console.house import House
 from ivr import luggage, placed
-from ivr.outgoing_desk import PLACE, over
+from ivr.outgoing_desk import PLACE, carried_of, over
 from ivr.placed import Placed
 from oncall.attempts import LONGEST_TALK
 from oncall.channels import CallOut, ChannelFailed
@@ -105,7 +105,10 @@ def goes_on(house: House, at: datetime, asked: AskCaller) -> bool:
 def _call(house: House, known: Placed, rings: int) -> CallOut:
     configuration = house.configuration
     addresses = PublicAddresses(configuration.service.public_url)
-    sealed = sealing(configuration).close(luggage.of_outgoing(known.id, house.database.home), known.asked_at)
+    with house.database.read() as connection:
+        carried = carried_of(connection, known)
+    contents = luggage.of_outgoing(known.id, house.database.home, carried)
+    sealed = sealing(configuration).close(contents, known.asked_at)
     return CallOut(
         known.phone, known.number, rings, addresses.outgoing(0, sealed), addresses.outgoing_ended(sealed)
     )

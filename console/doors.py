@@ -10,7 +10,7 @@ from flask import Flask
 from console.house import Clock, House, pin_index, rules, system_clock
 from console.public import public_pages
 from console.settings import Configuration
-from console.standing_by import readiness, spares
+from console.standing_by import newer_snapshot, readiness, spares
 from ivr import standby
 from ivr.desk import Desk
 from ivr.gathering import Gathering
@@ -50,7 +50,7 @@ def desks(house: House, source: random.Random | None = None) -> Desks:
         gathering = Gathering(by, source)
     speaker = Speaker(configuration.service.name, configuration.zone, configuration.urgency)
     addresses = PublicAddresses(configuration.service.public_url)
-    words = Wording(by, speaker, sealing(configuration), addresses, database.home)
+    words = Wording(by, speaker, sealing(configuration), addresses)
     whole = not isinstance(database, Spare)
     return Desks(
         Desk(database, pin_index(configuration), by, gathering, words, whole=whole),
@@ -66,7 +66,10 @@ def reception(house: House, source: random.Random | None = None) -> Reception:
     def desks_of(spare: Spare) -> Desks:
         return desks(replace(house, database=spare), source)
 
-    return Reception(desks(house, source), house.database, Standby(spares(house.configuration), desks_of))
+    own = Standby(
+        spares(house.configuration), desks_of, lambda known: newer_snapshot(house.configuration, known)
+    )
+    return Reception(desks(house, source), house.database, own)
 
 
 def webhook_app(house: House, clock: Clock = system_clock, source: random.Random | None = None) -> Flask:

@@ -55,6 +55,18 @@ def last_snapshot(configuration: Configuration) -> Snapshot:
     return found
 
 
+def newer_snapshot(configuration: Configuration, known: datetime | None) -> bytes | None:
+    """The content of a snapshot that was written after `known`, if there is one that can be believed."""
+    written = snapshot.written_at(snapshot_file(configuration))
+    if written is None or (known is not None and written <= known):
+        return None
+    try:
+        found = last_snapshot(configuration)
+    except SnapshotRefused:
+        return None
+    return found.content if known is None or found.at > known else None
+
+
 def spares(configuration: Configuration) -> Spares:
     """The spares of this node, in its state folder, or in memory if nothing can be written there."""
     state = configuration.folder / configuration.service.state

@@ -21,6 +21,7 @@ from oncall import attempts, cases
 from oncall.tables import case_calls
 from oncall.tables import cases as case_rows
 from pins import customers
+from storage import due
 
 
 def adopt(
@@ -64,13 +65,21 @@ def _with_case(connection: Connection, at: datetime, rules: Rules, call: Call, c
     )
     if connection.execute(known).first() is None:
         connection.execute(insert(case_calls), {"case_id": found.id, "call_sid": call.sid, "joined_at": at})
+    if _talked(call):
+        due.cancel(connection, at, cases.PURSUE, found.number, by="connected elsewhere")
+        connected = update(case_rows).where(case_rows.c.id == found.id, case_rows.c.connected_at.is_(None))
+        connection.execute(connected.values(connected_at=at))
     return replace(call, case_id=found.id)
+
+
+def _talked(call: Call) -> bool:
+    """Whether he has talked to a technician, and does not want him again: nobody need be pursued."""
+    return call.outcome is Outcome.CONNECTED and call.step in (Step.TALK_WAS_SHORT, Step.ENDED)
 
 
 def _open(connection: Connection, at: datetime, rules: Rules, call: Call, case: NewCase) -> int:
     opened_at = call.ringing_since or at
-    connected = call.outcome is Outcome.CONNECTED
-    pursued = case.due_at is not None and not connected
+    pursued = case.due_at is not None and not _talked(call)
     opened = cases.open_case(
         connection,
         opened_at,
@@ -84,7 +93,7 @@ def _open(connection: Connection, at: datetime, rules: Rules, call: Call, case: 
         pursue_at=opened_at + timedelta(seconds=rules.ringing.pursue_after) if pursued else None,
         billable=call.billable,
     )
-    if connected:
+    if call.outcome is Outcome.CONNECTED:
         connection.execute(update(case_rows).where(case_rows.c.id == opened).values(connected_at=at))
     return opened
 

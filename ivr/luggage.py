@@ -15,9 +15,11 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import TypeAdapter, ValidationError
 
+from ivr.outgoing_flow import CarriedOutgoing
 from ivr.vocabulary import Call, Carried
 
 _CALL = TypeAdapter(Call)
+_PLACED = TypeAdapter(CarriedOutgoing)
 # Known from the request, or from our own configuration, or only where it was written.
 _LEFT_BEHIND = {"caller", "languages", "case_id", "attempt_id"}
 # Shorter contents grow by packing.
@@ -64,13 +66,14 @@ def of_call(call: Call, turn: int) -> dict[str, Any]:
 
 
 def of_leg(
-    call: Call, turn: int, *, leg_turn: int, silences: int, attempt_id: int | None = None
+    call: Call, turn: int, *, leg_turn: int, silences: int, repeats: int = 0, attempt_id: int | None = None
 ) -> dict[str, Any]:
     """A technician's leg's luggage: the call that he is rung for, and how far his own has come."""
     # A node of the version before, which may serve the next turn while all are upgraded, knows the attempt by
     # its id alone.
     known = {"call": call.sid, "attempt": attempt_id} if attempt_id is not None else {}
-    return of_call(call, turn) | {"leg": leg_turn, "silences": silences} | known
+    his = {"leg": leg_turn, "silences": silences, "repeats": repeats}
+    return of_call(call, turn) | his | known
 
 
 def carried(contents: dict[str, Any]) -> Carried | None:
@@ -92,9 +95,24 @@ def of_sound(recording_sid: str) -> dict[str, Any]:
     return {"sound": recording_sid}
 
 
-def of_outgoing(outgoing_id: int, home: str = "") -> dict[str, Any]:
-    """A call that we placed, with the name of the database that knows it if that is not the house's own."""
-    return {"out": outgoing_id} | ({"home": home} if home else {})
+def of_outgoing(
+    outgoing_id: int, home: str = "", placed: CarriedOutgoing | None = None, turn: int = 0
+) -> dict[str, Any]:
+    """A call that we placed, with the name of the database that knows it if that is not the house's own; and
+    what another needs to go on with it from `turn` on.
+    """
+    contents: dict[str, Any] = {"out": outgoing_id} | ({"home": home} if home else {})
+    if placed is not None:
+        contents |= {"t": turn, "p": _PLACED.dump_python(placed, mode="json", exclude_defaults=True)}
+    return contents
+
+
+def carried_outgoing(contents: dict[str, Any]) -> tuple[CarriedOutgoing, int] | None:
+    """The call that we placed and the turn that its address was made for; None if it does not say."""
+    try:
+        return _PLACED.validate_python(contents["p"]), int(contents["t"])
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return None
 
 
 def of_text(send_id: int, home: str = "") -> dict[str, Any]:

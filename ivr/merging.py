@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from ivr import desk, journal, standby
+from ivr import desk, journal, outgoing_desk, placed, standby
 from ivr.outgoing_desk import PLACE, WATCH
 from ivr.standby import Standing
 from ivr.tables import (
@@ -29,12 +29,12 @@ from ivr.tables import (
     turns,
     wake_ups,
 )
-from ivr.vocabulary import Call
+from ivr.vocabulary import Call, Outcome
 from oncall import cases as cases_of
-from oncall import merging, reminders
+from oncall import merging, notices, reminders
 from oncall.attempts import LONGEST_TALK
 from oncall.reached import NOTICE
-from oncall.tables import case_calls, cases
+from oncall.tables import attempts, case_calls, cases
 from pins import customers
 from pins import merging as pin_merging
 from storage import due
@@ -44,6 +44,8 @@ from storage.spare import Spare
 from storage.tables import due_work
 
 _CALL = TypeAdapter(Call)
+# The network told something of a call or a text that only the house's own database knows.
+TOLD = "network.told"
 # Nothing has happened in the spare for so long: whoever served from it has found the database again.
 QUIET = timedelta(seconds=60)
 # Work about a call or a message that goes on at home as it stands. Notices and calls that were to be placed
@@ -91,9 +93,13 @@ def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
         _ensure_call(here, there, row)
         case_ids, attempt_ids = _bring_cases(here, there, standing, sid, at)
         _bring_state(here, row, case_ids, attempt_ids)
+        _note_talk(here, sid)
         _bring_turns(here, there, sid)
         _bring_legs(here, there, sid, attempt_ids)
         _bring_recordings(here, there, at, sid)
+        if row.ended_at is not None:
+            # The node may have known less of the call than is known here: whom to pursue, what still rings.
+            desk.over(here, row.ended_at, sid)
 
 
 def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...]]:
@@ -121,7 +127,8 @@ def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...
     found = {}
     for row in there.execute(select(calls).order_by(calls.c.started_at)):
         how = (row.turn, row.ended_at, said.get(row.sid), heard.get(row.sid), pursued.get(row.sid))
-        if row.sid not in standing.calls or said.get(row.sid) or heard.get(row.sid):
+        changed = standing.calls.get(row.sid) != standby.how_it_stands(row)
+        if changed or said.get(row.sid) or heard.get(row.sid):
             found[row.sid] = how
     return found
 
@@ -164,8 +171,17 @@ def _bring_state(
             .where(calls.c.sid == row.sid)
             .values(customer_id=customer, outcome=row.outcome or known.outcome, urgency=row.urgency)
         )
-    if row.ended_at is not None and known.ended_at is None:
-        here.execute(update(calls).where(calls.c.sid == row.sid).values(ended_at=row.ended_at))
+
+
+def _note_talk(here: Connection, sid: str) -> None:
+    """He did talk to a technician, though the node that served him could not know: see `AttemptEnded`."""
+    talked = select(attempts.c.id).where(
+        attempts.c.call_sid == sid, attempts.c.pass_id.is_(None), attempts.c.result == "connected"
+    )
+    if here.execute(talked.limit(1)).first() is not None:
+        unaware = (Outcome.ACCEPTED.value, Outcome.SCREENED.value, Outcome.NO_PIN.value)
+        call = update(calls).where(calls.c.sid == sid, calls.c.outcome.in_(unaware))
+        here.execute(call.values(outcome=Outcome.CONNECTED.value))
 
 
 def _customer(here: Connection, customer_id: int | None) -> int | None:
@@ -204,9 +220,8 @@ def _bring_cases(
                 _ensure_call(here, there, joined)
         merging.bring_calls_of_case(here, there, row.id, known)
         merging.bring_links(here, there, row.id, known)
+        attempt_ids |= merging.bring_attempts(here, there, row.id, known)
         merging.bring_pursuit(here, there, at, row.number, known)
-        beyond = standing.newest.get("attempts", 0)
-        attempt_ids |= merging.bring_attempts(here, there, at, row.id, known, beyond)
     return case_ids, attempt_ids
 
 
@@ -280,7 +295,11 @@ def _bring_recordings_of_others(here: Connection, there: Connection, at: datetim
 
 def _bring_placed(here: Connection, there: Connection) -> None:
     """Calls that we placed there and that are over, for the story of their cases."""
-    over = select(outgoing).where(outgoing.c.ended_at.is_not(None), outgoing.c.sid.is_not(None))
+    for row in there.execute(select(outgoing).where(outgoing.c.id < 0)).all():
+        _bring_back(here, there, row)
+    over = select(outgoing).where(
+        outgoing.c.id > 0, outgoing.c.ended_at.is_not(None), outgoing.c.sid.is_not(None)
+    )
     for row in there.execute(over).all():
         if here.execute(select(outgoing.c.id).where(outgoing.c.sid == row.sid)).first() is not None:
             continue
@@ -295,14 +314,46 @@ def _bring_placed(here: Connection, there: Connection) -> None:
             here.execute(insert(outgoing_turns), {**turn._mapping, "outgoing_id": int(identity[0])})
 
 
+def _bring_back(here: Connection, there: Connection, row: Row[Any]) -> None:
+    """A call that the house's own database placed, and that was served there for a while."""
+    placed.lock(here, -row.id)
+    known = placed.find(here, -row.id)
+    if known is None:
+        return
+    if known.turn < row.turn:
+        moved = update(outgoing).where(outgoing.c.id == known.id)
+        answered = known.answered_at or row.answered_at
+        here.execute(moved.values(turn=row.turn, state=row.state, answered_at=answered))
+    said = set(
+        here.execute(select(outgoing_turns.c.turn).where(outgoing_turns.c.outgoing_id == known.id)).scalars()
+    )
+    for turn in there.execute(select(outgoing_turns).where(outgoing_turns.c.outgoing_id == row.id)):
+        if turn.turn not in said:
+            here.execute(insert(outgoing_turns), {**turn._mapping, "outgoing_id": known.id})
+
+
 def _bring_work(here: Connection, there: Connection, standing: Standing, at: datetime) -> None:
     """What is still to be done about calls and messages, what was told of calls that nobody knew there."""
     newest = standing.newest.get("due_work", 0)
     for row in there.execute(select(due_work).where(due_work.c.id > newest, due_work.c.state == due.PENDING)):
         if row.kind == desk.ENDED_ELSEWHERE:
             desk.over(here, row.created_at, row.key)
+        elif row.kind == TOLD:
+            _apply(here, row)
         elif row.kind not in _STAYS and not _was_known(here, row):
             due.add(here, row.created_at, row.kind, row.key, row.due_at, row.payload)
+
+
+def _apply(here: Connection, row: Row[Any]) -> None:
+    """What the network told of a call or a text message of the house's own. Twice told changes nothing."""
+    told, at = row.payload, row.created_at
+    if "send" in told:
+        notices.receipt(here, at, told["send"], told["sid"], told["status"], told["why"])
+        return
+    placed.lock(here, told["placed"])
+    known = placed.find(here, told["placed"])
+    if known is not None and placed.named(here, known.id, told["sid"]):
+        outgoing_desk.over(here, at, known, told["status"])
 
 
 def _was_known(here: Connection, row: Row[Any]) -> bool:
@@ -317,9 +368,10 @@ def _was_known(here: Connection, row: Row[Any]) -> bool:
 
 def _retire(main: Database, spare: Spare, at: datetime, brought: Brought) -> bool:
     with spare.write() as there:
-        latest = there.execute(select(func.max(turns.c.at))).scalar()
+        said = [there.execute(select(func.max(table.c.at))).scalar() for table in (turns, leg_turns)]
+        latest = max((each for each in said if each is not None), default=None)
         ringing = select(outgoing.c.id).where(
-            outgoing.c.ended_at.is_(None), outgoing.c.asked_at > at - LONGEST_TALK
+            outgoing.c.id > 0, outgoing.c.ended_at.is_(None), outgoing.c.asked_at > at - LONGEST_TALK
         )
         standing = standby.standing(there)
         used = _calls_of(there, standing) != brought.calls or there.execute(ringing).first() is not None

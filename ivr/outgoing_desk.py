@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
 from ivr import answer as answers
-from ivr import casework, journal, outgoing_flow, placed
+from ivr import casework, journal, luggage, outgoing_flow, placed
 from ivr.answer import HANG_UP, Answer
-from ivr.outgoing_flow import SHORT_TALK, DialCustomer, Outgoing, OutgoingHeard, Purpose
+from ivr.outgoing_flow import (
+    SHORT_TALK,
+    CarriedOutgoing,
+    DialCustomer,
+    Outgoing,
+    OutgoingHeard,
+    Purpose,
+)
 from ivr.placed import Placed
 from ivr.rules import Rules
 from ivr.vocabulary import OutgoingReceived
@@ -124,12 +132,13 @@ class OutgoingDesk:
     def answer(self, got: OutgoingReceived, at: datetime) -> Answer:
         """Serve one request. The same (call, turn) always gets the same answer."""
         with self._database.write() as connection:
-            placed.lock(connection, got.outgoing)
-            known = placed.find(connection, got.outgoing)
-            if known is None or not placed.named(connection, got.outgoing, got.sid):
+            ours = self._id_here(got.outgoing, got.home)
+            placed.lock(connection, ours)
+            known = self._known(connection, ours, got, at)
+            if known is None or not placed.named(connection, ours, got.sid):
                 security.warning("call %s is none that we placed", got.sid)
                 return HANG_UP
-            stored = placed.answer_of(connection, got.outgoing, got.turn)
+            stored = placed.answer_of(connection, ours, got.turn)
             if stored is not None:
                 return answers.from_json(stored)
             if known.turn != got.turn or known.ended_at is not None:
@@ -137,9 +146,8 @@ class OutgoingDesk:
                 return HANG_UP
             heard, customer = self._heard(connection, known, got, at)
             turn = outgoing_flow.take_turn(known.call, heard)
-            answer = self._wording.for_outgoing(
-                turn, known.id, got.turn + 1, at, shows=known.number, customer=customer
-            )
+            now = carried_of(connection, replace(known, call=turn.call))
+            answer = self._wording.for_outgoing(turn, got.outgoing, got.home, got.turn + 1, at, now, customer)
             placed.write_turn(
                 connection,
                 at,
@@ -160,6 +168,26 @@ class OutgoingDesk:
             if known is None or not placed.named(connection, outgoing_id, sid):
                 return
             over(connection, at, known, status)
+
+    def _id_here(self, outgoing_id: int, home: str) -> int:
+        """What the call is known by here: one of another database by its number there, below zero."""
+        return outgoing_id if home == self._database.home else -outgoing_id
+
+    def _known(self, connection: Connection, ours: int, got: OutgoingReceived, at: datetime) -> Placed | None:
+        """The call, taken over from what its address brought along if it has come further elsewhere."""
+        known = placed.find(connection, ours)
+        found = luggage.carried_outgoing(got.carried) if isinstance(got.carried, dict) else None
+        if found is None or found[1] != got.turn:
+            return known
+        carried, turn = found
+        if known is not None and known.turn < turn:
+            placed.move_on(connection, ours, carried.call, turn)
+        elif known is None and ours < 0:
+            case = cases.by_number(connection, carried.case) if carried.case else None
+            if carried.case and case is None:
+                return None  # a case that this node has never heard of
+            placed.take_over(connection, at, ours, carried, case.id if case else None, turn)
+        return placed.find(connection, ours)
 
     # -- what was heard -------------------------------------------------------------------------
 
@@ -292,6 +320,12 @@ class OutgoingDesk:
             reached.heard(connection, at, known.notice_send_id)
         if known.shift_check_id is not None:
             reached.can(connection, at, known.shift_check_id)
+
+
+def carried_of(connection: Connection, known: Placed) -> CarriedOutgoing:
+    """The call as its addresses carry it along."""
+    case = cases.number_of(connection, known.case_id) if known.case_id is not None else None
+    return CarriedOutgoing(known.call, known.phone, known.number, case)
 
 
 def over(connection: Connection, at: datetime, known: Placed, status: str) -> None:

@@ -50,6 +50,16 @@ class Outgoing:
     repeats: int = 0
 
 
+@dataclass(frozen=True)
+class CarriedOutgoing:
+    """A call that we place as it travels in an address: `number` of ours is shown, `case` is a number too."""
+
+    call: Outgoing
+    phone: str
+    number: str
+    case: str | None = None
+
+
 # What was heard. `taken`, `declined` and `heard-it` mean that the key is recorded already; `too-late` that
 # somebody else has the case by now. `no-number`: nobody knows where the customer can be called;
 # `no-more-calls`: he was dialled as often as may be. `connected` and `not-connected`: how dialling him ended.

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, union, u
 
 from ivr import answer as answers
 from ivr.journal import TurnRecord
-from ivr.outgoing_flow import Outgoing
+from ivr.outgoing_flow import CarriedOutgoing, Outgoing
 from ivr.tables import outgoing, outgoing_turns
 from oncall.attempts import LONGEST_TALK
 from oncall.tables import attempts
@@ -162,9 +162,37 @@ def write_turn(
     connection.execute(
         _TURN, {"outgoing_id": outgoing_id, "turn": turn, "at": at, "heard": heard, "answer": answer}
     )
+    move_on(connection, outgoing_id, call, turn + 1)
+
+
+def move_on(connection: Connection, outgoing_id: int, call: Outgoing, next_turn: int) -> None:
+    """The call stands like this now, and `next_turn` is expected."""
     connection.execute(
-        _MOVE_ON, {"one": outgoing_id, "next_turn": turn + 1, "new_state": _STATE.dump_json(call).decode()}
+        _MOVE_ON, {"one": outgoing_id, "next_turn": next_turn, "new_state": _STATE.dump_json(call).decode()}
     )
+
+
+def take_over(
+    connection: Connection,
+    at: datetime,
+    outgoing_id: int,
+    carried: CarriedOutgoing,
+    case_id: int | None,
+    turn: int,
+) -> None:
+    """Write down a call that another database placed, under a number of ours for it, expecting `turn`."""
+    values = {
+        "id": outgoing_id,
+        "purpose": carried.call.purpose,
+        "technician": carried.call.technician,
+        "phone": carried.phone,
+        "number": carried.number,
+        "case_id": case_id,
+        "asked_at": at,
+        "turn": turn,
+        "state": _STATE.dump_json(carried.call).decode(),
+    }
+    connection.execute(insert(outgoing), values)
 
 
 def of_case(connection: Connection, case_id: int) -> list[Placed]:

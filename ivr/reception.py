@@ -10,27 +10,31 @@ A call may go from one to the other and back between any two turns; it carries a
 from __future__ import annotations
 
 import logging
+import secrets
 import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from ivr import merging
+from ivr import merging, standby
 from ivr.answer import HANG_UP, Answer
 from ivr.desk import Desk
 from ivr.outgoing_desk import OutgoingDesk
 from ivr.technician_desk import TechnicianDesk
 from ivr.text_messages import TextDesk, TextReceived
 from ivr.vocabulary import Carried, LegReceived, OutgoingReceived, Received, Recording
+from storage import due
 from storage.engine import Database
 from storage.spare import Retired, Spare, Spares
 
 log = logging.getLogger("ivr.standby")
 T = TypeVar("T")
+# Given when the snapshot was written that is known, None for none.
+Newer = Callable[[datetime | None], bytes | None]
 
 # Until the database is tried again, by one request.
 RETRY_AFTER = timedelta(seconds=2)
@@ -92,9 +96,11 @@ class Watch:
 class Standby:
     """The desks that serve without the database: those of the spare, made when they are needed."""
 
-    def __init__(self, spares: Spares, desks_of: Callable[[Spare], Desks]) -> None:
+    def __init__(self, spares: Spares, desks_of: Callable[[Spare], Desks], newer: Newer) -> None:
+        """`newer` returns the content of a snapshot that was written since, if there is one."""
         self.spares = spares
         self._desks_of = desks_of
+        self._newer = newer
         self._made: dict[str, Desks] = {}
 
     def serve(self, do: Callable[[Desks], T], at: datetime) -> T:
@@ -102,6 +108,7 @@ class Standby:
         for _ in range(3):
             spare = self.spares.current(at)
             try:
+                self._refresh(spare)
                 return do(self.desks(spare))
             except Retired:
                 continue
@@ -109,6 +116,15 @@ class Standby:
                 log.error("the standby database cannot be used", exc_info=error)
                 self.spares.give_up(spare)
         return do(self.desks(self.spares.current(at)))
+
+    def _refresh(self, spare: Spare) -> None:
+        """A spare that stands since an earlier outage learns what has changed between the two."""
+        with spare.read() as connection:
+            known = standby.standing(connection).at
+        content = self._newer(known)
+        if content is not None:
+            with spare.write() as connection:
+                standby.refresh(connection, content)
 
     def desks(self, spare: Spare) -> Desks:
         if spare.home not in self._made:
@@ -166,7 +182,9 @@ class Reception:
     # -- a call that we placed; text messages -------------------------------------------------------
 
     def answer_placed(self, got: OutgoingReceived, at: datetime) -> Answer:
-        """See `OutgoingDesk.answer`. A call is served by whoever placed it."""
+        """See `OutgoingDesk.answer`. A call is served by whoever placed it, while that can be."""
+        if not got.home:
+            return self._serve(lambda desks: desks.outgoing.answer(got, at), at)
         desks = self._of(got.home)
         if desks is None:
             log.warning("call %s was placed by a node whose standby is gone", got.sid)
@@ -174,20 +192,31 @@ class Reception:
         return desks.outgoing.answer(got, at)
 
     def placed_ended(self, outgoing_id: int, home: str, sid: str, status: str, at: datetime) -> None:
-        """See `OutgoingDesk.ended`."""
+        """See `OutgoingDesk.ended`. What cannot be written down now is kept."""
         desks = self._of(home)
         if desks is not None:
-            desks.outgoing.ended(outgoing_id, sid, status, at)
+            told = {"placed": outgoing_id, "sid": sid, "status": status}
+            self._or_later(lambda: desks.outgoing.ended(outgoing_id, sid, status, at), told, at)
 
     def answer_text(self, got: TextReceived, at: datetime) -> str:
         """See `TextDesk.answer`."""
         return self._serve(lambda desks: desks.texts.answer(got, at), at)
 
     def receipt(self, send_id: int, home: str, sid: str, status: str, why: str, at: datetime) -> None:
-        """See `TextDesk.receipt`."""
+        """See `TextDesk.receipt`. What cannot be written down now is kept."""
         desks = self._of(home)
         if desks is not None:
-            desks.texts.receipt(send_id, sid, status, why, at)
+            told = {"send": send_id, "sid": sid, "status": status, "why": why}
+            self._or_later(lambda: desks.texts.receipt(send_id, sid, status, why, at), told, at)
+
+    def _or_later(self, do: Callable[[], None], told: dict[str, Any], at: datetime) -> None:
+        """What the network told of something that only the database knows is kept until it is back."""
+        try:
+            do()
+        except _GONE as error:
+            log.error("what the network told is written down later (%s)", _kind(error))
+            with self._standby.spares.current(at).write() as connection:
+                due.add(connection, at, merging.TOLD, secrets.token_hex(8), at, told)
 
     # -- by whom ----------------------------------------------------------------------------------
 

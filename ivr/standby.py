@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -20,11 +21,13 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
+    Row,
     Select,
     String,
     Table,
     Text,
     create_engine,
+    delete,
     func,
     insert,
     or_,
@@ -70,13 +73,13 @@ class Standing:
     """What the spare was made from: the snapshot of `at`, None if there was none that could be believed.
 
     `nodes` serve calls in all. `newest` holds the highest id of each table that was copied, and `calls` the
-    calls: what lies beyond was written by the node itself.
+    calls, each with how it stood: what lies beyond was written by the node itself.
     """
 
     at: datetime | None
     nodes: int
     newest: dict[str, int]
-    calls: frozenset[str]
+    calls: Mapping[str, str]
 
     def trusted(self, now: datetime) -> bool:
         """Whether its PINs may be believed."""
@@ -92,9 +95,12 @@ def stamp(connection: Connection) -> tuple[object, ...]:
     """Changes whenever what the snapshot holds does, the throttle's counts apart: every change of customers,
     PINs and the rota is audited, and cases come, are taken and go.
     """
-    counted = select(func.max(cases.c.id), func.count(cases.c.id), func.count(cases.c.taken_at)).where(
-        cases.c.closed_at.is_(None)
-    )
+    counted = select(
+        func.max(cases.c.id),
+        func.count(cases.c.id),
+        func.count(cases.c.taken_at),
+        func.count(cases.c.connected_at),
+    ).where(cases.c.closed_at.is_(None))
     return audit.head(connection).id, *connection.execute(counted).one()
 
 
@@ -111,7 +117,7 @@ def pack(connection: Connection, at: datetime) -> bytes:
                 packed.execute(insert(table), rows)
             if "id" in table.c:
                 newest[table.name] = max((row["id"] for row in rows), default=0)
-        known = [row.sid for row in packed.execute(select(calls.c.sid))]
+        known = {row.sid: how_it_stands(row) for row in packed.execute(select(calls))}
         nodes = connection.execute(select(func.count()).select_from(key_holders)).scalar_one()
         said = {"at": at.isoformat(), "nodes": max(1, nodes), "newest": newest, "calls": known}
         packed.execute(insert(facts), {"name": "snapshot", "value": json.dumps(said)})
@@ -135,11 +141,38 @@ def standing(connection: Connection) -> Standing:
     """What this spare was made from."""
     value = connection.execute(select(facts.c.value).where(facts.c.name == "snapshot")).scalar()
     if value is None:
-        return Standing(None, 1, {}, frozenset())
+        return Standing(None, 1, {}, {})
     said: dict[str, Any] = json.loads(value)
-    return Standing(
-        datetime.fromisoformat(said["at"]), said["nodes"], said["newest"], frozenset(said["calls"])
-    )
+    return Standing(datetime.fromisoformat(said["at"]), said["nodes"], said["newest"], said["calls"])
+
+
+def how_it_stands(row: Row[Any]) -> str:
+    """A row of `calls`, told apart from a later one of the same call."""
+    return f"{row.turn} {row.ended_at}"
+
+
+# Of these the spare changes nothing that counts: a newer snapshot replaces them as a whole.
+_REFRESHED = (customers, customer_phones, pins, technicians, rota_versions, rota_overrides, absences)
+
+
+def refresh(connection: Connection, content: bytes) -> None:
+    """Put what a newer snapshot says into a spare that is in use: a PIN that was revoked between two outages
+    opens no call in the second.
+    """
+    engine = _from(content)
+    with engine.connect() as packed:
+        for table in _REFRESHED:
+            rows = [dict(row) for row in packed.execute(select(table)).mappings()]
+            connection.execute(delete(table))
+            if rows:
+                connection.execute(insert(table), rows)
+        said = json.loads(packed.execute(select(facts.c.value)).scalar_one())
+    engine.dispose()
+    value = connection.execute(select(facts.c.value).where(facts.c.name == "snapshot")).scalar()
+    first = json.loads(value) if value is not None else {**said, "newest": {}, "calls": {}}
+    first |= {"at": said["at"], "nodes": said["nodes"]}
+    connection.execute(delete(facts).where(facts.c.name == "snapshot"))
+    connection.execute(insert(facts), {"name": "snapshot", "value": json.dumps(first)})
 
 
 def _rows(at: datetime) -> list[tuple[Table, Select[Any]]]:
@@ -163,7 +196,7 @@ def _rows(at: datetime) -> list[tuple[Table, Select[Any]]]:
         (case_calls, select(case_calls).where(case_calls.c.case_id.in_(their))),
         (case_log, select(case_log).where(case_log.c.case_id.in_(their), case_log.c.act == "passed")),
         (calls, select(calls).where(calls.c.sid.in_(about_them))),
-        (attempts, select(attempts).where(attempts.c.case_id.in_(their), attempts.c.result.is_not(None))),
+        (attempts, select(attempts).where(attempts.c.case_id.in_(their))),
         (wake_ups, select(wake_ups).where(wake_ups.c.at > at - timedelta(hours=1))),
         (
             due_work,

@@ -6,6 +6,7 @@ Whatever is unknown or stale gets a hang-up: a document that merely ends would c
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -56,8 +57,11 @@ class TechnicianDesk:
             if not expected or standing.leg.rung_at_turn not in (None, got.rung_at_turn):
                 security.warning("leg %s: turn %d asked, %d expected", got.sid, got.turn, standing.turn)
                 return HANG_UP
-            heard = self._heard(connection, standing.leg, got, at)
-            return self._save(connection, at, got, heard, technician_flow.take_turn(standing.leg, heard))
+            leg = standing.leg
+            if standing.turn < got.turn:
+                leg = replace(leg, silences=got.silences, repeats=got.repeats)
+            heard = self._heard(connection, leg, got, at)
+            return self._save(connection, at, got, heard, technician_flow.take_turn(leg, heard))
 
     def carried_before(self, call_sid: str, attempt_id: int) -> Carried | None:
         """The call that an address of the version before was made for: it named the attempt by its id."""
@@ -104,6 +108,7 @@ class TechnicianDesk:
             caller=throttle.identity(call.caller),
             name_recording=call.name_recording if ready else None,
             silences=got.silences,
+            repeats=got.repeats,
             rung_at_turn=got.rung_at_turn,
         )
 

@@ -53,8 +53,8 @@ class Recording:
 class LegReceived:
     """One request of a technician's leg; `digits` as in Received.
 
-    `carried` is the caller's call as it stood when his phone was rung, and `silences` how often he has said
-    nothing; both from the address, which was made for turn `made_for` of the leg.
+    `carried` is the caller's call as it stood when his phone was rung; `silences` and `repeats` how often he
+    has said nothing, or heard it again: all from the address, which was made for turn `made_for` of the leg.
     """
 
     sid: str
@@ -63,6 +63,7 @@ class LegReceived:
     digits: str | None = None
     made_for: int = 0
     silences: int = 0
+    repeats: int = 0
 
     @property
     def parent_sid(self) -> str:
@@ -81,6 +82,7 @@ class LegReceived:
 class OutgoingReceived:
     """One request of a call that we placed; `digits` as in Received. `talked`: seconds he talked to the
     customer, if the network says so. `home` names the database that knows the call; see `ivr.luggage`.
+    `carried` is the rest of what the address brought along.
     """
 
     sid: str
@@ -91,6 +93,8 @@ class OutgoingReceived:
     bridged: bool = False
     talked: int | None = None
     home: str = ""
+    # As luggage says it: this file knows nothing of calls that we place.
+    carried: object = None
 
     def __repr__(self) -> str:
         return f"OutgoingReceived({self.sid}, turn {self.turn})"

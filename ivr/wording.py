@@ -10,7 +10,7 @@ from ivr import answer as answers
 from ivr import luggage
 from ivr.answer import Answer, Dial, Gather, Part, Record, Say, Sound, Target
 from ivr.luggage import Seal
-from ivr.outgoing_flow import AskHim, DialCustomer, OutgoingTurn
+from ivr.outgoing_flow import AskHim, CarriedOutgoing, DialCustomer, OutgoingTurn
 from ivr.prompts import Speaker, Speech
 from ivr.rules import Rules
 from ivr.technician_flow import AskTechnician, Bridge, LegTurn
@@ -49,19 +49,13 @@ class Addresses(Protocol):
 
 
 class Wording:
-    """Words answers in the call's language, with sealed luggage in every address.
+    """Words answers in the call's language, with sealed luggage in every address."""
 
-    `home` names the database that serves, if it is not the house's own.
-    """
-
-    def __init__(
-        self, rules: Rules, speaker: Speaker, seal: Seal, addresses: Addresses, home: str = ""
-    ) -> None:
+    def __init__(self, rules: Rules, speaker: Speaker, seal: Seal, addresses: Addresses) -> None:
         self._rules = rules
         self._speaker = speaker
         self._seal = seal
         self._addresses = addresses
-        self._home = home
 
     def for_caller(self, turn: Turn, next_turn: int, at: datetime, *, longest_pin: int) -> Answer:
         """The answer to a caller; `longest_pin` is how many digits end a PIN without `#`."""
@@ -113,6 +107,7 @@ class Wording:
                     carried.turn,
                     leg_turn=next_turn,
                     silences=leg.silences,
+                    repeats=leg.repeats,
                     attempt_id=leg.attempt_id,
                 )
                 sealed = self._seal.close(contents, at)
@@ -126,19 +121,27 @@ class Wording:
         return Answer(tuple(parts))
 
     def for_outgoing(
-        self, turn: OutgoingTurn, outgoing_id: int, next_turn: int, at: datetime, *, shows: str, customer: str
+        self,
+        turn: OutgoingTurn,
+        outgoing_id: int,
+        home: str,
+        next_turn: int,
+        at: datetime,
+        placed: CarriedOutgoing,
+        customer: str,
     ) -> Answer:
-        """The answer to a technician whom we called; `customer` is whom a DialCustomer rings."""
+        """The answer to a technician whom we called; `customer` is whom a DialCustomer rings. `placed` is the
+        call as it stands now, known by `outgoing_id` to the database `home`.
+        """
         language = turn.call.language
         parts: list[Part] = [Say(speech) for speech in self._say(turn.says, language, at)]
-        action = self._addresses.outgoing(
-            next_turn, self._seal.close(luggage.of_outgoing(outgoing_id, self._home), at)
-        )
+        contents = luggage.of_outgoing(outgoing_id, home, placed, next_turn)
+        action = self._addresses.outgoing(next_turn, self._seal.close(contents, at))
         match turn.then:
             case AskHim(lines, timeout):
                 parts.append(Gather(action, self._say(lines, language, at), timeout, digits=1, finish=""))
             case DialCustomer():
-                parts.append(Dial(action, shows, (Target(customer),), CUSTOMER_RINGS))
+                parts.append(Dial(action, placed.number, (Target(customer),), CUSTOMER_RINGS))
             case HangUp():
                 parts.append(answers.HangUp())
         return Answer(tuple(parts))

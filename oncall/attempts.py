@@ -161,9 +161,12 @@ def settle(
     return result
 
 
-def connected(connection: Connection, at: datetime, attempt_id: int) -> None:
-    """An attempt turns out to have ended connected, from what several nodes saw of it."""
-    _stop_the_clock(connection, at, connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).one())
+def connected(connection: Connection, attempt_id: int) -> None:
+    """An attempt turns out to have ended connected, from what several nodes saw of it: whatever that ends, it
+    ended when he pressed his key.
+    """
+    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).one()
+    _stop_the_clock(connection, row.pressed_at, row)
 
 
 def _stop_the_clock(connection: Connection, at: datetime, row: Row[Any]) -> None:

@@ -135,7 +135,8 @@ def bring_pursuit(
         )
         known = here.execute(standing).first()
         if row.state == due.PENDING:
-            if known is None:
+            # Wanted anew there since it ended here: he was connected, and asked for the technician again.
+            if known is None or (known.state != due.PENDING and row.created_at > known.ended_at):
                 due.add(here, at, kind, number, row.due_at, {"case": number})
             elif known.state == due.PENDING and row.due_at < known.due_at and known.lease is None:
                 due.move(here, kind, number, row.due_at)
@@ -150,14 +151,10 @@ def bring_pursuit(
 # -- attempts ------------------------------------------------------------------------------------
 
 
-def bring_attempts(
-    here: Connection, there: Connection, at: datetime, case_there: int, case_here: int, beyond: int
-) -> dict[int, int]:
-    """The attempts to reach a technician for this case, those there with an id above `beyond`; returns by
-    their ids there the ids here.
-    """
+def bring_attempts(here: Connection, there: Connection, case_there: int, case_here: int) -> dict[int, int]:
+    """The attempts to reach a technician for this case; returns by their ids there the ids here."""
     ids: dict[int, int] = {}
-    wanted = select(attempts).where(attempts.c.case_id == case_there, attempts.c.id > beyond)
+    wanted = select(attempts).where(attempts.c.case_id == case_there)
     for row in there.execute(wanted.order_by(attempts.c.id)):
         if row.turn is not None:
             same = (attempts.c.call_sid == row.call_sid) & (attempts.c.turn == row.turn)
@@ -169,7 +166,7 @@ def bring_attempts(
             ids[row.id] = _insert_attempt(here, there, row, case_here)
         else:
             ids[row.id] = known.id
-            _combine(here, at, known, row)
+            _combine(here, known, row)
     return ids
 
 
@@ -197,7 +194,7 @@ def _pass(here: Connection, there: Connection, pass_id: int | None, case_here: i
     return int(identity[0])
 
 
-def _combine(here: Connection, at: datetime, known: Row[Any], row: Row[Any]) -> None:
+def _combine(here: Connection, known: Row[Any], row: Row[Any]) -> None:
     """What two nodes saw of one attempt."""
     seen: dict[str, Any] = {
         name: known._mapping[name] if known._mapping[name] is not None else row._mapping[name]
@@ -211,7 +208,7 @@ def _combine(here: Connection, at: datetime, known: Row[Any], row: Row[Any]) -> 
     if any(known._mapping[name] != value for name, value in seen.items()):
         here.execute(update(attempts).where(attempts.c.id == known.id).values(**seen))
     if result == "connected" and known.result != "connected":
-        tries.connected(here, at, known.id)
+        tries.connected(here, known.id)
 
 
 def _stronger(one: str | None, other: str | None) -> str | None:

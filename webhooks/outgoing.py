@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
@@ -22,7 +23,7 @@ log = logging.getLogger("ivr")
 def turn(number: int) -> Response:
     """Turn 0 is asked when the technician's phone was picked up."""
     door = here()
-    which, home = _which(door)
+    which, home, contents = _which(door)
     if which is None:
         return _hang_up()
     parameters = door.parameters
@@ -37,6 +38,7 @@ def turn(number: int) -> Response:
         bridged=parameters.bridged,
         talked=parameters.dial_seconds,
         home=home,
+        carried=contents,
     )
     answer = twiml.for_technician(door.reception.answer_placed(got, door.at))
     return Response(answer, content_type=twiml.CONTENT_TYPE)
@@ -46,7 +48,7 @@ def turn(number: int) -> Response:
 def status() -> Response:
     """The end of a call that we placed."""
     door = here()
-    which, home = _which(door)
+    which, home, _ = _which(door)
     if which is None:
         raise Forbidden
     if door.parameters.gone:
@@ -64,14 +66,14 @@ def failing(error: Exception) -> Response:
     return _hang_up()
 
 
-def _which(door: Door) -> tuple[int | None, str]:
-    """The call that the address was made for, and the name of the database that knows it."""
+def _which(door: Door) -> tuple[int | None, str, dict[str, Any]]:
+    """The call that the address was made for, the name of the database that knows it, and all the luggage."""
     try:
         contents = door.seal.open(request.args.get("l", ""))
         named = contents["out"]
     except (LuggageRefused, KeyError):
-        return None, ""
-    return (named if isinstance(named, int) else None), str(contents.get("home", ""))
+        return None, "", {}
+    return (named if isinstance(named, int) else None), str(contents.get("home", "")), contents
 
 
 def _hang_up() -> Response:

@@ -52,6 +52,7 @@ def _received(door: Door, contents: dict[str, Any], number: int) -> LegReceived 
         digits=door.parameters.digits,
         made_for=contents.get("leg", number),
         silences=contents.get("silences", 0),
+        repeats=contents.get("repeats", 0),
     )
 
 

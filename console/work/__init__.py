@@ -51,8 +51,8 @@ HANDLERS: Mapping[str, Handler] = {
     ALARM: mail.alarm,
     outbox.LETTER: mail.deliver,
 }
-# The spare's own work while the database is away: callers are pursued, people told, recordings fetched. Letters,
-# reminders of PINs and the like wait.
+# The spare's own work while the database is away: callers are pursued, people told, recordings fetched. The
+# rest waits.
 WITHOUT_DATABASE = (
     cases.PURSUE,
     reminders.REMIND,
