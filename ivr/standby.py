@@ -52,6 +52,7 @@ from oncall.tables import (
 from pins import throttle
 from pins.tables import customer_phones, customers, key_holders, pin_tries, pins
 from storage import audit, due
+from storage.alarms import raise_alarm
 from storage.tables import due_work, metadata
 
 # A PIN that was revoked elsewhere since must not open calls for ever.
@@ -131,6 +132,10 @@ def unpack(content: bytes | None, at: datetime) -> bytes:
     """
     engine = _empty() if content is None else _from(content)
     with engine.begin() as packed:
+        known = standing(packed)
+        blind = not known.trusted(at)
+        told = {"snapshot": known.at.isoformat(timespec="minutes")} if known.at else {}
+        raise_alarm(packed, at, "database-away-blind" if blind else "database-away", details=told)
         packed.execute(
             due_work.update().where(due_work.c.due_at < at + GRACE).values(due_at=at + GRACE, tries=0)
         )

@@ -359,7 +359,7 @@ class Interrupted:
 # FULL=1 each is played both ways.
 # What a node cannot know while the database is away, and what the admins are told of it, makes these differ.
 TOLD_OTHERWISE = {
-    "pursued-and-taken": "the attempt's end is told to one, his key to the other; the case is his all the same",
+    "pursued-and-taken": "one is told of the end, the other of the key; the case is his all the same",
     "pursued-technician-ends-the-talk": "so it is here",
     "screening-accepted": "an alarm that the file waits for is among those of the outage",
     "verify-a-technician": "who has the case is known where he pressed his key",
@@ -367,17 +367,23 @@ TOLD_OTHERWISE = {
 WITHOUT = ["without", "without-2"] if os.environ.get("FULL") == "1" else ["without"]
 
 
+WAYS = [
+    (DOCUMENTED, "sqlite", "documented"),
+    (INCONVENIENT, "sqlite", "inconvenient"),
+    (DOCUMENTED, "postgresql", "postgresql"),
+    *((DOCUMENTED, way, way) for way in WITHOUT),
+]
+
+
 @pytest.mark.parametrize(
-    ("behaviour", "kind"),
+    ("file", "behaviour", "kind"),
     [
-        (DOCUMENTED, "sqlite"),
-        (INCONVENIENT, "sqlite"),
-        (DOCUMENTED, "postgresql"),
-        *((DOCUMENTED, way) for way in WITHOUT),
+        pytest.param(file, behaviour, kind, id=f"{file.stem}-{name}")
+        for file in FILES
+        for behaviour, kind, name in WAYS
+        if not (kind in WITHOUT and file.stem in TOLD_OTHERWISE)
     ],
-    ids=["documented", "inconvenient", "postgresql", *WITHOUT],
 )
-@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 def test_conversation(
     file: Path,
     behaviour: Behaviour,
@@ -387,8 +393,6 @@ def test_conversation(
     shipped_configuration: Configuration,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    if kind in WITHOUT and file.stem in TOLD_OTHERWISE:
-        return
     caplog.set_level(logging.DEBUG)
     configuration = shipped_configuration
     variants = comments(file, "with")
