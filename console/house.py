@@ -94,7 +94,7 @@ def not_ready(house: House) -> dict[str, str]:
             found = schema.revision(connection)
     except (SQLAlchemyError, OSError) as error:
         return {"database": type(error).__name__}
-    if found != schema.NEWEST:
+    if not schema.usable(found):
         return {"database": f"stands at {found}, {schema.NEWEST} is needed: run `ivr migrate`"}
     return {}
 
