@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from console.house import Clock, House
 from console.outside import keep_anchor
-from console.work import APART, AT_ONCE, HANDLERS, Handler, calendars, mail, rota
+from console.work import APART, AT_ONCE, HANDLERS, Handler, calendars, clocks, mail, rota
 from storage import due
 
 log = logging.getLogger("ivr.worker")
@@ -26,6 +26,8 @@ STOPS_WITHIN = 5
 LEASE = timedelta(minutes=2)
 CLAIMED_AT_ONCE = 20
 SWEEP_HOURS = 1
+# Seconds between two looks at the database's clock.
+CLOCKS_EVERY = 60
 
 
 def tick(
@@ -71,6 +73,7 @@ def run(house: House, clock: Clock) -> None:
     for kinds in APART.values():
         add(partial(_tick_apart, house, clock, kinds), "interval", seconds=TICK_SECONDS)
     add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
+    add(partial(clocks.compare, house, clock), "interval", seconds=CLOCKS_EVERY, next_run_time=clock())
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
