@@ -348,7 +348,7 @@ def regions(shapes: list[Shape]) -> list[str]:
 def pins() -> list[str]:
     """How long a PIN must be, and what a year of guessing at the limit of 100 a day may hope for."""
     lines = [
-        "| customers (a PIN each) | digits | one guess is right by | a year of 100 wrong a day finds one by |",
+        "| customers, a PIN each | digits | one guess is right by | a year of 100 wrong a day finds one by |",
         "|---|---|---|---|",
     ]
     for live in CUSTOMERS:
