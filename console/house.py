@@ -95,7 +95,7 @@ def not_ready(house: House) -> dict[str, str]:
     except (SQLAlchemyError, OSError) as error:
         return {"database": type(error).__name__}
     if not schema.usable(found):
-        return {"database": f"stands at {found}, {schema.NEWEST} is needed: run `ivr migrate`"}
+        return {"database": schema.lacking(found)}
     return {}
 
 

@@ -18,6 +18,10 @@ NEWEST = "0004"
 _MIGRATING = 4_771_001
 
 
+class TablesTooNew(Exception):
+    """The tables stand at a revision that only a newer release can use."""
+
+
 def revision(connection: Connection) -> str | None:
     """The revision the tables stand at; None for an empty database."""
     if not inspect(connection).has_table("alembic_version"):
@@ -38,16 +42,26 @@ def usable(found: str | None) -> bool:
     return found[:2] == NEWEST[:2] and found >= NEWEST
 
 
+def lacking(found: str | None) -> str:
+    """What is to be done about tables at revision `found`, which are not usable."""
+    if found is not None and found > NEWEST:
+        return f"stands at {found}, which only a newer release can use"
+    return f"stands at {found}, {NEWEST} is needed: run `ivr migrate`"
+
+
 def migrate(database: Database) -> None:
     """Bring the tables to the newest revision, in one transaction: all of it or nothing. Tables that a newer
-    release has brought further are left as they are.
+    release has brought further are left as they are. Raises TablesTooNew if they are of no use to this one.
 
     Of two machines that migrate one database at once, the second waits and finds nothing left to do.
     """
     with database.rebuild() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
-        if not usable(revision(connection)):
+        found = revision(connection)
+        if not usable(found):
+            if found is not None and found > NEWEST:
+                raise TablesTooNew(lacking(found))
             from alembic import command
 
             command.upgrade(config(connection), "head")

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from click.testing import CliRunner
 from making import fresh_database, opened_at
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, create_engine, inspect, select, text, update
 from stored_shapes import STORED, Shape, grown, released, shapes, stripped, unreadable
 
+from console.commands import ivr
 from console.house import not_ready
 from console.rehearsal import Rehearsal
 from ivr.answer import HANG_UP, from_json
@@ -251,6 +253,24 @@ def test_tables_of_a_newer_release_are_left_alone(tmp_path: Path) -> None:
         schema.migrate(database)
         with database.read() as connection:
             assert schema.revision(connection) == NEXT
+
+
+def test_tables_of_a_generation_that_we_do_not_know_are_refused(tmp_path: Path) -> None:
+    config = ["--config", str(tmp_path / "config.toml")]
+    assert CliRunner().invoke(ivr, [*config, "init"]).exit_code == 0
+
+    def stands_at(revision: str) -> None:
+        with opened_at(f"sqlite:///{tmp_path / 'ivr.db'}") as database, database.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+
+    stands_at(NEXT)
+    told = CliRunner().invoke(ivr, [*config, "migrate"])
+    assert (told.exit_code, told.output) == (0, f"the database stands at {NEXT}\n")
+    stands_at(f"{int(NEXT[:2]) + 1:02}00")
+    for command_line in (["migrate"], ["pin", "list"]):
+        refused = CliRunner().invoke(ivr, [*config, *command_line])
+        assert refused.exit_code == 1
+        assert "which only a newer release can use" in refused.output
 
 
 @pytest.mark.parametrize(
