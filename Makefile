@@ -83,7 +83,7 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build --extra test --extra check pyproject.toml --output-file requirements-test.lock
 
-# Ends with 1 if something is vulnerable and with 3 if nobody could be asked: never quietly with 0.
+# Fails if something is vulnerable (the script ends with 1), and also if nobody could be asked (with 3).
 audit:
 	@$(PYTHON) supply/advisories.py
 

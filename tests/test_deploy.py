@@ -213,7 +213,9 @@ def test_the_balancer_asks_who_is_ready_and_nothing_sticks(compose: dict[str, An
     assert servers == [f"{name}:8080" for name in compose["services"] if name.startswith("webhooks-")]
     assert ["balance", "roundrobin"] in nodes
     assert not re.search(r"\b(cookie|stick)\b", (DEPLOY / "haproxy.cfg").read_text(encoding="utf-8"))
+    # Without its body a request cannot be asked again: a node that is killed would cost a turn.
     assert any(line[0] == "retry-on" for line in balancer()["defaults"])
+    assert ["option", "http-buffer-request"] in balancer()["defaults"]
     # A console's form is sent once.
     assert ["retries", "0"] in balancer()["backend console"]
 
