@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench mutants soak format phone lock clean
+.PHONY: run test check bench mutants soak format phone transcripts lock audit sbom licences wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,9 @@ help:
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
 	@echo "make lock    resolve the dependencies anew (needs uv)"
+	@echo "make audit   whether anything that is locked is known to be vulnerable (asks osv.dev)"
+	@echo "make sbom    what the program consists of, as dist/sbom.json (CycloneDX); make licences: docs/licences.md"
+	@echo "make wheel   the package in dist/: the same bytes whoever builds it"
 
 # The environment is made again when the lock file changes. The hashes make a tampered package fail.
 $(VENV)/made: requirements.lock pyproject.toml
@@ -76,7 +79,25 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --extra build --extra postgresql --extra oidc pyproject.toml --output-file requirements-server.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build --extra test --extra check pyproject.toml --output-file requirements-test.lock
+
+# Fails if something is vulnerable (the script ends with 1), and also if nobody could be asked (with 3).
+audit:
+	@$(PYTHON) supply/advisories.py
+
+# The licences are those of what is installed: the test environment has all that a serving machine has.
+sbom: $(VENV)/made-test
+	$(BIN)/python supply/sbom.py dist/sbom.json
+
+licences: $(VENV)/made-test
+	$(BIN)/python supply/licences.py
+
+# hatchling sorts what it packs and dates it alike. SOURCE_DATE_EPOCH sets another date.
+wheel: $(VENV)/made
+	$(BIN)/python -m hatchling build -d dist
+	@cd dist && sha256sum after_hours_ivr-*
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -94,8 +94,8 @@ def not_ready(house: House) -> dict[str, str]:
             found = schema.revision(connection)
     except (SQLAlchemyError, OSError) as error:
         return {"database": type(error).__name__}
-    if found != schema.NEWEST:
-        return {"database": f"stands at {found}, {schema.NEWEST} is needed: run `ivr migrate`"}
+    if not schema.usable(found):
+        return {"database": schema.lacking(found)}
     return {}
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from console.house import Clock, House, open_house
 from console.outside import keep_anchor
 from console.standing_by import Keeper, spares
-from console.work import APART, AT_ONCE, HANDLERS, WITHOUT_DATABASE, Handler, calendars, mail, rota
+from console.work import APART, AT_ONCE, HANDLERS, WITHOUT_DATABASE, Handler, calendars, clocks, mail, rota
 from ivr.outgoing_desk import WATCH
 from storage import due
 
@@ -31,6 +31,8 @@ STOPS_WITHIN = 5
 LEASE = timedelta(minutes=2)
 CLAIMED_AT_ONCE = 20
 SWEEP_HOURS = 1
+# Seconds between two looks at the database's clock.
+CLOCKS_EVERY = 60
 
 
 def tick(
@@ -81,6 +83,8 @@ def run(house: House, clock: Clock) -> None:
     add(partial(_stand_by, keeper, clock), "interval", seconds=TICK_SECONDS)
     again = partial(_unless_away, _sweep, keeper, clock)
     add(again, "interval", hours=SWEEP_HOURS, next_run_time=clock())
+    again = partial(_unless_away, partial(_compare_clocks, clock), keeper, clock)
+    add(again, "interval", seconds=CLOCKS_EVERY, next_run_time=clock())
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
@@ -130,6 +134,10 @@ def _stand_by(keeper: Keeper, clock: Clock) -> None:
     kinds = (WATCH,) if answers else WITHOUT_DATABASE
     for house in keeper.houses():
         tick(house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+
+
+def _compare_clocks(clock: Clock, keeper: Keeper, at: datetime) -> None:
+    clocks.compare(keeper.house, clock)
 
 
 def _sweep(keeper: Keeper, at: datetime) -> None:

@@ -516,7 +516,9 @@ def ring(call: Call, place: LadderPlace, *says: Line) -> Turn:
 def next_attempt(call: Call, heard: WhileRinging) -> tuple[Call, LadderPlace | None]:
     """Who is rung next, in a new pass if need be; nobody once passes or time are used up."""
     assert call.ringing_since is not None
-    if heard.at - call.ringing_since >= timedelta(seconds=heard.no_new_attempt_after):
+    begun = bool(call.tried) or call.ringing_pass > 1
+    # The first phone is rung whatever the clock says: another machine's may have begun this.
+    if begun and heard.at - call.ringing_since >= timedelta(seconds=heard.no_new_attempt_after):
         return call, None
     found = next_to_ring(call, heard.engaged)
     if found is None and call.ringing_pass < heard.passes:

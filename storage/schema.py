@@ -18,6 +18,10 @@ NEWEST = "0005"
 _MIGRATING = 4_771_001
 
 
+class TablesTooNew(Exception):
+    """The tables stand at a revision that only a newer release can use."""
+
+
 def revision(connection: Connection) -> str | None:
     """The revision the tables stand at; None for an empty database."""
     if not inspect(connection).has_table("alembic_version"):
@@ -25,15 +29,39 @@ def revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def usable(found: str | None) -> bool:
+    """Whether this release serves calls on tables at revision `found`: its own newest, or one that a newer
+    release has brought meanwhile.
+
+    Machines are upgraded one by one, so the tables of the next release come while this one still serves.
+    Within a generation (the first two digits of a revision) a migration only adds what the release before
+    need not know; a test holds every migration to that. One that does more begins a generation.
+    """
+    if found is None or len(found) != len(NEWEST) or not (found.isascii() and found.isdigit()):
+        return False
+    return found[:2] == NEWEST[:2] and found >= NEWEST
+
+
+def lacking(found: str | None) -> str:
+    """What is to be done about tables at revision `found`, which are not usable."""
+    if found is not None and found > NEWEST:
+        return f"stands at {found}, which only a newer release can use"
+    return f"stands at {found}, {NEWEST} is needed: run `ivr migrate`"
+
+
 def migrate(database: Database) -> None:
-    """Bring the tables to the newest revision, in one transaction: all of it or nothing.
+    """Bring the tables to the newest revision, in one transaction: all of it or nothing. Tables that a newer
+    release has brought further are left as they are. Raises TablesTooNew if they are of no use to this one.
 
     Of two machines that migrate one database at once, the second waits and finds nothing left to do.
     """
     with database.rebuild() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
-        if revision(connection) != NEWEST:
+        found = revision(connection)
+        if not usable(found):
+            if found is not None and found > NEWEST:
+                raise TablesTooNew(lacking(found))
             from alembic import command
 
             command.upgrade(config(connection), "head")

@@ -58,6 +58,7 @@ KNOWN = {
     "audit-broken": {"row": 12},
     "audit-unanchored": {"why": "OSError"},
     "ledger-failed": {"why": "OSError"},
+    "clock-apart": {"about": "node-1", "seconds": "-7.5"},
     "pin-keys": {"about": "node-1", "faults": "pepper 2 is missing"},
 }
 
