@@ -80,6 +80,8 @@ security = logging.getLogger("ivr.security")
 ANYTHING_ELSE, VERIFY, DEFINE = "4", "8", "9"
 # How long a caller who is to be screened waits for his own recording to reach us.
 NAME_WAIT = timedelta(seconds=8)
+# How far the clocks of two nodes may be apart.
+CLOCKS_DIFFER = timedelta(seconds=2)
 
 
 class RingingFacts(TypedDict):
@@ -296,7 +298,8 @@ class Gathering:
         call, at, connection = here.call, here.at, here.connection
         assert call.screening_since is not None
         name = call.name_recording
-        patient = name is not None and at - call.screening_since < NAME_WAIT
+        # By the clock of another node it may have begun a moment from now; never by much more.
+        patient = name is not None and -CLOCKS_DIFFER <= at - call.screening_since < NAME_WAIT
         if name is not None and patient and journal.message_file(connection, name) is None:
             return StillWaiting(at=at, reopens=here.reopens)
         ringing = self._ringing(here)

@@ -9,14 +9,17 @@ arrived. Where both know something the later state counts, and a technician's re
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError
 
 from ivr import desk, journal, outgoing_desk, placed, standby
+from ivr.erasure import nobody
 from ivr.outgoing_desk import PLACE, WATCH
 from ivr.standby import Standing
 from ivr.tables import (
@@ -43,6 +46,7 @@ from storage.engine import Database
 from storage.spare import Spare
 from storage.tables import due_work
 
+log = logging.getLogger("ivr.standby")
 _CALL = TypeAdapter(Call)
 # The network told something of a call or a text that only the house's own database knows.
 TOLD = "network.told"
@@ -60,7 +64,6 @@ class Brought:
     """
 
     calls: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    counted: int = 0
 
 
 def bring_home(main: Database, spare: Spare, at: datetime, brought: Brought) -> bool:
@@ -71,13 +74,19 @@ def bring_home(main: Database, spare: Spare, at: datetime, brought: Brought) -> 
         standing = standby.standing(there)
         stand = _calls_of(there, standing)
         wanted = {sid: how for sid, how in stand.items() if brought.calls.get(sid) != how}
+    failed = False
     for sid, how in wanted.items():
-        bring_call(main, spare, sid, at)
+        try:
+            bring_call(main, spare, sid, at)
+        except (IntegrityError, DataError, LookupError, ValueError):
+            # One that cannot be brought must not keep the others; it is tried again at the next tick.
+            log.exception("call %s cannot be brought home yet", sid)
+            failed = True
+            continue
         brought.calls[sid] = how
-        brought.counted += 1
     with spare.read() as there, main.write() as here:
         _bring_the_rest(here, there, standing, at)
-    if wanted:
+    if wanted or failed:
         return False
     return _retire(main, spare, at, brought)
 
@@ -94,9 +103,11 @@ def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
         case_ids, attempt_ids = _bring_cases(here, there, standing, sid, at)
         _bring_state(here, row, case_ids, attempt_ids)
         _note_talk(here, sid)
-        _bring_turns(here, there, sid)
-        _bring_legs(here, there, sid, attempt_ids)
-        _bring_recordings(here, there, at, sid)
+        if row.customer_id is None or _customer(here, row.customer_id) is not None:
+            # Of a customer who has been erased meanwhile nothing is brought that was said.
+            _bring_turns(here, there, sid)
+            _bring_legs(here, there, sid, attempt_ids)
+            _bring_recordings(here, there, at, sid)
         if row.ended_at is not None:
             # The node may have known less of the call than is known here: whom to pursue, what still rings.
             desk.over(here, row.ended_at, sid)
@@ -159,6 +170,8 @@ def _bring_state(
         known_case=call.known_case
         and replace(call.known_case, id=case_ids.get(call.known_case.id, call.known_case.id)),
     )
+    if call.customer is not None and _customer(here, call.customer.id) is None:
+        call = nobody(call, ended=row.ended_at is not None)
     known = here.execute(select(calls).where(calls.c.sid == row.sid)).one()
     if call.case_id is not None and call.case is not None:
         number = here.execute(select(cases.c.number).where(cases.c.id == call.case_id)).scalar_one()

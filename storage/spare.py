@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from storage.engine import Database, open_database
+from storage.tables import metadata
 
 log = logging.getLogger("ivr.standby")
 
@@ -153,6 +154,18 @@ def _new_home() -> str:
     return secrets.token_hex(6)
 
 
+def _complete(engine: Engine) -> None:
+    """Give a spare of an earlier version the tables and columns of this one: what is added may be empty."""
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        for table in metadata.sorted_tables:
+            there = {row.name for row in connection.execute(text(f"PRAGMA table_info({table.name})"))}
+            for column in table.columns:
+                if column.name not in there:
+                    kind = column.type.compile(engine.dialect)
+                    connection.execute(text(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}'))
+
+
 def _opened(path: Path) -> Spare:
     engine = open_database(f"sqlite:///{path}").engine
 
@@ -161,6 +174,7 @@ def _opened(path: Path) -> Spare:
     def on_connect(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA foreign_keys=OFF")
 
+    _complete(engine)
     return Spare(_home(path), path, engine)
 
 

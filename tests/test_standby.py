@@ -1,0 +1,383 @@
+"""Serving without the database, apart from what conversations show: the snapshot and how far it is believed,
+the spare and its end, and that bringing home twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from making import NIGHT
+from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy.exc import OperationalError
+
+from console import standing_by
+from console.rehearsal import Rehearsal
+from console.settings import Configuration
+from ivr import journal, merging, standby
+from ivr.merging import Brought
+from ivr.tables import calls, leg_turns, legs, turns
+from oncall import attempts, cases
+from oncall.tables import attempts as attempt_rows
+from oncall.tables import cases as case_rows
+from oncall.tables import notices
+from pins import registry
+from pins.tables import customers, pin_tries
+from storage import snapshot
+from storage.snapshot import SnapshotRefused
+from storage.spare import Retired, Spares
+from storage.tables import due_work, metadata
+
+KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
+AWAY = "the database goes away"
+BACK = "the database comes back"
+Stage = Callable[..., Rehearsal]
+
+
+# -- the snapshot ------------------------------------------------------------------------------
+
+
+def test_a_snapshot_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "snapshot"
+    snapshot.write(file, KEY, NIGHT, b"content\nof some lines\n")
+    found = snapshot.read(file, KEY)
+    assert (found.at, found.content) == (NIGHT, b"content\nof some lines\n")
+    assert snapshot.written_at(file) == NIGHT
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["snapshot"]
+
+
+@pytest.mark.parametrize("place", range(0, 200, 3))
+def test_a_snapshot_with_one_changed_byte_is_refused(tmp_path: Path, place: int) -> None:
+    file = tmp_path / "snapshot"
+    snapshot.write(file, KEY, NIGHT, bytes(100))
+    raw = bytearray(file.read_bytes())
+    raw[place % len(raw)] ^= 1
+    file.write_bytes(raw)
+    with pytest.raises(SnapshotRefused):
+        snapshot.read(file, KEY)
+
+
+@pytest.mark.parametrize("length", [0, 1, 40, 120, -1])
+def test_a_snapshot_that_was_cut_off_is_refused(tmp_path: Path, length: int) -> None:
+    file = tmp_path / "snapshot"
+    snapshot.write(file, KEY, NIGHT, bytes(100))
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(SnapshotRefused):
+        snapshot.read(file, KEY)
+
+
+def test_one_of_another_key_and_none_at_all_are_refused(tmp_path: Path) -> None:
+    snapshot.write(tmp_path / "snapshot", OTHER, NIGHT, b"content")
+    with pytest.raises(SnapshotRefused, match="unsigned"):
+        snapshot.read(tmp_path / "snapshot", KEY)
+    with pytest.raises(SnapshotRefused, match="missing"):
+        snapshot.read(tmp_path / "none", KEY)
+
+
+@pytest.mark.parametrize(
+    ("age", "believed"),
+    [
+        (timedelta(0), True),
+        (timedelta(hours=24), True),
+        (timedelta(hours=24, seconds=1), False),
+        (timedelta(minutes=-10), True),
+        (timedelta(minutes=-11), False),
+    ],
+)
+def test_pins_are_believed_for_a_day(age: timedelta, believed: bool) -> None:
+    assert standby.trusted(NIGHT, NIGHT + age) is believed
+
+
+def test_every_table_that_calls_read_is_in_the_snapshot(stage: Stage) -> None:
+    """What a call reads before it has written anything of its own, and the notes that no call needs."""
+    rehearsal = stage()
+    with rehearsal.house.database.write() as connection:
+        connection.execute(update(customers).values(notes="a secret of the office"))
+    with rehearsal.house.database.read() as connection:
+        content = standby.pack(connection, rehearsal.clock.now())
+        known = connection.execute(select(customers.c.code)).scalars().all()
+    assert b"a secret of the office" not in content
+    engine = standby._from(content)
+    with engine.connect() as packed:
+        assert packed.execute(select(customers.c.code)).scalars().all() == known
+        copied = {
+            table.name for table in metadata.sorted_tables if packed.execute(select(table).limit(1)).first()
+        }
+    engine.dispose()
+    assert {"customers", "customer_phones", "pins", "technicians", "rota_versions"} <= copied
+    assert not {"audit", "console_users", "console_sessions", "turns"} & copied
+
+
+def test_the_worker_writes_a_snapshot_at_once_upon_a_change_and_every_minute(stage: Stage) -> None:
+    rehearsal = stage()
+    keeper, at = rehearsal.keeper, NIGHT
+    assert keeper.keep(at)
+    assert not keeper.keep(at + timedelta(seconds=2))
+    with rehearsal.house.database.write() as connection:
+        registry.revoke(connection, "admin", at, rehearsal.pin_ids["acme"])
+    assert keeper.keep(at + timedelta(seconds=4))
+    assert not keeper.keep(at + timedelta(seconds=6))
+    assert keeper.keep(at + timedelta(seconds=64))
+
+
+# -- what it is trusted with -------------------------------------------------------------------
+
+
+def call(rehearsal: Rehearsal, script: str) -> None:
+    rehearsal.play(f"@ 2026-03-10 22:00\n{script}", "script")
+
+
+def test_a_revoked_pin_opens_no_call_of_the_next_outage(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, f"* {AWAY}\n* acme calls trento\n> PIN acme\n< Chiama per Acme\n> hangs up\n* {BACK}")
+    with rehearsal.house.database.write() as connection:
+        registry.revoke(connection, "admin", rehearsal.clock.now(), rehearsal.pin_ids["acme"])
+    rehearsal.play(
+        f"@ 2026-03-10 22:05\n* {AWAY}\n* acme calls trento\n> PIN acme\n< non è valido\n> hangs up", "second"
+    )
+
+
+BLIND = """* {away}
+{lost}* acme calls trento
+< non riusciamo a controllare i PIN … a decidere se risponderle … il suo nome
+> speaks 6 s and presses #
+< Grazie
+* the worker works
+* {whose} phone rings
+"""
+
+
+@pytest.mark.parametrize("lost", ["* the snapshot is lost\n", ""])
+def test_without_a_snapshot_that_is_believed_a_person_decides(
+    stage: Stage, shipped_configuration: Configuration, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """One that is too old still tells who is on duty; with none at all the phone kept for that rings."""
+    ringing = shipped_configuration.ringing.model_copy(update={"duty_phone": "+393331239999"})
+    rehearsal = stage(shipped_configuration.model_copy(update={"ringing": ringing}))
+    rehearsal.people["duty"] = "+393331239999"
+    if not lost:
+        monkeypatch.setattr(standby, "TRUSTED_FOR", timedelta(seconds=-1))
+    whose = "duty's" if lost else "anna's"
+    call(rehearsal, BLIND.format(away=AWAY, lost=lost, whose=whose))
+
+
+def test_readiness_says_in_which_state_the_node_is(
+    stage: Stage, shipped_configuration: Configuration
+) -> None:
+    ringing = shipped_configuration.ringing.model_copy(update={"duty_phone": "+393331239999"})
+    rehearsal = stage(shipped_configuration.model_copy(update={"ringing": ringing}))
+
+    def state(after: timedelta = timedelta(0)) -> str:
+        return standing_by.readiness(rehearsal.house, rehearsal.clock.now() + after).state
+
+    assert state() == "ready"
+    rehearsal.outage(AWAY)
+    assert state() == "standby"
+    assert state(timedelta(hours=25)) == "screening"
+    rehearsal.outage("the snapshot is lost")
+    assert state() == "screening"
+    with_nobody = rehearsal.house.configuration.model_copy(
+        update={"ringing": ringing.model_copy(update={"duty_phone": ""})}
+    )
+    object.__setattr__(rehearsal.house, "configuration", with_nobody)
+    assert state() == "not ready"
+
+
+def test_half_of_the_budget_of_wrong_pins_is_spent_without_the_database(stage: Stage) -> None:
+    rehearsal = stage()
+    wrong = "* an unknown number calls trento\n> wrong PIN\n> wrong PIN\n> wrong PIN\n> hangs up\n"
+    call(rehearsal, f"* {AWAY}\n" + wrong * 4)
+    spare = rehearsal.keeper.spares.standing()[0]
+    with spare.read() as connection:
+        evaluated = select(pin_tries).where(pin_tries.c.lane == "shared")
+        assert len(connection.execute(evaluated).all()) <= 10
+    rehearsal.outage(BACK)
+    with rehearsal.house.database.read() as connection:
+        assert len(connection.execute(evaluated).all()) <= 10
+
+
+# -- bringing home -----------------------------------------------------------------------------
+
+WHOLE = f"""* {AWAY}
+* acme calls trento
+> wrong PIN
+> PIN acme
+> 1
+* anna's phone rings
+* anna answers
+anna > 2
+* dario's phone rings
+* dario answers
+dario > 1
+* they talk for 4 minutes
+* the call ends
+"""
+JOURNAL = (calls, turns, legs, leg_turns, case_rows, attempt_rows, pin_tries, notices, due_work)
+
+
+def rows(rehearsal: Rehearsal) -> dict[str, list[object]]:
+    with rehearsal.house.database.read() as connection:
+        return {table.name: list(connection.execute(select(table)).all()) for table in JOURNAL}
+
+
+def test_bringing_the_same_twice_changes_nothing(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    rehearsal.lifeline.away = False
+    spare, at = rehearsal.keeper.spares.standing()[0], rehearsal.clock.now()
+    merging.bring_home(rehearsal.lifeline, spare, at, Brought())
+    once = rows(rehearsal)
+    assert len(once["calls"]) == 1
+    assert len(once["cases"]) == 1
+    assert len(once["attempts"]) == 2
+    merging.bring_home(rehearsal.lifeline, spare, at, Brought())
+    assert rows(rehearsal) == once
+
+
+def test_every_turn_is_in_the_journal_once_and_in_order(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    rehearsal.outage(BACK)
+    with rehearsal.house.database.read() as connection:
+        sid = journal.recent(connection)[0].sid
+        told = journal.turns_of(connection, sid)
+        numbers = connection.execute(select(turns.c.turn).where(turns.c.sid == sid)).scalars().all()
+        case = cases.of_call(connection, sid)
+        assert case is not None
+        results = [attempt.result for attempt in attempts.attempts_of(connection, case.id)]
+    assert sorted(numbers) == list(range(len(numbers)))
+    heard = [each.heard for each in told if each.heard != "a late #"]
+    assert heard[:3] == ["a call in a PIN window", "a wrong PIN (unknown)", "the PIN of ACME"]
+    assert results == ["declined", "connected"]
+
+
+def test_a_case_that_was_opened_in_both_places_is_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database took the turn, and its answer was lost: the standby served it again."""
+    rehearsal = stage()
+    rehearsal.play("@ 2026-03-10 22:00")
+    line = rehearsal.exchange.ring("+393471112201", "+390461825060")
+    line.press(rehearsal.pins["acme"], label="PIN of acme")
+    rehearsal.keeper.keep(rehearsal.clock.now())
+    write = rehearsal.lifeline.write
+
+    @contextmanager
+    def committed_in_vain() -> Iterator[Connection]:
+        with write() as connection:
+            yield connection
+        rehearsal.outage(AWAY)
+        raise OperationalError("commit", None, ConnectionError("no answer"))
+
+    monkeypatch.setattr(rehearsal.lifeline, "write", committed_in_vain)
+    line.press("1")
+    monkeypatch.undo()
+    line.wait()
+    told = "".join(" ".join(line.heard()).split())
+    with rehearsal.lifeline.engine.connect() as connection:
+        assert connection.execute(select(case_rows)).one().code not in told  # it was opened, and nobody knows
+    rehearsal.outage(BACK)
+    with rehearsal.house.database.read() as connection:
+        found = connection.execute(select(case_rows)).one()
+        pursuit = select(due_work).where(due_work.c.kind == cases.PURSUE, due_work.c.state == "pending")
+        connection.execute(pursuit).one()
+    assert found.code in told
+
+
+def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    rehearsal.lifeline.away = False
+    with rehearsal.house.database.write() as connection:
+        connection.execute(text("PRAGMA defer_foreign_keys=ON"))
+        gone = connection.execute(select(customers.c.id).where(customers.c.code == "ACME")).scalar_one()
+        for table in ("customer_phones", "pins"):
+            connection.execute(text(f"DELETE FROM {table} WHERE customer_id = {gone}"))
+        connection.execute(text(f"DELETE FROM customers WHERE id = {gone}"))
+    rehearsal.keeper.bring_home(rehearsal.clock.now())
+    with rehearsal.house.database.read() as connection:
+        assert connection.execute(select(customers).where(customers.c.code == "ACME")).first() is None
+        assert [row.customer_id for row in connection.execute(select(calls))] == [None]
+
+
+# -- the spare ---------------------------------------------------------------------------------
+
+
+def spares_in(*folders: Path) -> Spares:
+    return Spares(list(folders), lambda at: standby.unpack(None, at))
+
+
+def test_a_spare_is_made_once_for_all_who_need_it(tmp_path: Path) -> None:
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(spares_in(tmp_path / "a").current(NIGHT).home))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(found) == 8
+
+
+def test_where_nothing_can_be_written_the_next_place_does_and_at_last_memory(tmp_path: Path) -> None:
+    (tmp_path / "no folder").write_text("a file stands in its place")
+    other = spares_in(tmp_path / "no folder", tmp_path / "other")
+    assert other.current(NIGHT).path is not None
+    memory = spares_in(tmp_path / "no folder")
+    spare = memory.current(NIGHT)
+    assert spare.path is None
+    with spare.write() as connection:
+        connection.execute(
+            insert(customers),
+            {"id": 1, "code": "A", "name": "A", "spoken_name": "A", "coverage": "none", "created_at": NIGHT},
+        )
+    with memory.current(NIGHT).read() as connection:
+        assert connection.execute(select(customers.c.code)).scalars().all() == ["A"]
+    assert memory.any()
+
+
+def test_a_spare_that_cannot_be_written_is_given_up_for_another(tmp_path: Path) -> None:
+    both = spares_in(tmp_path / "a", tmp_path / "b")
+    first = both.current(NIGHT)
+    both.give_up(first)
+    second = both.current(NIGHT)
+    assert second.home != first.home
+    assert {spare.home for spare in both.standing()} == {first.home, second.home}
+
+
+def test_whoever_still_has_a_retired_spare_open_writes_nothing_into_it(tmp_path: Path) -> None:
+    one, other = spares_in(tmp_path), spares_in(tmp_path)
+    spare, same = one.current(NIGHT), other.current(NIGHT)
+    assert spare.home == same.home
+    with spare.write() as connection:
+        spare.retire(connection)
+    spare.discard_files()
+    with pytest.raises(Retired), same.write():
+        raise AssertionError
+    assert other.current(NIGHT).home != spare.home
+
+
+def test_a_spare_is_retired_when_all_is_home_and_quiet(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    rehearsal.outage(BACK)
+    assert rehearsal.keeper.spares.any()
+    at = rehearsal.clock.now()
+    rehearsal.keeper.bring_home(at + merging.QUIET)
+    rehearsal.keeper.bring_home(at + merging.QUIET)
+    assert not rehearsal.keeper.spares.any()
+
+
+def test_a_spare_of_the_version_before_learns_what_this_one_knows(tmp_path: Path) -> None:
+    spare = spares_in(tmp_path).current(NIGHT)
+    with spare.write() as connection:
+        connection.execute(text("ALTER TABLE attempts DROP COLUMN bridged"))
+    spare.close()
+    again = spares_in(tmp_path).standing()[0]
+    with again.read() as connection:
+        assert connection.execute(select(attempt_rows)).all() == []
