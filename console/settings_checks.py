@@ -125,7 +125,7 @@ def _files(configuration: Configuration) -> Iterator[Finding]:
 def _readable_by_others(configuration: Configuration) -> Finding | None:
     """Whether others on this machine can read a file with secrets in it."""
     holds = any(
-        where == "file" and key.startswith(("service.", "mail.password", "twilio.", "pins."))
+        where == "file" and key.startswith(("service.", "mail.password", "twilio.", "pins.", "backup."))
         for key, where in configuration.origin.items()
     )
     try:

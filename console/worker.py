@@ -12,6 +12,7 @@ from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from console.backups.daily import Daily
 from console.house import Clock, House
 from console.outside import keep_anchor
 from console.work import APART, AT_ONCE, HANDLERS, Handler, calendars, mail, rota
@@ -26,6 +27,7 @@ STOPS_WITHIN = 5
 LEASE = timedelta(minutes=2)
 CLAIMED_AT_ONCE = 20
 SWEEP_HOURS = 1
+BACKUP_LOOK_MINUTES = 1
 
 
 def tick(
@@ -71,6 +73,9 @@ def run(house: House, clock: Clock) -> None:
     for kinds in APART.values():
         add(partial(_tick_apart, house, clock, kinds), "interval", seconds=TICK_SECONDS)
     add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
+    daily = Daily(house)
+    add(lambda: daily.write(clock()), "interval", minutes=BACKUP_LOOK_MINUTES, next_run_time=clock())
+    add(lambda: daily.look(clock()), "interval", hours=SWEEP_HOURS)
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
