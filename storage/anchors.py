@@ -73,12 +73,13 @@ def begin_after(log: SignedLog, at: datetime, head: Head) -> None:
         file.append({"at": at.isoformat(), "id": head.id, "chain": head.chain.hex(), "purged": True})
 
 
-def begin_again(log: SignedLog, at: datetime, head: Head) -> None:
-    """Vouch that a backup is restored whose newest row is `head`: later ones are gone, and others will have
-    their numbers. Write this before the restore is committed.
+def begin_again(log: SignedLog, at: datetime, head: Head, first: int) -> None:
+    """Vouch that a backup is restored whose rows are `first` to `head`: later ones are gone, and others will
+    have their numbers. Write this before the restore is committed.
     """
+    known = {"at": at.isoformat(), "id": head.id, "chain": head.chain.hex()}
     with log.appending() as file:
-        file.append({"at": at.isoformat(), "id": head.id, "chain": head.chain.hex(), "restored": True})
+        file.append({**known, "first": first, "restored": True})
 
 
 def read(log: SignedLog) -> Anchors:
@@ -88,17 +89,18 @@ def read(log: SignedLog) -> Anchors:
     beginning = Head(0, BEGINNING)
     faults = list(contents.faults)
     lost: list[Lost] = []
+    beginnings = {0: beginning}
     for entry in contents.entries:
         head = _head(entry)
         if head is not None and entry.get("purged"):
-            beginning = head
+            beginning = beginnings[head.id] = head
         elif head is not None and entry.get("restored"):
             if heads and heads[-1].id > head.id:
                 lost.append(Lost(datetime.fromisoformat(entry["at"]), head.id, heads[-1].id))
             # What it remembers of the rows that the backup has still counts.
             heads = [each for each in heads if each.id <= head.id]
-            if head.id < beginning.id:
-                beginning = Head(0, BEGINNING)
+            # Rows that were purged after the backup are back.
+            beginning = beginnings.get(int(entry["first"]) - 1, beginning)
         elif head is not None:
             heads.append(head)
     return Anchors(heads, beginning, faults, contents.torn, lost)

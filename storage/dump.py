@@ -134,7 +134,6 @@ def _last(connection: Connection, table: Table) -> int:
     if connection.dialect.name == "sqlite":
         asked = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
         return max(highest, connection.execute(asked, {"name": table.name}).scalar() or 0)
-    asked = text("SELECT pg_get_serial_sequence(:name, :column)")
-    sequence = connection.execute(asked, {"name": table.name, "column": column.name}).scalar_one()
-    given = connection.execute(text(f"SELECT last_value, is_called FROM {sequence}")).one()
-    return max(highest, given.last_value if given.is_called else 0)
+    asked = text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:name, :column) AS regclass))")
+    last = connection.execute(asked, {"name": table.name, "column": column.name}).scalar()
+    return max(highest, last or 0)

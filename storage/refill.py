@@ -142,7 +142,8 @@ def _fill_one(connection: Connection, name: str, columns: list[Any], lines: Iter
         reads = [(each, _READ.get(kind)) for each, kind in columns]
     except (KeyError, TypeError, ValueError):
         raise Unreadable(f"its table {name} has columns that nobody knows") from None
-    count, batch = 0, []
+    count = 0
+    batch: list[dict[str, Any]] = []
     for line in lines:
         if isinstance(line, dict):
             _insert(connection, into, batch)
@@ -155,7 +156,7 @@ def _fill_one(connection: Connection, name: str, columns: list[Any], lines: Iter
                 for (each, read), value in zip(reads, line, strict=True)
             }
         )
-        count += 1
+        count += 1  # noqa: SIM113
         if len(batch) == TOGETHER:
             _insert(connection, into, batch)
             batch = []

@@ -205,7 +205,9 @@ def remove(connection: Connection, actor: str, at: datetime, name: str) -> None:
 
 def remove_again(connection: Connection, actor: str, at: datetime, user_id: int) -> bool:
     """Remove a user whom a restored backup brought back; False if it did not."""
-    back = select(console_users.c.id).where(console_users.c.id == user_id, console_users.c.removed_at.is_(None))
+    back = select(console_users.c.id).where(
+        console_users.c.id == user_id, console_users.c.removed_at.is_(None)
+    )
     if connection.execute(back).first() is None:
         return False
     _remove(connection, at, user_id)

@@ -56,8 +56,8 @@ ENDS = frozenset(
 )
 # A question that was asked is asked no more; one that is still to be asked is.
 ENDS_IF_BEGUN = frozenset({CHECK})
-# An alarm carries its date, and the Message-ID of the first time, as does a letter, whose file is gone once it
-# was delivered. The others look at what is there when they are done.
+# An alarm carries its date, and the Message-ID of the first time, as does a letter, whose file is gone once
+# it was delivered. The others look at what is there when they are done.
 GOES_ON = frozenset(
     {
         ALARM,
@@ -121,8 +121,8 @@ def _end_notices(connection: Connection, at: datetime) -> None:
 
 
 def _end_questions(connection: Connection, at: datetime) -> int:
-    """Whoever was asked whether he can be reached has answered since, or somebody else was told; but of a turn
-    that is still to begin he is asked once more.
+    """Whoever was asked whether he can be reached has answered since, or somebody else was told; but of a
+    turn that is still to begin he is asked once more.
     """
     asked = select(check_rows.c.id).where(check_rows.c.asked_at.is_not(None)).order_by(check_rows.c.id)
     count = 0

@@ -1,4 +1,4 @@
-"""A backup each day, where one is wanted: written by the worker, the oldest removed, the admins told if it fails.
+"""A backup each day, where one is wanted: the worker writes it, removes the oldest, and tells if it fails.
 
 What there is stands in the folder itself: a backup's name is its instant. Each node writes into its own.
 """
@@ -41,7 +41,7 @@ class Daily:
         self._not_before: datetime | None = None
 
     def write(self, at: datetime) -> Path | None:
-        """Write today's backup if it is due and not there; returns it if it was written. Fails for nothing."""
+        """Write today's backup if it is due and not there; the file, if it was written. Fails for nothing."""
         if not self._settings.folder or (self._not_before and at < self._not_before):
             return None
         newest = self._newest()

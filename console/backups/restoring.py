@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select
 
 from console import erasure
 from console.access import users
@@ -75,8 +75,8 @@ class Ledgers:
 
 @dataclass
 class Restored:
-    """What a restore did. `pins`, `customers`, `users`, `feeds`: revoked, erased, removed again by the ledger.
-    `faults` of the audit log that came with the backup; `warnings` about keys.
+    """What a restore did. `pins`, `customers`, `users`, `feeds`: how many were revoked, erased, removed,
+    ended again by the ledger. `faults` of the audit log that came with the backup; `warnings` about keys.
     """
 
     backup: Backup
@@ -146,7 +146,7 @@ def restore(
     lines = reading.read(backup.file, keys(house.configuration))
     placed: list[Path] = []
     try:
-        with house.database.rebuild() as connection, contextlib.closing(lines):
+        with house.database.rebuild() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
             _fill(connection, backup, lines, done, 0 if moved else IDS_LEFT_OUT)
@@ -157,7 +157,7 @@ def restore(
             _replay(house, connection, actor, at, known.entries, done)
             done.warnings += keyring.faults(connection, house.configuration.pins)
             _tell(connection, actor, at, done)
-            _vouch(house, at, backup)
+            _vouch(house, connection, at, backup)
     except BaseException:
         for file in placed:
             file.unlink(missing_ok=True)
@@ -179,8 +179,8 @@ def _make_sqlite_file(house: House) -> None:
 def _fill(connection: Connection, backup: Backup, lines: Iterator[Any], done: Restored, skip: int) -> None:
     if name := refill.occupied(connection, metadata, _OF_NEW):
         raise BackupUnusable(
-            f"the database is not empty, {name} has rows: a backup is restored into a new one, and this one is "
-            "left as it is"
+            f"the database is not empty, {name} has rows: a backup is restored into a new one, and this one "
+            "is left as it is"
         )
     refill.prepare(connection, metadata, backup.revision)
     next(lines)
@@ -347,10 +347,11 @@ def _tell(connection: Connection, actor: str, at: datetime, done: Restored) -> N
     raise_alarm(connection, at, RESTORED, backup.identity, details)
 
 
-def _vouch(house: House, at: datetime, backup: Backup) -> None:
+def _vouch(house: House, connection: Connection, at: datetime, backup: Backup) -> None:
     """The last thing before the commit: from here on the rows that come have the numbers of those lost."""
     key = signing_key(house.configuration)
     if key is not None:
         log = anchors.anchors_in(state_folder(house.configuration), key)
         if log.last() is not None:
-            anchors.begin_again(log, at, backup.newest)
+            first = connection.execute(select(func.min(audit_table.c.id))).scalar_one()
+            anchors.begin_again(log, at, backup.newest, first)
