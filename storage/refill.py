@@ -32,6 +32,7 @@ from sqlalchemy import (
     table,
     text,
 )
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.types import NULLTYPE, TypeEngine
 
 from storage import schema
@@ -109,7 +110,7 @@ def bring_up_to_date(connection: Connection) -> None:
 def fill(connection: Connection, lines: Iterator[Any]) -> Filled:
     """Insert every row; stops after the line that says which numbers were given.
 
-    Raises Unreadable, or SQLAlchemyError if a row does not fit.
+    Raises Unreadable, also if a row does not fit this kind of database; SQLAlchemyError.
     """
     filled = Filled()
     for line in lines:
@@ -164,5 +165,9 @@ def _fill_one(connection: Connection, name: str, columns: list[Any], lines: Iter
 
 
 def _insert(connection: Connection, into: TableClause, rows: list[dict[str, Any]]) -> None:
-    if rows:
+    if not rows:
+        return
+    try:
         connection.execute(insert(into), rows)
+    except (DataError, IntegrityError) as error:
+        raise Unreadable(f"its table {into.name} does not fit here: {type(error).__name__}") from error

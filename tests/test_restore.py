@@ -4,6 +4,7 @@ sent a second time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -38,18 +39,20 @@ from console.backups.reading import BackupUnusable
 from console.backups.restoring import LedgerNeeded, Restored
 from console.commands import ivr
 from console.house import House
-from console.playhouse import Playhouse
+from console.playhouse import NeverSettles, Playhouse
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from console.tables import console_jobs, console_sessions
 from console.work import HANDLERS
+from ivr import placed
 from ivr.tables import calls, outgoing, turns
 from oncall import cases, feeds
 from oncall.cases import PURSUE
-from oncall.reached import NOTICE
-from oncall.tables import case_links, case_numbers
+from oncall.reached import CHECK, NOTICE
+from oncall.tables import attempts as attempt_rows
+from oncall.tables import case_links, case_numbers, passes, shift_checks
 from oncall.tables import notices as notice_rows
-from pins import customers, registry
+from pins import customers, keyring, registry
 from pins.customers import UnknownCustomer, customer
 from pins.index import PinIndex
 from storage import anchors, audit, due, dump, ledger, schema
@@ -429,6 +432,61 @@ def test_an_open_case_is_not_lost_and_nothing_is_sent_again(
     assert outgoing_calls(house) == outgoing_calls(night.house) + 1
     with house.database.write() as connection:
         assert cases.next_number(connection, 2026) > f"2026-{aftermath.CASES_LEFT_OUT:05d}"
+
+
+def test_a_call_of_ours_that_was_ringing_is_over(
+    night: Rehearsal, anew: Callable[..., House], tmp_path: Path
+) -> None:
+    """Nobody waits for its end, which the network has told long ago: his phone may be rung again."""
+    night.clock.forward(minutes=6)
+    night.exchange.settle = lambda: None  # type: ignore[method-assign] # it rings, and nobody has answered yet
+    with contextlib.suppress(NeverSettles):
+        night.work()
+    at = night.clock.now()
+    with night.house.database.read() as connection:
+        assert placed.engaged(connection, at, "")
+    file = backed_up(night, tmp_path)
+    house = anew(night)
+    restored(house, file, at + timedelta(minutes=1))
+    with house.database.read() as connection:
+        assert not placed.engaged(connection, at + timedelta(minutes=1), "")
+        running = select(func.count()).where(passes.c.ended_at.is_(None))
+        assert connection.execute(running).scalar_one() == 0
+        open_ = select(func.count()).where(attempt_rows.c.result.is_(None))
+        assert connection.execute(open_).scalar_one() == 0
+
+
+def test_whoever_was_asked_about_a_turn_that_has_begun_is_not_said_to_be_silent(
+    night: Rehearsal, anew: Callable[..., House], tmp_path: Path
+) -> None:
+    at = night.clock.now()
+    later = at + DAY
+    with night.house.database.write() as connection:
+        for number, shift_at in enumerate((at + timedelta(hours=1), at + 2 * DAY), start=1):
+            connection.execute(
+                insert(shift_checks).values(
+                    id=number, rota="duty", rung=1, technician="anna", shift_at=shift_at, asked_at=at
+                )
+            )
+            due.add(connection, at, CHECK, str(number), at, {"check": number})
+    file = backed_up(night, tmp_path)
+    house = anew(night)
+    restored(house, file, later)
+    assert [key for _, key, _ in pending(house, CHECK)] == ["2"]
+    with house.database.read() as connection:
+        asked = connection.execute(select(shift_checks.c.asked_at).order_by(shift_checks.c.id)).scalars()
+        assert list(asked) == [at, None]
+
+
+def test_other_machines_have_ledgers_of_their_own(
+    night: Rehearsal, anew: Callable[..., House], tmp_path: Path
+) -> None:
+    with night.house.database.write() as connection:
+        for node in ("web1", "web2"):
+            keyring.note_holder(connection, night.clock.now(), node, 1)
+    file = backed_up(night, tmp_path)
+    (warning,) = restored(anew(night), file, night.clock.now()).warnings
+    assert "web1, web2" in warning
 
 
 def outgoing_calls(house: House) -> int:

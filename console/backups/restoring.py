@@ -58,12 +58,13 @@ class LedgerNeeded(Exception):
 @dataclass(frozen=True)
 class Ledgers:
     """What the ledgers know, this machine's and those given: each act once. `knows`: one of them knows of
-    the backup, so it is not older. `faults`: what is wrong with them.
+    the backup, so it is not older. `faults`: what is wrong with them. `files`: how many there are.
     """
 
     entries: list[Entry]
     knows: bool
     faults: list[str]
+    files: int = 0
 
     @property
     def doubt(self) -> str | None:
@@ -107,6 +108,7 @@ def ledgers(house: House, backup: Backup, others: Sequence[Path] = ()) -> Ledger
         return Ledgers([], False, ["service.signing_key is missing: no ledger can be believed"])
     found: dict[str, Entry] = {}
     faults: list[str] = []
+    count = 0
     for file in (ledger_file(house.configuration), *others):
         if file in others:
             file.stat()
@@ -115,9 +117,10 @@ def ledgers(house: House, backup: Backup, others: Sequence[Path] = ()) -> Ledger
         except ledger.LedgerDamaged as damaged:
             faults.append(f"{file}: {damaged}")
             entries = damaged.entries
+        count += bool(entries)
         for entry in entries:
             found.setdefault(entry.key, entry)
-    return Ledgers(list(found.values()), f"{MARK}:{backup.identity}" in found, faults)
+    return Ledgers(list(found.values()), f"{MARK}:{backup.identity}" in found, faults, count)
 
 
 # -- restoring ---------------------------------------------------------------------------------
@@ -150,12 +153,15 @@ def restore(
             if connection.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
             _fill(connection, backup, lines, done, 0 if moved else IDS_LEFT_OUT)
-            placed += _recordings(house, lines, done)
+            _recordings(house, connection, lines, done, placed)
             done.faults = _verify(house, connection, backup)
             if not moved:
                 done.aftermath = aftermath.settle(connection, at)
             _replay(house, connection, actor, at, known.entries, done)
-            done.warnings += keyring.faults(connection, house.configuration.pins)
+            done.warnings += [
+                *keyring.faults(connection, house.configuration.pins),
+                *_of_nodes(connection, known),
+            ]
             _tell(connection, actor, at, done)
             _vouch(house, connection, at, backup)
     except BaseException:
@@ -193,10 +199,11 @@ def _fill(connection: Connection, backup: Backup, lines: Iterator[Any], done: Re
     done.rows = sum(filled.rows.values())
 
 
-def _recordings(house: House, lines: Iterator[Any], done: Restored) -> list[Path]:
-    """Put the recordings of messages into their folder, those that are not there; returns what was put."""
+def _recordings(
+    house: House, connection: Connection, lines: Iterator[Any], done: Restored, put: list[Path]
+) -> None:
+    """Put the recordings of messages into their folder, those that are not there, and into the list."""
     folder = state_folder(house.configuration) / RECORDINGS
-    put: list[Path] = []
     name, content = "", bytearray()
 
     def end() -> None:
@@ -205,6 +212,7 @@ def _recordings(house: House, lines: Iterator[Any], done: Restored) -> list[Path
             if _put(folder / name, bytes(content)):
                 put.append(folder / name)
             done.recordings += 1
+            connection.execute(select(1))  # a server ends a transaction that says nothing for long
 
     for line in lines:
         match line:
@@ -215,7 +223,7 @@ def _recordings(house: House, lines: Iterator[Any], done: Restored) -> list[Path
                 content += base64.b64decode(part)
             case {"whole": True}:
                 end()
-                return put
+                return
             case _:
                 raise BackupUnusable("it holds a line that nobody expects")
     raise BackupUnusable("it ends too early")
@@ -320,6 +328,17 @@ def _make_ledger_whole(house: House) -> None:
     wanted = [Entry(f"{act}:{number}", act, int(number), at) for act, number, at in told if number.isdigit()]
     with contextlib.suppress(LogBusy, OSError):
         ledger.append(ledger_file(house.configuration), key, wanted)
+
+
+def _of_nodes(connection: Connection, known: Ledgers) -> list[str]:
+    """Each machine has a ledger of its own: whether there were more machines than ledgers are here."""
+    nodes = [holder.node for holder in keyring.holders(connection)]
+    if len(nodes) <= max(known.files, 1):
+        return []
+    return [
+        f"calls were served by {', '.join(nodes)}: what was revoked or erased on another machine than this "
+        "is in its ledger; if it was not given with --ledger, revoke and erase it again"
+    ]
 
 
 # -- what is said of it ------------------------------------------------------------------------

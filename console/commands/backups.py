@@ -147,8 +147,8 @@ def _say(context: Context, done: Restored, as_json: bool) -> None:
     )
     if after is not None:
         if after.ended:
-            told = ", ".join(f"{count} {kind}" for kind, count in sorted(after.ended.items()))
-            click.echo(f"Not sent or placed, because it was due before: {told}.")
+            many = sum(after.ended.values())
+            click.echo(f"Notices and calls to technicians that waited then, and are not sent now: {many}.")
         click.echo("Nobody is logged in to the console, and no link of before opens anything.")
         if after.pursued:
             click.echo(f"Open, and nobody had them: {', '.join(after.pursued)}.")
