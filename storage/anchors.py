@@ -99,6 +99,7 @@ def read(log: SignedLog) -> Anchors:
                 lost.append(Lost(datetime.fromisoformat(entry["at"]), head.id, heads[-1].id))
             # What it remembers of the rows that the backup has still counts.
             heads = [each for each in heads if each.id <= head.id]
+            heads += [head] if head.id and head not in heads else []
             # Rows that were purged after the backup are back.
             beginning = beginnings.get(int(entry["first"]) - 1, beginning)
         elif head is not None:
