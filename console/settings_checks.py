@@ -114,6 +114,10 @@ def _files(configuration: Configuration) -> Iterator[Finding]:
     writable = folder if folder.exists() else folder.parent
     if not os.access(writable, os.W_OK | os.X_OK):
         yield Finding("alarm", "state", "service.state", {"folder": folder})
+    if configuration.backup.folder:
+        yield Finding("good", "backup", "backup.folder", {"time": configuration.backup.at})
+    else:
+        yield Finding("warn", "no-backup", "backup.folder")
     for key, name in (
         ("mail.ca_file", configuration.mail.ca_file),
         ("letters.logo", configuration.letters.logo),

@@ -151,12 +151,15 @@ def _fill_one(connection: Connection, name: str, columns: list[Any], lines: Iter
             if line != {"end": name, "rows": count}:
                 raise Unreadable(f"its table {name} is not whole")
             return count
-        batch.append(
-            {
-                each: value if value is None or read is None else read(value)
-                for (each, read), value in zip(reads, line, strict=True)
-            }
-        )
+        try:
+            batch.append(
+                {
+                    each: value if value is None or read is None else read(value)
+                    for (each, read), value in zip(reads, line, strict=True)
+                }
+            )
+        except (ValueError, TypeError):
+            raise Unreadable(f"its table {name} has a row that nobody understands") from None
         count += 1  # noqa: SIM113
         if len(batch) == TOGETHER:
             _insert(connection, into, batch)

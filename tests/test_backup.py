@@ -143,6 +143,9 @@ def test_what_was_written_past_us_is_named(new: Callable[[str], Database]) -> No
         lambda lines: lines[1:],
         lambda lines: [line for line in lines if not isinstance(line, list)],
         lambda lines: [{"table": "calls", "columns": [["sid", "magic"]]}, *lines],
+        lambda lines: [each[:-1] if isinstance(each, list) else each for each in lines],
+        lambda lines: [["yesterday"] * len(each) if isinstance(each, list) else each for each in lines],
+        lambda lines: [[None] * len(each) if isinstance(each, list) else each for each in lines],
     ],
 )
 def test_lines_that_are_not_whole_are_refused(

@@ -37,7 +37,7 @@ from console.backups.aftermath import GRACE
 from console.backups.making import BackupRefused, make
 from console.backups.reading import BackupUnusable
 from console.backups.restoring import LedgerNeeded, Restored
-from console.commands import ivr
+from console.commands import backups, ivr
 from console.house import House
 from console.playhouse import NeverSettles, Playhouse
 from console.rehearsal import Rehearsal
@@ -737,6 +737,17 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state" / ledger.FILE).unlink()
     assert run("restore", str(file)).exit_code == 1
     assert not (tmp_path / "ivr.db").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(backups, "_somebody_is_there", lambda: True)
+        no = runner.invoke(ivr, ["--config", config, "restore", str(file)], input="n\n")
+        assert no.exit_code == 1
+        assert "all the same?" in no.stderr
+        assert not (tmp_path / "ivr.db").exists()
+        yes = runner.invoke(ivr, ["--config", config, "restore", str(file)], input="y\n")
+        assert yes.exit_code == 0, yes.output
+    for each in tmp_path.glob("ivr.db*"):
+        each.unlink()
+    (tmp_path / "state" / ledger.FILE).unlink()
     told = run("restore", str(file), "--without-ledger")
     assert told.exit_code == 0, told.output
     assert "without a ledger" in told.output

@@ -51,10 +51,10 @@ class Daily:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             made = make(self._house, self._folder / at.astimezone(UTC).strftime(_FORM), at, ACTOR)
             self._prune(at)
-        except (BackupRefused, OSError, SQLAlchemyError) as error:
+        except Exception as error:
             self._not_before = at + AGAIN
             why = str(error) if isinstance(error, BackupRefused) else type(error).__name__
-            log.error("no backup could be written: %s", why)
+            log.error("no backup could be written: %s", why, exc_info=not isinstance(error, OSError))
             self._alarm(at, FAILED, {"why": why, "folder": str(self._folder)})
             return None
         self._not_before = None

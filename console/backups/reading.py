@@ -66,5 +66,7 @@ def read(file: Path, keys: Sequence[bytes]) -> Iterator[Any]:
                 yield from map(json.loads, whole)
     except NotSealed as why:
         raise BackupUnusable(str(why)) from None
+    except json.JSONDecodeError:
+        raise BackupUnusable("it holds something else than a backup") from None
     if rest:
         raise BackupUnusable("it ends in the middle of a line")

@@ -110,12 +110,16 @@ def _restore(
     try:
         return go_on(without)
     except LedgerNeeded as why:
-        if not sys.stdin.isatty():
+        if not _somebody_is_there():
             raise
         click.echo(f"{why}: what was revoked or erased since may come back.", err=True)
         if not click.confirm("Restore all the same?", err=True):
             raise
         return go_on(True)
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _say(context: Context, done: Restored, as_json: bool) -> None:
