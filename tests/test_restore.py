@@ -137,6 +137,11 @@ def restored(house: House, file: Path, at: datetime, **how: Any) -> Restored:
     return restoring.restore(house, backup, restoring.ledgers(house, backup), at, ACTOR, **how)
 
 
+def key_of(house: House) -> bytes:
+    """What signs its ledger: a rehearsal may have a key of its own."""
+    return bytes.fromhex(house.configuration.service.signing_key.get_secret_value())
+
+
 def verdict(house: House) -> verification.Verdict:
     known = verification.outside(house.configuration)
     with house.database.read() as connection:
@@ -304,12 +309,11 @@ def test_without_the_ledger_they_would_be_back(
         assert customer(connection, "ZNZ-GMBH").code == "ZNZ-GMBH"
         assert registry.pin(connection, night.pin_ids["acme-new"]).revoked_at is None
     # What the database knows to be revoked, the new ledger knows too; and the messages are back.
-    known = {
-        entry.key for entry in ledger.entries(house.configuration.folder / "elsewhere" / ledger.FILE, SIGNING)
-    }
+    elsewhere = house.configuration.folder / "elsewhere"
+    known = {entry.key for entry in ledger.entries(elsewhere / ledger.FILE, key_of(house))}
     assert f"pin.revoke:{night.pin_ids['acme-revoked']}" in known
     assert "Zwingli telefonò".encode() in b"".join(
-        each.read_bytes() for each in (house.configuration.folder / "elsewhere" / "messages").iterdir()
+        each.read_bytes() for each in (elsewhere / "messages").iterdir()
     )
     assert verdict(house).holds
 
@@ -352,7 +356,7 @@ def test_no_id_that_the_ledger_names_is_given_to_somebody_else(
     with night.house.database.write() as connection:
         registry.revoke(connection, ACTOR, at, lost)
     key = ledger.Entry("customer.erase:70000", "customer.erase", 70_000, at)
-    ledger.append(night.folder / "state" / ledger.FILE, SIGNING, [key])
+    ledger.append(night.folder / "state" / ledger.FILE, key_of(night.house), [key])
     house = anew(night)
     restored(house, file, at)
     again = Playhouse(house, at)
