@@ -363,6 +363,9 @@ def test_no_id_that_the_ledger_names_is_given_to_somebody_else(
     again.issue("ACME")
     assert again.pin_ids["acme"] > lost
     with house.database.write() as connection:
+        given = dump.given(connection, dump.numbered(metadata))
+        assert given.keys() == {table.name for table in dump.numbered(metadata)}
+        assert min(given.values()) >= aftermath.IDS_LEFT_OUT
         assert customers.add_customer(connection, ACTOR, at, "Nuova", code="NUOVA").id > 70_000
 
 
