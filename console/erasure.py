@@ -92,26 +92,34 @@ def erase(house: House, actor: str, at: datetime, code: str) -> Erased:
     A call of his that goes on meanwhile goes on as that of somebody without a PIN.
     """
     with house.database.write() as connection:
-        his = _locked(house, connection, code)
-        customer = his.customer
-        ivr.erasure.erase_placed(connection, his.placed)
-        oncall.erasure.forget_notices(connection, at, his.abouts)
-        oncall.erasure.forget_answers(connection, {customer.code, customer.name, customer.spoken_name})
-        oncall.erasure.erase(connection, actor, at, customer.id)
-        oncall.erasure.forget_call_backs(connection, his.numbers)
-        emptied = ivr.erasure.erase(connection, his.calls)
-        pins.erasure.erase(connection, actor, at, customer, his.numbers)
-        files = [f"messages/{name}" for name in emptied.files]
-        files += _forget_work(connection, his, emptied.recordings)
-        _forget_acts(connection, actor, at, his)
-        ledger.note(connection, at, ACT, customer.id)
-        due.add(connection, at, TRACES, customers.subject(customer.id), at, {"files": files})
+        erased = take_out(house, connection, actor, at, code)
     tick(house, at, {TRACES: remove})
     outside.follow(house, at)
     with house.database.read() as connection:
-        clean = not due.pending(connection, TRACES, customers.subject(customer.id))
+        clean = not due.pending(connection, TRACES, customers.subject(erased.customer_id))
+    return replace(erased, log_truncated=clean)
+
+
+def take_out(house: House, connection: Connection, actor: str, at: datetime, code: str) -> Erased:
+    """Take the customer out of every table, with the work that removes his files and what lies on the disk.
+    Raises UnknownCustomer.
+    """
+    his = _locked(house, connection, code)
+    customer = his.customer
+    ivr.erasure.erase_placed(connection, his.placed)
+    oncall.erasure.forget_notices(connection, at, his.abouts)
+    oncall.erasure.forget_answers(connection, {customer.code, customer.name, customer.spoken_name})
+    oncall.erasure.erase(connection, actor, at, customer.id)
+    oncall.erasure.forget_call_backs(connection, his.numbers)
+    emptied = ivr.erasure.erase(connection, his.calls)
+    pins.erasure.erase(connection, actor, at, customer, his.numbers)
+    files = [f"messages/{name}" for name in emptied.files]
+    files += _forget_work(connection, his, emptied.recordings)
+    _forget_acts(connection, actor, at, his)
+    ledger.note(connection, at, ACT, customer.id)
+    due.add(connection, at, TRACES, customers.subject(customer.id), at, {"files": files})
     return Erased(
-        customer.id, len(his.pin_ids), len(his.case_numbers), len(his.calls), len(files), log_truncated=clean
+        customer.id, len(his.pin_ids), len(his.case_numbers), len(his.calls), len(files), log_truncated=False
     )
 
 

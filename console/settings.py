@@ -39,6 +39,7 @@ SECRETS = {
     ("twilio", "auth_tokens"): True,
     ("pins", "peppers"): True,
     ("pins", "salt"): False,
+    ("backup", "sealing_keys"): True,
 }
 
 
@@ -217,6 +218,39 @@ class MailSettings(BaseModel):
         return self
 
 
+class BackupSettings(BaseModel):
+    """What backups are sealed with, and the one that the worker writes each day into `folder`, at `at` by the
+    wall clock; empty: it writes none. `keep`: as many stay there.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sealing_keys: Annotated[list[SecretStr], Field(max_length=16)] = []
+    folder: str = ""
+    at: str = "03:30"
+    keep: Annotated[int, Field(ge=1, le=3650)] = 14
+
+    @field_validator("sealing_keys")
+    @classmethod
+    def long_keys(cls, value: list[SecretStr]) -> list[SecretStr]:
+        for key in value:
+            hex_of(key, 32)
+        return value
+
+    @field_validator("at")
+    @classmethod
+    def wall_clock(cls, value: str) -> str:
+        if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+            raise ValueError("expected a time such as 03:30")
+        return value
+
+    @model_validator(mode="after")
+    def sealed(self) -> Self:
+        if self.folder and not self.sealing_keys:
+            raise ValueError("sealing_keys: missing for the backups in this folder")
+        return self
+
+
 class RehearsalSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -249,6 +283,7 @@ class Configuration(BaseModel):
     mail: MailSettings = MailSettings()
     letters: LetterSettings = LetterSettings()
     privacy: PrivacySettings = PrivacySettings()
+    backup: BackupSettings = BackupSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     folder: Path = Field(default=Path(), exclude=True)
     file: Path = Field(default=Path(), exclude=True)

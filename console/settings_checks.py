@@ -114,6 +114,10 @@ def _files(configuration: Configuration) -> Iterator[Finding]:
     writable = folder if folder.exists() else folder.parent
     if not os.access(writable, os.W_OK | os.X_OK):
         yield Finding("alarm", "state", "service.state", {"folder": folder})
+    if configuration.backup.folder:
+        yield Finding("good", "backup", "backup.folder", {"time": configuration.backup.at})
+    else:
+        yield Finding("warn", "no-backup", "backup.folder")
     for key, name in (
         ("mail.ca_file", configuration.mail.ca_file),
         ("letters.logo", configuration.letters.logo),
@@ -125,7 +129,7 @@ def _files(configuration: Configuration) -> Iterator[Finding]:
 def _readable_by_others(configuration: Configuration) -> Finding | None:
     """Whether others on this machine can read a file with secrets in it."""
     holds = any(
-        where == "file" and key.startswith(("service.", "mail.password", "twilio.", "pins."))
+        where == "file" and key.startswith(("service.", "mail.password", "twilio.", "pins.", "backup."))
         for key, where in configuration.origin.items()
     )
     try:

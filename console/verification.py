@@ -11,7 +11,7 @@ from console.house import state_folder
 from console.outside import ledger_file, signing_key, waiting_for_ledger
 from console.settings import Configuration
 from storage import anchors, audit, ledger
-from storage.anchors import Anchors
+from storage.anchors import Anchors, Lost
 from storage.audit import BEGINNING, Fault, Head
 from storage.signed_log import Contents
 
@@ -42,7 +42,7 @@ class Outside:
 @dataclass(frozen=True)
 class Verdict:
     """What was found. `remembers_nothing`: there are rows and no anchor, so that missing ones cannot be seen;
-    `torn` lines are what a crash left, and no fault.
+    `torn` lines are what a crash left, and no fault; nor is it that restored backups took rows away: `lost`.
     """
 
     rows: int
@@ -54,6 +54,7 @@ class Verdict:
     file_faults: list[FileFault]
     keyed: bool
     remembers_nothing: bool
+    lost: list[Lost]
 
     @property
     def holds(self) -> bool:
@@ -86,4 +87,5 @@ def verify(
         file_faults=known.faults,
         keyed=known.keyed,
         remembers_nothing=known.keyed and bool(rows) and not known.anchors.heads,
+        lost=known.anchors.lost,
     )

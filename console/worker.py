@@ -13,6 +13,7 @@ from functools import partial
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
+from console.backups.daily import Daily
 from console.house import Clock, House, open_house
 from console.outside import keep_anchor
 from console.standing_by import Keeper, spares
@@ -22,7 +23,7 @@ from storage import due
 
 log = logging.getLogger("ivr.worker")
 
-Do = Callable[[Keeper, datetime], None]
+Do = Callable[[Keeper, datetime], object]
 
 TICK_SECONDS = 2
 # Seconds that work under way may take after TERM.
@@ -33,6 +34,7 @@ CLAIMED_AT_ONCE = 20
 SWEEP_HOURS = 1
 # Seconds between two looks at the database's clock.
 CLOCKS_EVERY = 60
+BACKUP_LOOK_MINUTES = 1
 
 
 def tick(
@@ -85,6 +87,10 @@ def run(house: House, clock: Clock) -> None:
     add(again, "interval", hours=SWEEP_HOURS, next_run_time=clock())
     again = partial(_unless_away, partial(_compare_clocks, clock), keeper, clock)
     add(again, "interval", seconds=CLOCKS_EVERY, next_run_time=clock())
+    daily = Daily(house)
+    again = partial(_unless_away, lambda _, at: daily.write(at), keeper, clock)
+    add(again, "interval", minutes=BACKUP_LOOK_MINUTES, next_run_time=clock())
+    add(partial(_unless_away, lambda _, at: daily.look(at), keeper, clock), "interval", hours=SWEEP_HOURS)
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()

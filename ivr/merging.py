@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -50,6 +50,7 @@ log = logging.getLogger("ivr.standby")
 _CALL = TypeAdapter(Call)
 # The network told something of a call or a text that only the house's own database knows.
 TOLD = "network.told"
+EVER = datetime.min.replace(tzinfo=UTC)
 # Nothing has happened in the spare for so long: whoever served from it has found the database again.
 QUIET = timedelta(seconds=60)
 # Work about a call or a message that goes on at home as it stands. Notices and calls that were to be placed
@@ -117,7 +118,11 @@ def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...
     """The calls in which something happened there, each with how it stands."""
     said = {
         row.sid: row.many
-        for row in there.execute(select(turns.c.sid, func.count().label("many")).group_by(turns.c.sid))
+        for row in there.execute(
+            select(turns.c.sid, func.count().label("many"))
+            .where(turns.c.at >= (standing.at or EVER))
+            .group_by(turns.c.sid)
+        )
     }
     heard = {
         row.call_sid: (row.many, row.turn)

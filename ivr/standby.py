@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from ivr.tables import calls, wake_ups
+from ivr.tables import calls, turns, wake_ups
 from oncall import cases as casebook
 from oncall import reminders
 from oncall.tables import (
@@ -201,6 +201,13 @@ def _rows(at: datetime) -> list[tuple[Table, Select[Any]]]:
         (case_calls, select(case_calls).where(case_calls.c.case_id.in_(their))),
         (case_log, select(case_log).where(case_log.c.case_id.in_(their), case_log.c.act == "passed")),
         (calls, select(calls).where(calls.c.sid.in_(about_them))),
+        # What they were answered last: the network may ask again.
+        (
+            turns,
+            select(turns)
+            .join(calls, (calls.c.sid == turns.c.sid) & (calls.c.turn == turns.c.turn + 1))
+            .where(calls.c.sid.in_(about_them), calls.c.ended_at.is_(None)),
+        ),
         (attempts, select(attempts).where(attempts.c.case_id.in_(their))),
         (wake_ups, select(wake_ups).where(wake_ups.c.at > at - timedelta(hours=1))),
         (

@@ -20,10 +20,12 @@ from oncall.people import UnknownTechnician
 from oncall.roster import UnknownRota
 from oncall.rota_book import book, rota_keys
 from oncall.tables import absences, feeds, rota_overrides, rota_versions, technicians
-from storage import audit
+from storage import audit, ledger
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{32}")
 TOKEN_BYTES = 24
+# In the audit and in the ledger: a restored backup does not bring the address back.
+REVOKED = "feed.revoke"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,17 @@ def revoke(
     """End the calendar's address. False if there was none: then nothing changed."""
     if not _end(connection, at, rota, technician):
         return False
-    audit.record(connection, actor, at, "feed.revoke", _subject(rota, technician), reason=reason)
+    audit.record(connection, actor, at, REVOKED, _subject(rota, technician), reason=reason)
+    return True
+
+
+def revoke_again(connection: Connection, actor: str, at: datetime, feed_id: int) -> bool:
+    """End an address that a restored backup brought back; False if it did not."""
+    row = connection.execute(select(feeds).where(feeds.c.id == feed_id, feeds.c.revoked_at.is_(None))).first()
+    if row is None:
+        return False
+    connection.execute(update(feeds).where(feeds.c.id == feed_id).values(revoked_at=at))
+    audit.record(connection, actor, at, REVOKED, _subject(row.rota, row.technician))
     return True
 
 
@@ -177,9 +189,11 @@ def _check(connection: Connection, at: datetime, rota: str | None, technician: s
 
 def _end(connection: Connection, at: datetime, rota: str | None, technician: str | None) -> int:
     mine = feeds.c.rota == rota if technician is None else feeds.c.technician == technician
-    return connection.execute(
-        update(feeds).where(mine, feeds.c.revoked_at.is_(None)).values(revoked_at=at)
-    ).rowcount
+    ended = list(connection.execute(select(feeds.c.id).where(mine, feeds.c.revoked_at.is_(None))).scalars())
+    connection.execute(update(feeds).where(feeds.c.id.in_(ended)).values(revoked_at=at))
+    for feed_id in ended:
+        ledger.note(connection, at, REVOKED, feed_id)
+    return len(ended)
 
 
 def _subject(rota: str | None, technician: str | None) -> str:

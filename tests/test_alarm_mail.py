@@ -15,6 +15,7 @@ from making import ACTOR, NIGHT, ROME, ROOT, configuration, fresh_database, pin_
 from sqlalchemy import select
 
 from console import alarm_texts
+from console.backups import daily, restoring
 from console.house import House
 from console.work import APART, AT_ONCE, HANDLERS, calendars, mail
 from console.work import notices as notice_work
@@ -58,7 +59,14 @@ KNOWN = {
     "audit-broken": {"row": 12},
     "audit-unanchored": {"why": "OSError"},
     "ledger-failed": {"why": "OSError"},
+    "database-away": {"snapshot": "2026-03-10T21:00+00:00"},
+    "database-away-blind": {},
+    "database-back": {"calls": 3},
+    "snapshot-overdue": {"why": "OSError"},
     "clock-apart": {"about": "node-1", "seconds": "-7.5"},
+    "backup-failed": {"why": "OSError", "folder": "/mnt/backups"},
+    "backup-stale": {"since": "2026-08-14 03:30"},
+    "backup-restored": {"written": "2026-08-14 01:30 UTC", "cases": "2026-00412", "unsure": "yes", "row": 12},
     "pin-keys": {"about": "node-1", "faults": "pepper 2 is missing"},
 }
 
@@ -250,7 +258,7 @@ def test_every_alarm_the_house_raises_has_a_text() -> None:
             )
     assert len(raised) > 3
     named = (coverage.HOLE, rota_work.NOBODY, shift_checks.UNCONFIRMED, notice_work.UNDELIVERED)
-    raised |= {*named, calendars.STALE}
+    raised |= {*named, calendars.STALE, daily.FAILED, daily.STALE, restoring.RESTORED}
     known = alarm_texts.catalogue("it").keys() | alarm_texts.SAME_AS.keys()
     assert raised <= known
 

@@ -40,7 +40,7 @@ KEPT_APART = {
     "alembic": ("storage/",),
     "phonenumbers": ("oncall/phones.py",),
     "holidays": ("ivr/settings.py",),
-    "cryptography": ("ivr/luggage.py", "pins/outbox.py", "console/"),
+    "cryptography": ("ivr/luggage.py", "pins/outbox.py", "storage/sealed_file.py", "console/"),
     "typst": ("pins/letters.py",),
     "smtplib": ("console/mail.py",),
     "icalendar": ("oncall/calendar.py", "oncall/calendar_import.py"),

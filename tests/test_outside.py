@@ -330,6 +330,7 @@ def test_verify_says_that_everything_holds(busy: Ivr) -> None:
         "ledger": 1,
         "waiting": 0,
         "torn": 0,
+        "lost": [],
         "faults": [],
     }
 

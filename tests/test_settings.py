@@ -201,6 +201,7 @@ def test_init_makes_other_secrets_each_time(initiated: Path, tmp_path: Path) -> 
     assert first.pins.peppers != second.pins.peppers
     assert first.pins.salt != second.pins.salt
     assert first.service.keys != second.service.keys
+    assert first.backup.sealing_keys != second.backup.sealing_keys
 
 
 def written(folder: Path) -> dict[Path, bytes]:

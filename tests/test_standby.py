@@ -269,7 +269,10 @@ def test_a_case_that_was_opened_in_both_places_is_one(stage: Stage, monkeypatch:
     def committed_in_vain() -> Iterator[Connection]:
         with write() as connection:
             yield connection
-        rehearsal.outage(AWAY)
+        if copied:
+            rehearsal.keeper.keep(rehearsal.clock.now())
+        rehearsal.lifeline.away = True
+        rehearsal.outages += 1
         raise OperationalError("commit", None, ConnectionError("no answer"))
 
     monkeypatch.setattr(rehearsal.lifeline, "write", committed_in_vain)
@@ -278,13 +281,15 @@ def test_a_case_that_was_opened_in_both_places_is_one(stage: Stage, monkeypatch:
     line.wait()
     told = "".join(" ".join(line.heard()).split())
     with rehearsal.lifeline.engine.connect() as connection:
-        assert connection.execute(select(case_rows)).one().code not in told  # it was opened, and nobody knows
+        opened = connection.execute(select(case_rows)).one()
+    assert (opened.code in told) is copied
     rehearsal.outage(BACK)
     with rehearsal.house.database.read() as connection:
         found = connection.execute(select(case_rows)).one()
         pursuit = select(due_work).where(due_work.c.kind == cases.PURSUE, due_work.c.state == "pending")
         connection.execute(pursuit).one()
     assert found.code in told
+    assert found.number == opened.number
 
 
 def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:

@@ -16,12 +16,14 @@ from console.access.keys import digest
 from console.access.roles import May, Role, allows
 from console.tables import console_links, console_recovery_codes, console_sessions, console_users
 from oncall.tables import technicians
-from storage import audit
+from storage import audit, ledger
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 LANGUAGES = ("it", "en", "de")
 # How long the link of a new user, or of one who was reset, is good.
 WELCOME_LASTS = timedelta(hours=24)
+# In the audit and in the ledger: a restored backup does not bring him back.
+REMOVED = "user.remove"
 
 
 class UserRefused(Exception):
@@ -196,14 +198,21 @@ def remove(connection: Connection, actor: str, at: datetime, name: str) -> None:
     user = find(connection, name)
     _not_oneself(actor, user)
     _keep_an_admin(connection, user)
-    connection.execute(
-        update(console_users)
-        .where(console_users.c.id == user.id)
-        .values(removed_at=at, password=None, totp=None, oidc_subject=None)
+    _remove(connection, at, user.id)
+    audit.record(connection, actor, at, REMOVED, f"user:{user.id}", details={"name": user.name})
+    ledger.note(connection, at, REMOVED, user.id)
+
+
+def remove_again(connection: Connection, actor: str, at: datetime, user_id: int) -> bool:
+    """Remove a user whom a restored backup brought back; False if it did not."""
+    back = select(console_users.c.id).where(
+        console_users.c.id == user_id, console_users.c.removed_at.is_(None)
     )
-    _drop_keys(connection, user.id)
-    end_sessions(connection, at, user.id)
-    audit.record(connection, actor, at, "user.remove", f"user:{user.id}", details={"name": user.name})
+    if connection.execute(back).first() is None:
+        return False
+    _remove(connection, at, user_id)
+    audit.record(connection, actor, at, REMOVED, f"user:{user_id}")
+    return True
 
 
 def reset(connection: Connection, actor: str, at: datetime, name: str) -> str:
@@ -331,6 +340,16 @@ def _keep_an_admin(connection: Connection, user: User) -> None:
     ).all()
     if set(admins) <= {user.id}:
         raise UserRefused("last-admin", f"{user.name} is the last admin")
+
+
+def _remove(connection: Connection, at: datetime, user_id: int) -> None:
+    connection.execute(
+        update(console_users)
+        .where(console_users.c.id == user_id)
+        .values(removed_at=at, password=None, totp=None, oidc_subject=None)
+    )
+    _drop_keys(connection, user_id)
+    end_sessions(connection, at, user_id)
 
 
 def _drop_keys(connection: Connection, user_id: int) -> None:

@@ -16,6 +16,7 @@ from console.commands.hidden import REFUSAL, looks_like_a_pin
 # the telephone's screen and the web server.
 COMMANDS = {
     "audit": "audit",
+    "backup": "backups",
     "call": "calls",
     "case": "cases",
     "customer": "customers",
@@ -26,6 +27,7 @@ COMMANDS = {
     "phone": "phone",
     "pin": "pins",
     "report": "reports",
+    "restore": "backups",
     "rota": "rota",
     "serve": "service",
     "technician": "reach",

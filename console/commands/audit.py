@@ -46,6 +46,10 @@ def verify(context: Context, as_json: bool) -> None:
                 "ledger": told.ledger,
                 "waiting": told.waiting,
                 "torn": told.torn,
+                "lost": [
+                    {"at": local(each.at, context.configuration.zone), "after": each.after, "upto": each.upto}
+                    for each in told.lost
+                ],
                 "faults": [{"id": number, "what": what} for number, what in found],
             }
         )
@@ -56,6 +60,9 @@ def verify(context: Context, as_json: bool) -> None:
             click.echo(f"note: {told.waiting} more for the ledger wait for the worker")
         if told.torn:
             click.echo(f"note: a crash left {told.torn} torn line(s) in the files; no act is lost by it")
+        for each in told.lost:
+            when, gone = local(each.at, context.configuration.zone), f"{each.after + 1} to {each.upto}"
+            click.echo(f"note: a backup was restored on {when}: rows {gone} of then are gone")
     for number, what in found[:SHOWN]:
         click.echo(f"row {number} {what}" if number is not None else what, err=True)
     if len(found) > SHOWN:

@@ -37,6 +37,7 @@ def write_configuration(path: Path, **lines: str) -> None:
         "signing_key": f'"{secrets.token_hex(32)}"',
         "peppers": f'["{secrets.token_hex(32)}"]',
         "salt": f'"{secrets.token_hex(16)}"',
+        "sealing_keys": f'["{secrets.token_hex(32)}"]',
         **lines,
     }
     for key, value in lines.items():
@@ -63,6 +64,7 @@ def init(context: Context) -> None:
     click.echo(f"{path} is written, readable by you alone, and the database is ready.")
     click.echo("Now set service.public_url, twilio.account_sid and twilio.auth_tokens in it.")
     click.echo("Keep a copy of [pins] peppers and salt elsewhere: without them no PIN works.")
+    click.echo("And of [backup] sealing_keys: without them no backup can be read.")
 
 
 @click.command()

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 from mail_server import mail_server
 from pypdf import PdfReader
+
+from storage.sealed_file import opened
 
 from .installation import Installation
 from .test_service import OUR_NUMBER, disguises
@@ -136,8 +139,13 @@ def test_the_letter_and_the_mail_alone_hold_a_pin(
             source.backup(target)
         source.close()
         target.close()
+        house.ivr("backup", str(tmp_path / "sealed.backup"))
+        keys = tomllib.loads(config.read_text())["backup"]["sealing_keys"]
+        with (tmp_path / "sealed.backup").open("rb") as sealed:
+            contents.append(("what is in a backup", b"".join(opened(sealed, [bytes.fromhex(keys[0])]))))
         house.stop()
 
+    assert b"Canarino" in contents[-1][1]
     contents += list(house.files())
     contents += [("backup", backup.read_bytes()), *lookout.seen.items()]
     contents += [(f"address {url}", url.encode() + answer.body) for url, answer in line.log]

@@ -15,9 +15,11 @@ from screens import Screen
 from sqlalchemy import text
 from visitors import Console, Visitor
 
+from console import outside
+from console.house import state_folder
 from console.web.context import KEY
 from console.web.words import LANGUAGES, texts
-from storage import audit
+from storage import anchors, audit
 
 PACKAGES = ("ivr", "webhooks", "pins", "oncall", "console", "storage")
 # Names like an act's: of a kind of due work; of logs, which begin with "ivr.".
@@ -267,6 +269,24 @@ def test_a_log_that_nobody_touched_holds(console: Console) -> None:
     page = visitor.page("/audit")
     assert re.search(r"intatto</span> \d+ righe, tutte al loro posto", page)
     assert "Ultima verifica: 22:00" in page
+
+
+def test_what_a_restored_backup_took_away_is_said_and_is_no_fault(console: Console) -> None:
+    signed(console)
+    visitor = console.visitor("reader")
+    at, configuration = console.clock.now(), console.house.configuration
+    with console.house.database.read() as connection:
+        newest = audit.head(connection)
+    key = outside.signing_key(configuration)
+    assert key is not None
+    log = anchors.anchors_in(state_folder(configuration), key)
+    anchors.add(log, at, audit.Head(newest.id + 40, bytes(32)))
+    anchors.begin_again(log, at, newest, 1)
+    page = verdict(console, visitor)
+    assert "Il registro è intatto" in page
+    assert (
+        f"finiva con la riga {newest.id}: le righe successive di allora, fino alla {newest.id + 40}" in page
+    )
 
 
 def test_without_a_key_it_is_said_what_cannot_be_seen(console: Console) -> None:

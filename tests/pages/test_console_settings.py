@@ -134,7 +134,8 @@ def test_what_is_missing_or_risky_is_said(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(EXAMPLE.read_text("utf-8"), "utf-8")
     bare = names(settings.load(tmp_path / "config.toml", {}))
     assert bare.count("alarm missing") == 6
-    assert {"warn no-mail", "warn no-admins", "warn no-signing", "note console-here"} <= set(bare)
+    assert {"warn no-mail", "warn no-admins", "warn no-signing", "warn no-backup"} <= set(bare)
+    assert "note console-here" in bare
     assert bare == sorted(
         bare, key=lambda each: ("alarm", "warn", "note", "good").index(each.partition(" ")[0])
     )
@@ -183,6 +184,8 @@ def test_a_sound_configuration_is_said_to_be_sound(tmp_path: Path) -> None:
         host='"mail.example.net"',
         sender='"ivr@example.net"',
         office_phone='"0461 000000"',
+        sealing_keys=f'["{PEPPER}"]',
+        folder='"backups"',
     )
     text = text.replace("# admins =", "admins =").replace("# managers =", "managers =")
     (tmp_path / "config.toml").write_text(text, "utf-8")

@@ -90,7 +90,7 @@ def verified(job_id: int) -> str:
         job = jobs.find(connection, job_id)
     if job is None or job.kind != VERIFY or job.state != "done":
         raise NotFound
-    return page("audit/verified.html", job=job)
+    return page("audit/verified.html", job=job, lost=shown.lost(job.result or {}))
 
 
 def _verify(house: House, at: datetime, job: Job, progress: Progress) -> Mapping[str, Any]:

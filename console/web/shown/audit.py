@@ -20,6 +20,7 @@ from console.web.words import Words
 from pins import customer_csv
 from pins.tables import customers, pins
 from storage import audit_search
+from storage.anchors import Lost
 from storage.audit import Act
 from storage.audit_search import Found, Wanted
 
@@ -310,12 +311,24 @@ def verdict_as_result(verdict: Verdict) -> dict[str, Any]:
         "holds": verdict.holds,
         "keyed": verdict.keyed,
         "remembers_nothing": verdict.remembers_nothing,
+        "lost": [
+            {"at": each.at.isoformat(), "after": each.after, "upto": each.upto}
+            for each in verdict.lost[:KEPT_FAULTS]
+        ],
         "faults": [
             {"row": each.id, "kind": each.kind, "upto": each.upto} for each in verdict.faults[:KEPT_FAULTS]
         ],
         "files": [{"file": each.file, "line": each.line} for each in verdict.file_faults[:KEPT_FAULTS]],
         "count": len(verdict.faults) + len(verdict.file_faults),
     }
+
+
+def lost(result: Mapping[str, Any]) -> list[Lost]:
+    """What restored backups took away, in the result of the work that came to a verdict."""
+    return [
+        Lost(datetime.fromisoformat(each["at"]), each["after"], each["upto"])
+        for each in result.get("lost", ())
+    ]
 
 
 def last_verdict(connection: Connection) -> Job | None:

@@ -24,7 +24,7 @@ from pins.settings import HashCost
 # In the order in which people think of them.
 SECTIONS = (
     *("hours", "number", "urgency", "ringing", "pins", "notices", "calendars", "mail", "letters"),
-    *("reports", "privacy", "service", "console", "twilio", "database", "rehearsal"),
+    *("reports", "privacy", "backup", "service", "console", "twilio", "database", "rehearsal"),
 )
 # What a figure counts, by key.
 UNITS = {
