@@ -1,7 +1,7 @@
 """The webhook door, fuzzed: requests that nobody would send, to the real application.
 
-    python tests/fuzz_door.py --minutes 10               # rounds in one process, bytes to a real listener beside
-    python tests/fuzz_door.py --seed 1 --only 17         # round 17 of a seed again
+    python tests/fuzz_door.py --minutes 10           # rounds in one process, bytes to a real listener beside
+    python tests/fuzz_door.py --seed 1 --only 17     # round 17 of a seed again
 
 Exit code 1 if anything was answered with 5xx, left a traceback, or changed the database without a signature.
 docs/fuzzing.md tells what is sent and what is judged.

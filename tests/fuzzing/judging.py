@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from fuzzing.asking import Answered, Asked
 from whole import Whole
 
 from console.phone.document import NotTwiml, read_messages, read_twiml
+from fuzzing.asking import Answered, Asked
 
 # `/readyz` says so when a call cannot be served: that is no failure of the door.
 MAY_BE_503 = "/readyz"
@@ -85,6 +86,9 @@ def of_believed(
     except NotTwiml as wrong:
         yield f"no TwiML: {wrong}"
         return
+    played = re.findall(rb"<Play[^>]*>([^<]*)", answered.body)
+    if any(not each.startswith(b"https://rehearsal.invalid/voice/sound?l=") for each in played):
+        yield f"plays {played!r}"
     for verb in document.verbs:
         for each in verb.children if verb.name == "Dial" else ():
             if each.text not in dialable:

@@ -1,7 +1,7 @@
 """Makes requests that nobody would send out of those that a real call has sent.
 
-Two kinds: those that carry no right signature, which may change nothing; and those that Twilio's own token has
-signed, whatever stands in them, which are answered.
+Two kinds: those that carry no right signature, which may change nothing; and those that Twilio's own token
+has signed, whatever stands in them, which are answered.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from fuzzing import nasty
-from fuzzing.asking import FORM, HOST, SIGNATURE, Asked, Pairs, encoded, signed, signature
+from fuzzing.asking import FORM, HOST, SIGNATURE, Asked, Pairs, encoded, signature, signed
 
 ADDRESSES = (
     *("/voice", "/voice/turn/0", "/voice/turn/1", "/voice/turn/2", "/voice/fallback", "/voice/status"),

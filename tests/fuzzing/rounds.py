@@ -1,8 +1,8 @@
 """One round: a real conversation is played, and before and after each of its requests others are sent.
 
-A round of strangers sends what is not rightly signed: the conversation goes on as its file says, as if nothing
-had been sent. A round of the believed sends what Twilio's token has signed: it may lead anywhere, but not to a
-failure, nor to a telephone that may not be dialled.
+A round of strangers sends what is not rightly signed: the conversation goes on as its file says, as if
+nothing had been sent. A round of the believed sends what Twilio's token has signed: it may lead anywhere, but
+not to a failure, nor to a telephone that may not be dialled.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from fuzzing import judging, mutating
-from fuzzing.asking import Answered, Asked, put
-from fuzzing.mutating import Corpus, Genuine
 from staging import on_stage
 from whole import Ledger
 
 from console.commands.phone import shipped
 from console.phone import Behaviour, Exchange, Reply
 from console.phone.door import NoReply, WsgiDoor
-from console.phone.execution import OutOfTurn
 from console.phone.exchange import NeverSettles
+from console.phone.execution import OutOfTurn
 from console.phone.player import Mismatch
 from console.public.keys import link_secret
 from console.rehearsal import ACTOR, PUBLIC_URL, Rehearsal
 from console.settings import Configuration
+from fuzzing import judging, mutating
+from fuzzing.asking import Answered, Asked, put
+from fuzzing.mutating import Corpus, Genuine
 from oncall import cases, feeds, links, roster
 from pins import customers, throttle
 

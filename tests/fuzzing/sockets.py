@@ -31,7 +31,8 @@ RAW: Sequence[bytes] = (
     b"POST /voice HTTP/1.1\r\nHost: x\r\n" + _FORM + b"Content-Length: 99999999999999999999\r\n\r\na",
     b"POST /voice HTTP/1.1\r\nHost: x\r\n"
     + _FORM
-    + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nPOST /voice/status HTTP/1.1\r\nHost: x\r\n\r\n",
+    + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    + b"POST /voice/status HTTP/1.1\r\nHost: x\r\n\r\n",
     b"POST /voice HTTP/1.1\r\nHost: x\r\n"
     + _FORM
     + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
