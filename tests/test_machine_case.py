@@ -280,9 +280,9 @@ class Cases(RuleBasedStateMachine):
                     assert not pursued, now.number
                 else:
                     assert pursued or held, now.number
-                    # A text may be forged: it holds for a while only, unless somebody has talked to the customer.
-                    texted = now.taken_via == "text" and now.connected_at is None
-                    assert pursued or not texted, now.number
+                    # A text may be forged: it holds for a while only, if nobody has talked to him since.
+                    talked = now.connected_at and now.taken_at and now.connected_at >= now.taken_at
+                    assert pursued or now.taken_via != "text" or talked, now.number
 
     @invariant()
     def spoken_codes_name_one_case(self) -> None:
