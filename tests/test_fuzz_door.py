@@ -1,4 +1,4 @@
-"""The webhook door fuzzed for some seconds: a few rounds of one seed. `make fuzz` goes on as long as one likes."""
+"""The webhook door fuzzed for some seconds: a few rounds of one seed. `make fuzz` goes on for longer."""
 
 from __future__ import annotations
 
