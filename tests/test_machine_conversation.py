@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from fuzzing.asking import FORM, HOST, Asked, encoded, put, signed
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from making import ACTOR, NIGHT, configuration, fresh_database, staff, utc
+from making import ACCOUNT, ACTOR, NIGHT, TOKEN, configuration, fresh_database, staff, utc
 from sqlalchemy import select
 from whole import Ledger
 
-from console.doors import desks
+from console.doors import webhook_app
 from console.house import House, pin_index
 from ivr import journal
-from ivr.answer import HANG_UP, Answer, Dial, Gather, HangUp, Record
 from ivr.tables import wake_ups
-from ivr.vocabulary import LegReceived, Received, Recording, Step
-from oncall import attempts, cases
+from ivr.vocabulary import Step
+from oncall import cases
 from oncall import casework as oncall_casework
 from pins import customers, registry, throttle
 from storage import due
@@ -58,16 +59,40 @@ KEYS = (
 STATUSES = ("completed", "no-answer", "busy", "failed", "canceled", "answered", "", None)
 # A caller who does nothing any more is done with after so many requests.
 MOST_SILENCE = 60
+PUBLIC = "https://ivr.example.net"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was answered, as far as it matters here."""
+
+    body: str
+
+    @property
+    def waits_for(self) -> str:
+        """The verb that it ends with: Gather, Dial, Record or Hangup; "" if it merely ends."""
+        verbs = re.findall(r"<(Gather|Dial|Record|Hangup)\b", self.body)
+        return verbs[-1] if verbs else ""
+
+    @property
+    def hangs_up(self) -> bool:
+        return self.body.endswith("<Response><Hangup /></Response>")
+
+    def address(self, name: str = "action") -> str:
+        """The address that the network is told to ask next."""
+        found = re.search(rf'\b{name}="([^"]+)"', self.body)
+        assert found is not None, self.body
+        return found[1].replace("&amp;", "&").removeprefix(PUBLIC)
 
 
 @dataclass
 class Leg:
-    """A technician's phone that was picked up."""
+    """A technician's phone that was picked up. `paths` is where each turn was or will be asked."""
 
     sid: str
     parent: str
-    attempt: int
     turn: int = 0
+    paths: list[str] = field(default_factory=list)
     answered: dict[int, Answer] = field(default_factory=dict)
     pressed: str = ""
 
@@ -80,6 +105,7 @@ class Caller:
     number: str
     caller: str
     answered: dict[int, Answer] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=lambda: ["/voice"])
     next_turn: int = 0
     right_pin: bool = False
     bridged_after_key: bool = False
@@ -92,21 +118,21 @@ class Caller:
 
     @property
     def over(self) -> bool:
-        return isinstance(self.last.parts[-1], HangUp)
+        return self.last.waits_for == "Hangup"
 
 
 class Conversation(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        self.at = NIGHT
         self.open = ExitStack()
         folder = Path(self.open.enter_context(tempfile.TemporaryDirectory()))
         self.database = self.open.enter_context(fresh_database(folder))
         self.mine = configuration(folder)
         house = House(self.mine, self.database)
-        self.desks = desks(house, random.Random(1))
+        self.app = webhook_app(house, lambda: self.at, random.Random(1))
         self.ledger = Ledger(self.database)
         self.open.callback(self.ledger.close)
-        self.at = NIGHT
         self.calls: list[Caller] = []
         self.sids = 0
         self.budget_spent = False
@@ -130,27 +156,44 @@ class Conversation(RuleBasedStateMachine):
         self.sids += 1
         return f"CA{self.sids:032x}"
 
-    def ask(self, call: Caller, turn: int, **more: object) -> Answer:
+    def post(self, path: str, **form: str | None) -> Answer:
+        """What the door answers to a form that Twilio has signed."""
+        target, _, query = path.partition("?")
+        pairs = [
+            ("AccountSid", ACCOUNT),
+            *((name, value) for name, value in form.items() if value is not None),
+        ]
+        asked = Asked("POST", target, query, (("Host", HOST), ("Content-Type", FORM)), encoded(pairs))
+        answered = put(self.app, signed(asked, TOKEN, PUBLIC))
+        assert answered.status in (200, 204)
+        return Answer(answered.body.decode())
+
+    def ask(
+        self, call: Caller, turn: int, *, path: str | None = None, gone: bool = False, **more: str | None
+    ) -> Answer:
         """One request of a caller, and what always holds of its answer."""
-        got = Received(call.sid, call.caller, call.number, turn, **more)  # type: ignore[arg-type]
-        answer = self.desks.caller.answer(got, self.at)
-        assert answer.parts
-        assert isinstance(answer.parts[-1], Gather | Dial | Record | HangUp), "no document merely ends"
+        status = "completed" if gone else "in-progress"
+        about = {"CallSid": call.sid, "From": call.caller, "To": call.number, "Direction": "inbound"}
+        answer = self.post(path or call.paths[turn], **about, CallStatus=status, **more)
+        assert answer.waits_for, "no document merely ends"
         if turn in call.answered:
             assert answer == call.answered[turn]
-        elif not (answer == HANG_UP and turn != call.next_turn):
+        elif not (answer.hangs_up and turn != call.next_turn):
             call.answered[turn] = answer
             call.next_turn = turn + 1
+            over = answer.waits_for == "Hangup"
+            call.paths.append(f"/voice/turn/{turn + 1}" if over else answer.address())
         return answer
 
-    def ask_leg(self, leg: Leg, turn: int, digits: str | None = None) -> Answer:
-        got = LegReceived(leg.sid, leg.parent, leg.attempt, turn, digits=digits)
-        answer = self.desks.technicians.answer(got, self.at)
-        assert answer.parts
-        if turn in leg.answered:
+    def ask_leg(self, leg: Leg, turn: int, digits: str | None = None, *, gone: bool = False) -> Answer:
+        about = {"CallSid": leg.sid, "ParentCallSid": leg.parent, "Direction": "outbound-dial"}
+        status = "completed" if gone else "in-progress"
+        answer = self.post(leg.paths[turn], **about, CallStatus=status, Digits=digits)
+        if turn in leg.answered and not gone:
             assert answer == leg.answered[turn]
-        connects = not isinstance(answer.parts[-1], HangUp | Gather)
-        assert not connects or leg.pressed == "1" or digits == "1", "only a key connects"
+        assert answer.waits_for in ("Gather", "Hangup") or leg.pressed == "1" or digits == "1", (
+            "a key connects"
+        )
         return answer
 
     def one(self, which: int) -> Caller:
@@ -173,7 +216,7 @@ class Conversation(RuleBasedStateMachine):
     def keys(self, which: int, keys: str) -> None:
         call = self.one(which)
         asked_for_pin = self.step(call) is Step.PIN
-        self.ask(call, call.next_turn, digits=keys)
+        self.ask(call, call.next_turn, Digits=keys)
         call.right_pin |= asked_for_pin and keys in (RIGHT, SECOND)
 
     @rule(which=st.integers(0, 7))
@@ -188,23 +231,28 @@ class Conversation(RuleBasedStateMachine):
     )
     def dial_ends(self, which: int, status: str | None, bridged: bool, gone: bool) -> None:
         call = self.one(which)
-        assume(isinstance(call.last.parts[-1], Dial))
+        assume(call.last.waits_for == "Dial")
         pressed = any(leg.pressed == "1" for leg in call.legs)
         call.bridged_after_key |= bridged and pressed
-        self.ask(call, call.next_turn, dial_status=status, bridged=bridged, gone=gone)
+        told = "true" if bridged else "false"
+        self.ask(call, call.next_turn, DialCallStatus=status, DialBridged=told, gone=gone)
 
     @rule(which=st.integers(0, 7))
     def a_technician_picks_up(self, which: int) -> None:
         call = self.one(which)
-        assume(isinstance(call.last.parts[-1], Dial))
-        with self.database.read() as connection:
-            ringing = attempts.unsettled(connection, call.sid)
-        assume(ringing)
-        leg = Leg(self.new_sid(), call.sid, ringing[-1])
+        assume(call.last.waits_for == "Dial" and ' url="' in call.last.body)
+        leg = Leg(self.new_sid(), call.sid, paths=[call.last.address("url")])
         answer = self.ask_leg(leg, 0)
-        if answer != HANG_UP:
-            leg.answered[0], leg.turn = answer, 1
+        if not answer.hangs_up:
+            self.goes_on(leg, answer)
             call.legs.append(leg)
+
+    @staticmethod
+    def goes_on(leg: Leg, answer: Answer) -> None:
+        leg.answered[leg.turn] = answer
+        leg.turn += 1
+        following = re.sub(r"technician/[0-9]+", f"technician/{leg.turn}", leg.paths[-1])
+        leg.paths.append(answer.address() if answer.waits_for == "Gather" else following)
 
     @rule(
         which=st.integers(0, 7),
@@ -217,31 +265,32 @@ class Conversation(RuleBasedStateMachine):
         leg = call.legs[-1]
         turn = leg.turn if turn else turn  # sometimes the first one again
         answer = self.ask_leg(leg, turn, key)
-        if turn not in leg.answered and answer != HANG_UP:
-            leg.answered[turn], leg.turn = answer, turn + 1
+        if turn not in leg.answered and not answer.hangs_up:
+            self.goes_on(leg, answer)
             leg.pressed = leg.pressed or ("1" if key == "1" else "2" if key == "2" else "")
 
     @rule(which=st.integers(0, 7))
     def a_technician_is_gone(self, which: int) -> None:
         call = self.one(which)
         assume(call.legs)
-        self.desks.technicians.gone(call.legs[-1].sid, self.at)
+        self.ask_leg(call.legs[-1], call.legs[-1].turn, gone=True)
 
     @rule(which=st.integers(0, 7), seconds=st.integers(0, 130), gone=st.booleans())
     def speaks(self, which: int, seconds: int, gone: bool) -> None:
         call = self.one(which)
-        assume(isinstance(call.last.parts[-1], Record))
+        assume(call.last.waits_for == "Record")
         sid = f"RE{self.sids:032x}"
-        said = Recording(sid, f"https://api.twilio.com/{sid}", seconds) if seconds else None
-        self.ask(call, call.next_turn, recording=said, digits="#", gone=gone)
+        said = {"RecordingSid": sid, "RecordingUrl": f"https://api.twilio.com/{sid}"} if seconds else {}
+        length = str(seconds) if seconds else None
+        self.ask(call, call.next_turn, Digits="#", gone=gone, RecordingDuration=length, **said)
 
     @rule(which=st.integers(0, 7), gone=st.booleans())
     def hangs_up(self, which: int, gone: bool) -> None:
         """The end is told; with `gone` the verb under way is asked about first, or afterwards, or never."""
         call = self.one(which)
         if gone:
-            self.ask(call, call.next_turn, digits="", gone=True)
-        self.desks.caller.ended(call.sid, self.at)
+            self.ask(call, call.next_turn, Digits="", gone=True)
+        self.post("/voice/status", CallSid=call.sid, From=call.caller, To=call.number, CallStatus="completed")
         call.told_over = True
 
     @rule(which=st.integers(0, 7), turn=st.integers(0, 12), keys=st.sampled_from(KEYS), bridged=st.booleans())
@@ -250,22 +299,25 @@ class Conversation(RuleBasedStateMachine):
         call = self.one(which)
         turn = sorted(call.answered)[turn % len(call.answered)]
         before = self.ledger.whole()
-        self.ask(call, turn, digits=keys, dial_status="completed", bridged=bridged)
+        told = "true" if bridged else "false"
+        self.ask(call, turn, Digits=keys, DialCallStatus="completed", DialBridged=told)
         assert not self.ledger.whole().unlike(before)
 
     @rule(which=st.integers(0, 7), ahead=st.integers(1, 40), keys=st.sampled_from(KEYS))
     def skips_ahead(self, which: int, ahead: int, keys: str) -> None:
         call = self.one(which)
         before = self.ledger.whole()
-        assert self.ask(call, call.next_turn + ahead, digits=keys) == HANG_UP
+        turn = call.next_turn + ahead
+        path = re.sub(r"turn/[0-9]+", f"turn/{turn}", call.paths[-1])
+        assert self.ask(call, turn, path=path, Digits=keys).hangs_up
         assert not self.ledger.whole().unlike(before)
 
     @rule(which=st.integers(0, 7))
     def asks_the_fallback(self, which: int) -> None:
         call = self.one(which)
-        got = Received(call.sid, call.caller, call.number, 0)
         before = self.ledger.whole()
-        assert self.desks.caller.repeat(got, self.at) == call.last
+        about = {"CallSid": call.sid, "From": call.caller, "To": call.number}
+        assert self.post("/voice/fallback", **about, CallStatus="in-progress") == call.last
         assert not self.ledger.whole().unlike(before)
 
     @rule(seconds=st.integers(1, 300))
@@ -282,13 +334,12 @@ class Conversation(RuleBasedStateMachine):
             self.rings(2, 0)
             call = self.calls[-1]
             for _ in range(10):
-                waits = call.last.parts[-1]
-                if isinstance(waits, Dial | HangUp):
+                if call.last.waits_for in ("Dial", "Hangup"):
                     break
-                if isinstance(waits, Record):
+                if call.last.waits_for == "Record":
                     self.speaks(len(self.calls) - 1, 3, False)
                 else:
-                    self.ask(call, call.next_turn, digits=WRONG if self.step(call) is Step.PIN else "")
+                    self.ask(call, call.next_turn, Digits=WRONG if self.step(call) is Step.PIN else "")
                 self.at += timedelta(seconds=3)
 
     @precondition(lambda self: not self.budget_spent)
@@ -356,10 +407,11 @@ class Conversation(RuleBasedStateMachine):
                 if call.over:
                     break
                 self.at += timedelta(seconds=10)
-                waits = call.last.parts[-1]
-                more = {"dial_status": "no-answer"} if isinstance(waits, Dial) else {"digits": ""}
-                self.ask(call, call.next_turn, **more)
-            assert call.over, f"turn {call.next_turn} and no end: {call.last.texts()}"
+                rings = call.last.waits_for == "Dial"
+                self.ask(
+                    call, call.next_turn, **({"DialCallStatus": "no-answer"} if rings else {"Digits": ""})
+                )
+            assert call.over, f"turn {call.next_turn} and no end: {call.last.body}"
         self.an_accepted_case_is_pursued_until_somebody_has_it()
         self.few_are_woken_for_nobody_knows_whom()
 
