@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench mutants soak format phone transcripts lock audit sbom licences wheel clean
+.PHONY: run test check bench mutants soak fuzz format phone transcripts lock audit sbom licences wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   what a PIN check, a look-up in the rota and the pages cost, and against what (a quarter of an hour)"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
+	@echo "make fuzz    requests nobody would send, to the webhook door (MINUTES=10 SEED=…)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
 	@echo "make lock    resolve the dependencies anew (needs uv)"
@@ -63,6 +64,11 @@ CALLS ?= 100000
 SEED ?=
 soak: $(VENV)/made-test
 	$(BIN)/python tests/soak.py --calls $(CALLS) $(if $(SEED),--seed "$(SEED)")
+
+# docs/fuzzing.md tells what is sent and what is judged.
+MINUTES ?= 10
+fuzz: $(VENV)/made-test
+	$(BIN)/python tests/fuzz_door.py --minutes $(MINUTES) $(if $(SEED),--seed "$(SEED)")
 
 format: $(VENV)/made-test
 	$(BIN)/ruff format .

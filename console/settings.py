@@ -362,14 +362,18 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Configurat
     """Read a configuration file. Raises ConfigurationRefused with every mistake in it."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        origin: dict[str, Origin] = dict.fromkeys(_given(raw), "file")
     except FileNotFoundError:
         raise ConfigurationRefused([f"{path} does not exist; `ivr init` writes one"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationRefused([f"{path} cannot be read: {type(error).__name__}"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationRefused([f"{path} is not TOML: {error}"]) from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, brackets in thousands of brackets.
+        why = "is not TOML that can be read: a number is too long, or brackets are too deep"
+        raise ConfigurationRefused([f"{path} {why}"]) from None
     file = path.resolve()
-    origin: dict[str, Origin] = dict.fromkeys(_given(raw), "file")
     environment = os.environ if environment is None else environment
     mistakes = _fetch_secrets(raw, file.parent, environment, origin)
     about = {"folder": file.parent, "file": file, "origin": origin}
@@ -432,7 +436,8 @@ def _readable(error: ValidationError) -> list[str]:
     """Path and expectation of each mistake. Never the input: a missing field's is the whole table."""
     lines: list[str] = []
     for each in error.errors(include_url=False, include_input=False, include_context=False):
-        path = ".".join(str(part) for part in each["loc"])
+        # A key may be the empty text: that too is named.
+        path = ".".join(str(part) or '""' for part in each["loc"])
         text = each["msg"].removeprefix("Value error, ")
         lines += [f"{path}: {line}" if path else line for line in text.splitlines()]
     return lines

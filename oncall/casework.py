@@ -52,6 +52,15 @@ def holder(connection: Connection, case: Case) -> str | None:
     return holders(connection, [case]).get(case.id)
 
 
+def held_for_good(connection: Connection, case: Case) -> bool:
+    """Whether somebody has the case and keeps it. The sender of a text can be forged: by one it is held
+    for a while only, unless somebody has talked to the customer since.
+    """
+    if case.taken_via == "text" and case.taken_at is not None:
+        return case.connected_at is not None and case.connected_at >= case.taken_at
+    return holder(connection, case) is not None
+
+
 def take(
     connection: Connection,
     actor: str,
@@ -200,7 +209,7 @@ def reclassify(
     if due_at is None:
         for kind in (PURSUE, reminders.REMIND):
             due.cancel(connection, at, kind, now.number, by=f"reclassified {code}")
-    elif holder(connection, now) is None:
+    elif not held_for_good(connection, now):
         if not due.pending(connection, PURSUE, now.number):
             casebook.pursue(connection, at, now.id, at)
         remind(connection, at, now)

@@ -85,7 +85,7 @@ def reopen(
         final_urgency=before.get("was_final", now.final_urgency),
         billable=before.get("was_billable", now.billable),
     )
-    if now.due_at is not None and casework.holder(connection, now) is None:
+    if now.due_at is not None and not casework.held_for_good(connection, now):
         casebook.pursue(connection, at, now.id, at)
         casework.remind(connection, at, now)
     reason = case_log.tidy(reason)[: case_log.LONGEST_TEXT]
@@ -133,7 +133,7 @@ def merge(connection: Connection, actor: str, at: datetime, case: Case, other: C
     if casework.holder(connection, now) is not None and now.taken_via != "text":
         for kind in (PURSUE, reminders.REMIND):
             due.cancel(connection, at, kind, now.number, by=f"merged with {younger.number}")
-    elif was_pursued and now.due_at is not None:
+    elif now.due_at is not None and (was_pursued or not casework.held_for_good(connection, now)):
         if not due.pending(connection, PURSUE, now.number):
             casebook.pursue(connection, at, now.id, at)
         casework.remind(connection, at, now)

@@ -220,10 +220,16 @@ class RotaFile(BaseModel):
 def read(text: str) -> RotaFile:
     """Parse and validate the file. Raises RotaFileRefused."""
     try:
-        return RotaFile.model_validate(tomllib.loads(text))
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
         raise RotaFileRefused([f"not TOML: {error}"], [Fault(place[1] if place else "", "toml")]) from None
+    except (ValueError, RecursionError):
+        # A number of thousands of digits, brackets in thousands of brackets.
+        why = "not TOML that can be read: a number is too long, or brackets are too deep"
+        raise RotaFileRefused([why], [Fault("", "toml")]) from None
+    try:
+        return RotaFile.model_validate(document)
     except ValidationError as error:
         raise RotaFileRefused(
             [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()],

@@ -273,6 +273,46 @@ def test_a_text_lets_go(connection: Connection, opened: Opened) -> None:
     assert not casework.let_go(connection, END, free)
 
 
+def test_a_text_holds_no_longer_once_something_is_promised(
+    connection: Connection, opened: Opened, urgency: UrgencySettings
+) -> None:
+    """Whoever took it by text when nobody was sought for it is not believed for ever."""
+    casework.reclassify(connection, ACTOR, LATER, case(connection, opened), "P3", "can wait", urgency)
+    casework.take(connection, ACTOR, LATER, case(connection, opened), "anna", "text", RINGING)
+    assert pursued_at(connection, opened.number) is None
+    casework.reclassify(connection, ACTOR, END, case(connection, opened), "P2", "cannot", urgency)
+    assert pursued_at(connection, opened.number) == END
+
+
+def test_nor_once_a_case_is_opened_again(connection: Connection, opened: Opened) -> None:
+    casework.take(connection, ACTOR, LATER, case(connection, opened), "anna", "text", RINGING)
+    casework.close(connection, ACTOR, LATER, case(connection, opened))
+    casework.reopen(connection, ACTOR, END, case(connection, opened))
+    assert pursued_at(connection, opened.number) == END
+
+
+def test_nor_once_it_is_merged_with_one_that_was_promised(
+    connection: Connection, opened: Opened, urgency: UrgencySettings
+) -> None:
+    """The older waits for nobody and was taken by text; the younger is somebody's for good."""
+    casework.reclassify(connection, ACTOR, LATER, case(connection, opened), "P3", "can wait", urgency)
+    casework.take(connection, ACTOR, LATER, case(connection, opened), "anna", "text", RINGING)
+    younger = a_case(connection, LATER, sid=a_sid(9))
+    casework.take(connection, ACTOR, LATER, case(connection, younger), "bruno")
+    casework.merge(connection, ACTOR, END, case(connection, opened), case(connection, younger))
+    assert case(connection, opened).taken_via == "text"
+    assert pursued_at(connection, opened.number) == END
+
+
+def test_a_text_that_was_followed_by_a_talk_holds(
+    connection: Connection, opened: Opened, urgency: UrgencySettings
+) -> None:
+    casework.take(connection, ACTOR, NIGHT, case(connection, opened), "anna", "text", RINGING)
+    connected(connection, opened, "anna", LATER)
+    casework.reclassify(connection, ACTOR, END, case(connection, opened), "P2", "x", urgency)
+    assert pursued_at(connection, opened.number) is None
+
+
 def test_how_long_a_text_holds_must_be_known(connection: Connection, opened: Opened) -> None:
     with pytest.raises(ValueError, match="how long"):
         casework.take(connection, ACTOR, LATER, case(connection, opened), "anna", "text")

@@ -256,8 +256,13 @@ def test_every_turn_is_in_the_journal_once_and_in_order(stage: Stage) -> None:
     assert results == ["declined", "connected"]
 
 
-def test_a_case_that_was_opened_in_both_places_is_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database took the turn, and its answer was lost: the standby served it again."""
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_case_that_was_opened_and_nobody_knew_is_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, copied: bool
+) -> None:
+    """The database took the turn, and its answer was lost: the standby serves it, with the answer if that was
+    copied before the database went, else with a case of its own that turns out to be the same.
+    """
     rehearsal = stage()
     rehearsal.play("@ 2026-03-10 22:00")
     line = rehearsal.exchange.ring("+393471112201", "+390461825060")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
 
 from ivr.luggage import LuggageRefused
@@ -59,9 +59,12 @@ def status() -> Response:
 
 @outgoing.errorhandler(Exception)
 def failing(error: Exception) -> Response:
-    if isinstance(error, HTTPException) and not isinstance(error, BadRequest):
-        # Not believed at all: 403, 413, 415.
+    if isinstance(error, HTTPException) and not (isinstance(error, BadRequest) and g.get("signed")):
+        # Not believed at all: 403, 413, 415, and 400 before there was a signature to believe.
         return Response(f"{error.name}\n", status=error.code, mimetype="text/plain")
+    if isinstance(error, HTTPException):
+        log.warning("a request about a call that we placed was refused and hung up")
+        return _hang_up()
     log.error("a call that we placed failed and was hung up", exc_info=error)
     return _hang_up()
 

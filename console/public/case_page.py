@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import BadRequest, Gone, NotFound, UnsupportedMediaType
 from werkzeug.wrappers import Response as AnyResponse
 
+from console.arrived import arrived
 from console.case_story import sound_file
 from console.customer_search import Found, search
 from console.house import Clock, House
@@ -135,7 +136,7 @@ def _form() -> Mapping[str, str]:
     """What was sent, each field once. Raises 413, 415 or 400."""
     if request.mimetype != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType
-    form = request.form
+    form = arrived(lambda: request.form)
     if len(form) > MOST_FIELDS or any(len(values) > 1 for _, values in form.lists()):
         raise BadRequest
     # No database takes a NUL.

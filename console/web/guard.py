@@ -24,6 +24,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from console.access import keys, sessions
 from console.access.sessions import SEEN_EVERY
+from console.arrived import arrived
 from console.house import Clock, House
 from console.settings import Configuration
 from console.web.area import is_polled, right_of
@@ -222,13 +223,16 @@ def _note_seen(house: House, at: datetime) -> None:
 
 
 def _check_size() -> None:
-    """Raises BadRequest for a form of more fields than any page has, before it is taken apart."""
+    """Raises BadRequest for a form of more fields than any page has, before it is taken apart; and for one
+    that did not arrive whole.
+    """
     if (
         request.mimetype == "application/x-www-form-urlencoded"
-        and request.get_data().count(b"&") >= MOST_FIELDS
+        and arrived(request.get_data).count(b"&") >= MOST_FIELDS
     ):
         security.warning("a form had too many fields")
         raise BadRequest
+    arrived(lambda: request.form)
 
 
 def _check_values() -> None:

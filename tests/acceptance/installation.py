@@ -89,7 +89,7 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "PYTHONPATH") if name in os.environ}
         shifted = self.clock.environment if self.clock else {}
         return {**kept, "HOME": str(self.home), "LANG": "C.UTF-8", "TZ": "UTC", **shifted}
 

@@ -7,9 +7,11 @@ import re
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from crawling import HERE, furnish, token
+from fuzzing.asking import Asked, put
 from making import configuration, fresh_database, opened_at, with_lines
 from test_login import PASSWORD, code, set_up
 from visitors import Clock, Console, console_in
@@ -388,6 +390,22 @@ def test_a_million_fields_cost_no_more_than_their_bytes(console: Console) -> Non
         tracemalloc.stop()
     assert answer.status_code == 400
     assert grown < 16 * 1024 * 1024
+
+
+def test_a_body_that_breaks_off_is_the_sender_s_fault(
+    console: Console, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def read(self, *_: object) -> bytes:
+            raise RuntimeError("a chunk without a size")  # the server's own kind is no OSError either
+
+    app = console.visitor(None).client.application
+    for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=b"):
+        headers = (("Host", urlsplit(HERE).netloc), ("Content-Type", kind))
+        asked = Asked("POST", "/login", "", headers, b"", chunked=True)
+        answered = put(lambda given, start: app({**given, "wsgi.input": Broken()}, start), asked)
+        assert answered.status == 400
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_a_body_of_another_kind_is_no_form(console: Console) -> None:

@@ -1,0 +1,1 @@
+"""Whatever is sent to the webhook door: requests nobody would send, to the real application."""
