@@ -41,8 +41,8 @@ _STRENGTH = ("failed", "busy", "no-answer", "unconfirmed", "declined", "accepted
 def bring_case(
     here: Connection, at: datetime, row: Row[Any], *, copied: bool, customer_id: int | None
 ) -> int | None:
-    """A case as it stands there, brought here; returns its id here. None if it was only copied from here and
-    is gone since. Its calls must be here already; `customer_id` is whose it is, if he is.
+    """A case as it stands there, brought here; returns its id here. None if it was only copied from here, was
+    closed, and is gone since. Its calls must be here already; `customer_id` is whose it is, if he is.
     """
     found = casebook.by_number(here, row.number)
     if found is None and not copied:
@@ -50,7 +50,9 @@ def bring_case(
         if found is not None:
             casebook.tell_as(here, at, found.id, row.code)
     if found is None:
-        return None if copied else _insert_case(here, row, customer_id)
+        # An open one that is missing was not purged: an older backup has been restored meanwhile.
+        gone = copied and row.closed_at is not None
+        return None if gone else _insert_case(here, row, customer_id)
     values: dict[str, Any] = {}
     for column in ("connected_at", "call_back_to", "breached_at", "merged_into"):
         if getattr(found, column) is None and row._mapping[column] is not None:
