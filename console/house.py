@@ -76,6 +76,7 @@ def rules(configuration: Configuration) -> Rules:
         configuration.urgency,
         configuration.ringing,
         configuration.pins.screen_without_pin,
+        configuration.flood,
     )
 
 

@@ -23,9 +23,16 @@ from pydantic import (
     model_validator,
 )
 
-from ivr.settings import LANGUAGES, HoursSettings, NumberSettings, PrivacySettings, UrgencySettings
+from ivr.settings import (
+    LANGUAGES,
+    FloodSettings,
+    HoursSettings,
+    NumberSettings,
+    PrivacySettings,
+    UrgencySettings,
+)
 from oncall.phones import NumberRefused
-from oncall.settings import CalendarSettings, NoticeSettings, ReportSettings, RingingSettings
+from oncall.settings import CalendarSettings, NoticeSettings, ReportSettings, RingingSettings, TollSettings
 from pins.settings import HashCost, LetterSettings, PinSettings, hex_of
 from storage.settings import DatabaseSettings
 from webhooks.settings import TwilioSettings
@@ -243,6 +250,8 @@ class Configuration(BaseModel):
     urgency: UrgencySettings
     pins: PinSettings = PinSettings()
     ringing: RingingSettings = RingingSettings()
+    flood: FloodSettings = FloodSettings()
+    toll: TollSettings = TollSettings()
     notices: NoticeSettings = NoticeSettings()
     calendars: CalendarSettings = CalendarSettings()
     reports: ReportSettings = ReportSettings()

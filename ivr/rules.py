@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from ivr.hours import Hours
-from ivr.settings import NumberSettings, UrgencySettings
+from ivr.settings import FloodSettings, NumberSettings, UrgencySettings
 from oncall.settings import RingingSettings
 
 
@@ -30,6 +30,7 @@ class Rules:
     ringing: RingingSettings
     # Whether callers without a PIN are heard by a technician, who decides.
     screen_without_pin: bool = False
+    flood: FloodSettings = FloodSettings()
 
     def languages_of(self, number: str) -> tuple[str, ...]:
         """The number's own language first, then the others."""

@@ -1,4 +1,4 @@
-"""`[ringing]`, `[notices]`, `[calendars]` and `[reports]`"""
+"""`[ringing]`, `[toll]`, `[notices]`, `[calendars]` and `[reports]`"""
 
 from __future__ import annotations
 
@@ -53,6 +53,30 @@ class RingingSettings(BaseModel):
     def check_number(self, target: str) -> str:
         """`target` if it may be dialled under these settings. Raises NumberRefused."""
         return phones.check(target, self.countries, self.sip_domains)
+
+
+Cap = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class TollSettings(BaseModel):
+    """How much may be dialled in 24 hours. Beyond it the admins are alarmed, and whatever is not about an
+    accepted case is refused: a technician's phone is rung for one however often it takes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Calls of every kind together.
+    calls: Cap = 1_000
+    # Calls to customers, each after a technician's key; and of these to one customer.
+    customers: Cap = 100
+    one_customer: Cap = 20
+    # Calls to technicians; and of these to one phone.
+    technicians: Cap = 600
+    one_phone: Cap = 150
+    # Calls that are about no case: a notice read aloud, whether he can be reached, a test.
+    others: Cap = 100
+    # Text messages.
+    texts: Cap = 500
 
 
 class NoticeSettings(BaseModel):

@@ -302,6 +302,7 @@ attempts = Table(
     Column("rung", Integer, nullable=False),
     # Set for a call that we placed, in the pursuit; else his phone rang during the caller's call.
     Column("pass_id", ForeignKey("passes.id")),
+    Column("turn", Integer),
     Column("asked_at", Instant, nullable=False),
     # Set when his phone was picked up (by whomever: a voicemail picks up too).
     Column("picked_up_at", Instant),
@@ -370,6 +371,8 @@ notice_sends = Table(
     Column("settled_at", Instant),
     Index("ix_notice_sends_notice_id", "notice_id"),
     Index("ix_notice_sends_sid", "sid"),
+    # For the daily cap on text messages.
+    Index("ix_notice_sends_channel_tried_at", "channel", "tried_at"),
     sqlite_autoincrement=True,
 )
 
