@@ -8,7 +8,7 @@ a Connection, the actor and `at`, and never commit.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -22,6 +22,7 @@ from pins.throttle import identity
 from storage import audit
 
 Kind = Literal["block", "allow"]
+ACTS: Mapping[Kind, str] = {"block": "caller.block", "allow": "caller.allow"}
 # What numbers begin with: at least a digit behind a "+", and fewer than a whole number.
 _BEGINNING = re.compile(r"\+[1-9][0-9]{0,13}\*")
 _MARKS = re.compile(r"[\s./()-]")
@@ -117,7 +118,7 @@ def put(
     ).inserted_primary_key
     assert made is not None
     told = {"pattern": pattern, **({"before": before.kind} if before else {})}
-    audit.record(connection, actor, at, f"caller.{kind}", subject(made[0]), reason=reason, details=told)
+    audit.record(connection, actor, at, ACTS[kind], subject(made[0]), reason=reason, details=told)
     return Rule(made[0], pattern, kind, reason, at, actor)
 
 
@@ -139,6 +140,11 @@ def listed(connection: Connection) -> list[Rule]:
     """The whole list, by number."""
     rows = connection.execute(select(caller_rules).order_by(caller_rules.c.pattern))
     return [Rule(r.id, r.pattern, r.kind, r.reason, r.created_at, r.created_by) for r in rows]
+
+
+def of_numbers(connection: Connection, numbers: Collection[str]) -> list[Rule]:
+    """The entries of these whole numbers."""
+    return [rule for rule in listed(connection) if rule.pattern in numbers]
 
 
 def forget(connection: Connection, numbers: Collection[str]) -> int:

@@ -288,7 +288,7 @@ def begin_pin(call: Call, heard: Heard) -> Call:
 
 def welcome(call: Call) -> Turn:
     """Company, what this is, that a PIN is needed, a line on privacy; then the offer of a language."""
-    told = line("blocked" if call.blocked else "welcome-night")
+    told = line("blocked") if call.blocked else line("welcome-night")
     offer = (replace(line("language-offer"), language=next_language(call).language),)
     return ask_pin(call, told, *(offer if len(call.languages) > 1 else ()))
 

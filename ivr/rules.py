@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from ivr.hours import Hours
@@ -30,7 +30,7 @@ class Rules:
     ringing: RingingSettings
     # Whether callers without a PIN are heard by a technician, who decides.
     screen_without_pin: bool = False
-    flood: FloodSettings = FloodSettings()
+    flood: FloodSettings = field(default_factory=FloodSettings)
 
     def languages_of(self, number: str) -> tuple[str, ...]:
         """The number's own language first, then the others."""

@@ -1,4 +1,4 @@
-"""`[hours]`, `[[number]]`, `[urgency]`, `[flood]` and `[privacy]`, and what is built from them once at start."""
+"""`[hours]`, `[[number]]`, `[urgency]`, `[flood]` and `[privacy]`, and what is built of them at start."""
 
 from __future__ import annotations
 

@@ -48,9 +48,7 @@ _LATELY = select(func.count()).select_from(
 )
 
 
-def meet(
-    connection: Connection, at: datetime, sid: str, caller: str, settings: FloodSettings
-) -> Meeting:
+def meet(connection: Connection, at: datetime, sid: str, caller: str, settings: FloodSettings) -> Meeting:
     """How a new call is met; a stranger's is counted. To be asked once a call.
 
     A customer's number on file costs one look-up by key.

@@ -38,6 +38,7 @@ KNOWN = {
     "letter-expired": {"pin": 17, "customer": "ACME", "why": "no server"},
     "letter-refused": {"pin": 17, "customer": "ACME", "why": "refused"},
     "screening-used-up": {},
+    "call-flood": {"calls": 60, "seconds": 60},
     "rota-hole": {
         "rota": "duty",
         "from": "2026-08-14 18:30",

@@ -498,6 +498,7 @@ def test_no_prompt_is_long(name: str, language: str, shipped_configuration: Conf
         "technician": "Anna Rossi",
         "address": "assistenza@example.net",
         "until": Day(date(2026, 9, 28)),
+        "digits": Digits("47"),
         "text": "Nessuno ha risposto ad Acme, P1 più, codice 4 7 1 2, entro le 23:00.",
     }
     limit = LONGEST_MENU if name == "urgency-menu" else LONGEST_PROMPT

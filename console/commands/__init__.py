@@ -17,6 +17,7 @@ from console.commands.hidden import REFUSAL, looks_like_a_pin
 COMMANDS = {
     "audit": "audit",
     "call": "calls",
+    "caller": "callers",
     "case": "cases",
     "customer": "customers",
     "demo": "service",

@@ -197,8 +197,8 @@ def _done(number: int, who: str | None, text: str) -> Line:
             then = speaks["key"] or ("silence" if speaks["silent"] else "hang up")
             return Speaks(number, int(speaks["n"]), then)
         raise ValueError(
-            "> is followed by keys, PIN and a name, wrong PIN, the case code, the two digits, the number of NAME, "
-            "nothing, speaks N s (and presses #), hangs up"
+            "> is followed by keys, PIN and a name, wrong PIN, the case code, the two digits, the number of "
+            "NAME, nothing, speaks N s (and presses #), hangs up"
         )
     raise ValueError("a technician's > is followed by keys, nothing or hangs up")
 

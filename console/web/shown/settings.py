@@ -23,7 +23,19 @@ from pins.settings import HashCost
 
 # In the order in which people think of them.
 SECTIONS = (
-    *("hours", "number", "urgency", "ringing", "flood", "toll", "pins", "notices", "calendars", "mail", "letters"),
+    *(
+        "hours",
+        "number",
+        "urgency",
+        "ringing",
+        "flood",
+        "toll",
+        "pins",
+        "notices",
+        "calendars",
+        "mail",
+        "letters",
+    ),
     *("reports", "privacy", "service", "console", "twilio", "database", "rehearsal"),
 )
 # What a figure counts, by key.
