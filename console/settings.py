@@ -276,6 +276,8 @@ class Configuration(BaseModel):
         wrong = _disagreements(list(enumerate(self.number)), self.service.languages, self.ringing)
         if wrong:
             raise ValueError("\n".join(wrong))
+        # What may be dialled depends on which numbers are ours; the model is frozen from here on.
+        self.__dict__["ringing"] = self.ringing.beside(self.our_numbers)
         return self
 
     def missing_for_calls(self) -> list[str]:

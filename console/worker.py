@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from console.house import Clock, House
 from console.outside import keep_anchor
 from console.work import APART, AT_ONCE, HANDLERS, Handler, calendars, mail, rota
+from ivr import toll
 from storage import due
 
 log = logging.getLogger("ivr.worker")
@@ -26,6 +27,7 @@ STOPS_WITHIN = 5
 LEASE = timedelta(minutes=2)
 CLAIMED_AT_ONCE = 20
 SWEEP_HOURS = 1
+CAPS_SECONDS = 60
 
 
 def tick(
@@ -70,6 +72,7 @@ def run(house: House, clock: Clock) -> None:
     add(partial(_tick_once, house, clock), "interval", seconds=TICK_SECONDS)
     for kinds in APART.values():
         add(partial(_tick_apart, house, clock, kinds), "interval", seconds=TICK_SECONDS)
+    add(partial(_look_at_the_caps, house, clock), "interval", seconds=CAPS_SECONDS)
     add(partial(_sweep, house, clock), "interval", hours=SWEEP_HOURS, next_run_time=clock())
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
@@ -94,6 +97,11 @@ def _tick_once(house: House, clock: Clock) -> None:
 
 def _tick_apart(house: House, clock: Clock, kinds: Collection[str]) -> None:
     tick(house, clock(), {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+
+
+def _look_at_the_caps(house: House, clock: Clock) -> None:
+    with house.database.write() as connection:
+        toll.watch(connection, clock(), house.configuration.toll)
 
 
 def _sweep(house: House, clock: Clock) -> None:

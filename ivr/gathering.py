@@ -66,7 +66,7 @@ from ivr.vocabulary import (
     WhyWrong,
     WrongKey,
 )
-from oncall import attempts, cases, casework, phones, roster
+from oncall import attempts, cases, casework, roster
 from oncall.phones import NumberRefused
 from oncall.roster import Contact
 from pins import customers, registry, throttle
@@ -443,6 +443,6 @@ class Gathering:
 
     def _dialable(self, keyed: str) -> str | None:
         try:
-            return phones.from_keys(keyed, self._rules.ringing.countries)
+            return self._rules.ringing.from_keys(keyed)
         except NumberRefused:
             return None

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ivr.hours import Hours
 from ivr.settings import FloodSettings, NumberSettings, UrgencySettings
-from oncall.settings import RingingSettings
+from oncall.settings import RingingSettings, TollSettings
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Rules:
     # Whether callers without a PIN are heard by a technician, who decides.
     screen_without_pin: bool = False
     flood: FloodSettings = field(default_factory=FloodSettings)
+    toll: TollSettings = field(default_factory=TollSettings)
 
     def languages_of(self, number: str) -> tuple[str, ...]:
         """The number's own language first, then the others."""

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from oncall import phones
+from oncall.phones import NumberRefused
 
 
 class RingingSettings(BaseModel):
@@ -41,6 +51,8 @@ class RingingSettings(BaseModel):
     # A case taken by text message is pursued again unless the customer was called within so long: the
     # sender of a text message can be forged.
     text_take_holds: Annotated[int, Field(ge=60, le=3600)] = 600
+    # Our own numbers, which are never dialled: that would go round. Not of the file: see `beside`.
+    _ours: frozenset[str] = PrivateAttr(default=frozenset())
 
     @field_validator("countries")
     @classmethod
@@ -50,9 +62,30 @@ class RingingSettings(BaseModel):
                 raise ValueError('expected ISO country codes such as "IT"')
         return value
 
+    def beside(self, ours: Collection[str]) -> Self:
+        """The same, knowing our own numbers."""
+        knowing = self.model_copy()
+        knowing._ours = frozenset(ours)
+        return knowing
+
     def check_number(self, target: str) -> str:
-        """`target` if it may be dialled under these settings. Raises NumberRefused."""
-        return phones.check(target, self.countries, self.sip_domains)
+        """`target` if it may be dialled under these settings: the one gate, when a number is saved and again
+        when it is dialled. Raises NumberRefused.
+        """
+        return self._not_ours(phones.check(target, self.countries, self.sip_domains))
+
+    def check_customer(self, target: str) -> str:
+        """The same for a customer's phone, and for text messages: never a sip: address."""
+        return self._not_ours(phones.check(target, self.countries))
+
+    def from_keys(self, keyed: str) -> str:
+        """A number as people key or write it, if a customer may be dialled there. Raises NumberRefused."""
+        return self._not_ours(phones.from_keys(keyed, self.countries))
+
+    def _not_ours(self, target: str) -> str:
+        if target in self._ours:
+            raise NumberRefused(f"{target!r} is one of our own numbers: that would go round", "ours")
+        return target
 
 
 Cap = Annotated[int, Field(ge=1, le=1_000_000)]

@@ -1,4 +1,4 @@
-"""Callers who are blocked or always let through, and strangers who are too many: what is asked and counted."""
+"""Callers who are blocked or always let through, and strangers who are too many."""
 
 from __future__ import annotations
 
@@ -160,7 +160,10 @@ def test_strangers_are_challenged_once_too_many_came(both: Database) -> None:
         assert meet(connection, 7, seconds=120) == "let through"
         told = select(due_work.c.key, due_work.c.payload).where(due_work.c.kind == "alarm")
         ((key, payload),) = connection.execute(told).all()
-        assert (key, payload) == ("call-flood:", {"what": "call-flood", "about": "", "calls": 3, "seconds": 60})
+        assert (key, payload) == (
+            "call-flood:",
+            {"what": "call-flood", "about": "", "calls": 3, "seconds": 60},
+        )
 
 
 def test_neither_customers_nor_those_who_are_allowed_count_or_are_challenged(connection: Connection) -> None:
