@@ -108,8 +108,10 @@ def may_place(connection: Connection, at: datetime, settings: TollSettings, *, a
 
 
 def may_text(connection: Connection, at: datetime, settings: TollSettings, *, about_case: bool) -> bool:
-    """Whether one more text message may be sent; the admins are alarmed beyond the cap either way."""
-    if connection.execute(_TEXTS, {"since": at - DAY}).scalar_one() < settings.texts:
+    """Whether a text message, which is written down already, may be sent; the admins are alarmed beyond the
+    cap either way.
+    """
+    if connection.execute(_TEXTS, {"since": at - DAY}).scalar_one() <= settings.texts:
         return True
     if about_case:
         _passed(connection, at, "texts", settings.texts)

@@ -109,6 +109,7 @@ VARIANTS: dict[str, Callable[[Configuration], Configuration]] = {
     "callers without a PIN are screened": changed("pins", screen_without_pin=True),
     "there is an address to write to": changed("urgency", write_to="assistenza@example.net"),
     "no new attempt after a minute": changed("ringing", no_new_attempt_after=60),
+    "customers may be dialled once a day": changed("toll", customers=1),
     "one pass": changed("ringing", passes=1),
     "the rota is empty": lambda configuration: configuration,
     "anna has a premium number": lambda configuration: configuration,
