@@ -113,7 +113,7 @@ def test_another_process_that_writes_all_the_time_starves_nobody(tmp_path: Path,
         hammer.communicate(b"")
     with database.read() as connection:
         rows = select(due_work.c.key, func.count()).group_by(due_work.c.key)
-        written = {key: many for key, many in connection.execute(rows)}
+        written = {row[0]: row[1] for row in connection.execute(rows)}
     assert written["ours"] == 25
     assert written["theirs"] > 5
     assert sorted(waited)[-2] < 1.0
