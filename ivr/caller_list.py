@@ -59,7 +59,8 @@ def subject(rule_id: int) -> str:
 
 # -- asked while a caller waits ----------------------------------------------------------------
 
-_FOUND = (
+# What the list says of a caller: one look-up by key, however long it is.
+FOUND = (
     select(caller_rules.c.kind)
     .where(caller_rules.c.pattern.in_(bindparam("patterns", expanding=True)))
     # The whole number before what it begins with, and the longest beginning before shorter ones.
@@ -71,16 +72,16 @@ _FOUND = (
 )
 
 
-def of_caller(connection: Connection, caller: str) -> Kind | None:
-    """What the list says of a caller; None for one who is not on it, and for a withheld number.
-
-    One look-up by key, however long the list is.
-    """
+def asked(caller: str) -> dict[str, object]:
+    """What FOUND is to be asked of a caller. Of a withheld number there is nothing to find."""
     number = identity(caller)
-    if not number:
-        return None
     beginnings = [f"{number[:length]}*" for length in range(2, len(number))]
-    return connection.execute(_FOUND, {"patterns": [number, *beginnings], "whole": number}).scalar()
+    return {"patterns": [number, *beginnings], "whole": number}
+
+
+def of_caller(connection: Connection, caller: str) -> Kind | None:
+    """What the list says of a caller; None for one who is not on it, and for a withheld number."""
+    return connection.execute(FOUND, asked(caller)).scalar()
 
 
 # -- kept by admins ----------------------------------------------------------------------------

@@ -10,12 +10,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select
 
 from ivr import caller_list
 from ivr.settings import FloodSettings
 from ivr.tables import stranger_calls
-from pins import customers
+from pins.tables import customer_phones
 from storage.alarms import raise_alarm
 from storage.types import Instant
 
@@ -46,22 +46,38 @@ _LATELY = select(func.count()).select_from(
     .limit(bindparam("most"))
     .subquery()
 )
+# All that is to be known of a caller, in one look.
+_MET = select(
+    exists(select(1).where(customer_phones.c.phone == bindparam("caller"))).label("on_file"),
+    caller_list.FOUND.scalar_subquery().label("said"),
+    _LATELY.scalar_subquery().label("lately"),
+    select(func.min(stranger_calls.c.at)).scalar_subquery().label("oldest"),
+)
 
 
 def meet(connection: Connection, at: datetime, sid: str, caller: str, settings: FloodSettings) -> Meeting:
-    """How a new call is met; a stranger's is counted. To be asked once a call.
-
-    A customer's number on file costs one look-up by key.
-    """
-    if customers.customer_of_phone(connection, caller) is not None:
+    """How a new call is met; a stranger's is counted. To be asked once a call. One look-up by keys."""
+    since = at - timedelta(seconds=settings.within)
+    asked = {"caller": caller, "since": since, "most": max(settings.calls, 1)}
+    met = connection.execute(_MET, asked | caller_list.asked(caller)).one()
+    if met.on_file or met.said == "allow":
         return "let through"
-    said = caller_list.of_caller(connection, caller)
-    if said == "allow":
-        return "let through"
-    flooded = _came(connection, at, sid, settings)
-    if said == "block":
+    full = settings.calls > 0 and met.lately >= settings.calls
+    if settings.calls:
+        connection.execute(_CAME, {"call_sid": sid, "at": at})
+        if met.oldest is not None and met.oldest <= at - KEPT:
+            _sweep(connection, at)
+    if full:
+        told = {"calls": settings.calls, "seconds": settings.within}
+        raise_alarm(connection, at, "call-flood", details=told, quiet=QUIET)
+    if met.said == "block":
         return "blocked"
-    return "challenged" if flooded else "let through"
+    return "challenged" if full else "let through"
+
+
+def _sweep(connection: Connection, at: datetime) -> None:
+    old = list(connection.execute(_OLD, {"old": at - KEPT}).scalars())
+    connection.execute(delete(stranger_calls).where(stranger_calls.c.call_sid.in_(old)))
 
 
 def flooded(connection: Connection, at: datetime, settings: FloodSettings) -> bool:
@@ -71,18 +87,3 @@ def flooded(connection: Connection, at: datetime, settings: FloodSettings) -> bo
     since = at - timedelta(seconds=settings.within)
     lately = connection.execute(_LATELY, {"since": since, "most": settings.calls}).scalar_one()
     return lately >= settings.calls
-
-
-def _came(connection: Connection, at: datetime, sid: str, settings: FloodSettings) -> bool:
-    """Count a stranger's call. Whether too many came before it; the admins are told of a flood."""
-    if settings.calls == 0:
-        return False
-    full = flooded(connection, at, settings)
-    connection.execute(_CAME, {"call_sid": sid, "at": at})
-    old = list(connection.execute(_OLD, {"old": at - KEPT}).scalars())
-    if old:
-        connection.execute(delete(stranger_calls).where(stranger_calls.c.call_sid.in_(old)))
-    if full:
-        told = {"calls": settings.calls, "seconds": settings.within}
-        raise_alarm(connection, at, "call-flood", details=told, quiet=QUIET)
-    return full

@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,29 @@ from sqlalchemy.exc import OperationalError
 LOOKS_EVERY = 0.002
 GAP, IN_A_ROW = 0.004, 4
 LOCKED = "database is locked"
+
+
+class _Patience:
+    """How long a writer still waits; the time runs from when he first has to."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._over = threading.Event()
+        self._timer: threading.Timer | None = None
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(self._seconds, self._over.set)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def waits(self, seconds: float) -> bool:
+        """Let this much time pass; False once it is over."""
+        return not self._over.wait(seconds)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class WritersTurns:
@@ -39,43 +61,51 @@ class WritersTurns:
     @contextmanager
     def begin(self, engine: Engine) -> Iterator[Connection]:
         """A writing transaction of `engine`, in its turn. Raises OperationalError."""
-        self._of_thread.ends = time.monotonic() + self._seconds
-        if not self._take(self._seconds):
-            raise _locked()
+        patience = self._of_thread.patience = _Patience(self._seconds)
         try:
-            with engine.begin() as connection:
-                yield connection
+            if not self._take(patience):
+                raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError(LOCKED))
+            try:
+                with engine.begin() as connection:
+                    patience.end()
+                    yield connection
+            finally:
+                self._pass_on()
         finally:
-            self._pass_on()
+            patience.end()
 
     def begin_immediate(self, connection: Connection) -> None:
         """Begin, as soon as no other process writes. Raises OperationalError."""
+        patience: _Patience = getattr(self._of_thread, "patience", None) or _Patience(self._seconds)
         pragmas = connection.connection.cursor()
         pragmas.execute("PRAGMA busy_timeout")
         waits = (pragmas.fetchone() or (0,))[0]
         pragmas.execute("PRAGMA busy_timeout=0")
-        ends = getattr(self._of_thread, "ends", 0.0)
+        last = False
         try:
-            while not _begun(connection, last=time.monotonic() >= ends):
-                time.sleep(LOOKS_EVERY * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            while not _begun(connection, last=last):
+                patience.start()
+                last = not patience.waits(LOOKS_EVERY * random.uniform(0.5, 1))  # noqa: S311 - no secret
         finally:
+            patience.end()
             pragmas.execute(f"PRAGMA busy_timeout={waits}")
             pragmas.close()
 
-    def _take(self, seconds: float) -> bool:
+    def _take(self, patience: _Patience) -> bool:
         with self._guard:
             if not self._taken:
                 self._taken, self._in_a_row = True, 0
                 return True
             turn = threading.Event()
             self._waiting.append(turn)
-        if not turn.wait(seconds):
+        patience.start()
+        if not turn.wait(self._seconds):
             with self._guard:
                 if not turn.is_set():  # else it was passed on at the last moment
                     self._waiting.remove(turn)
                     return False
         if self._in_a_row % IN_A_ROW == 0:
-            time.sleep(GAP)
+            patience.waits(GAP)
         return True
 
     def _pass_on(self) -> None:
@@ -96,7 +126,3 @@ def _begun(connection: Connection, *, last: bool) -> bool:
             raise
         return False
     return True
-
-
-def _locked() -> OperationalError:
-    return OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError(LOCKED))
