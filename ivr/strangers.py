@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select
+from sqlalchemy import Boolean, Connection, String, bindparam, delete, exists, func, insert, select
 
 from ivr import caller_list
 from ivr.settings import FloodSettings
@@ -30,7 +30,13 @@ _SWEPT = 5
 
 Meeting = Literal["let through", "blocked", "challenged"]
 
-_CAME = insert(stranger_calls)
+# One statement for whoever calls, so that no time tells whether a number is on file.
+_CAME = insert(stranger_calls).from_select(
+    ["call_sid", "at"],
+    select(bindparam("sid", type_=String), bindparam("now", type_=Instant)).where(
+        bindparam("counts", type_=Boolean)
+    ),
+)
 _OLD = (
     select(stranger_calls.c.call_sid)
     .where(stranger_calls.c.at <= bindparam("old", type_=Instant))
@@ -60,13 +66,14 @@ def meet(connection: Connection, at: datetime, sid: str, caller: str, settings: 
     since = at - timedelta(seconds=settings.within)
     asked = {"caller": caller, "since": since, "most": max(settings.calls, 1)}
     met = connection.execute(_MET, asked | caller_list.asked(caller)).one()
-    if met.on_file or met.said == "allow":
-        return "let through"
+    stranger = not met.on_file and met.said != "allow"
     full = settings.calls > 0 and met.lately >= settings.calls
     if settings.calls:
-        connection.execute(_CAME, {"call_sid": sid, "at": at})
+        connection.execute(_CAME, {"sid": sid, "now": at, "counts": stranger})
         if met.oldest is not None and met.oldest <= at - KEPT:
             _sweep(connection, at)
+    if not stranger:
+        return "let through"
     if full:
         told = {"calls": settings.calls, "seconds": settings.within}
         raise_alarm(connection, at, "call-flood", details=told, quiet=QUIET)
