@@ -12,7 +12,7 @@ help:
 	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, arrows between packages"
-	@echo "make bench   what a PIN check, a look-up in the rota and the pages cost, and against what (a quarter of an hour)"
+	@echo "make bench   what a PIN check, a look-up in the rota, the pages and a flood cost, and against what (a quarter of an hour)"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
 	@echo "make fuzz    requests nobody would send, to the webhook door (MINUTES=10 SEED=…)"
@@ -53,6 +53,7 @@ bench: $(VENV)/made-test
 	$(BIN)/python bench/letters.py
 	$(BIN)/python bench/rota_lookups.py
 	$(BIN)/python bench/console_pages.py
+	$(BIN)/python bench/flood.py
 
 # Never part of `make test`; docs/mutations.md tells what its last run found.
 ONLY ?=

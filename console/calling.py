@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from console.doors import sealing
 from console.house import House
-from ivr import luggage, placed
+from ivr import luggage, placed, toll
 from ivr.outgoing_desk import PLACE, carried_of, over
 from ivr.placed import Placed
 from oncall.attempts import LONGEST_TALK
@@ -39,6 +39,10 @@ def ring_out(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
     with house.database.read() as connection:
         known = placed.find(connection, outgoing_id)
     if known is None:
+        return False
+    if not _within_the_cap(house, at, known):
+        log.error("the call to %s was not placed: a daily cap is reached", known.call.technician)
+        _over(house, at, known, "failed")
         return False
     if telephone is None:
         log.error("no call can be placed: twilio.account_sid and auth_tokens are missing")
@@ -112,6 +116,14 @@ def _call(house: House, known: Placed, rings: int) -> CallOut:
     return CallOut(
         known.phone, known.number, rings, addresses.outgoing(0, sealed), addresses.outgoing_ended(sealed)
     )
+
+
+def _within_the_cap(house: House, at: datetime, known: Placed) -> bool:
+    """A call about a case always is, and costs no look."""
+    if known.case_id is not None:
+        return True
+    with house.database.write() as connection:
+        return toll.may_place(connection, at, house.configuration.toll, about_case=False)
 
 
 def _over(house: House, at: datetime, known: Placed, status: str) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, or_, select
 
 import ivr.erasure
 import oncall.erasure
@@ -23,6 +23,7 @@ from console import outside
 from console.house import House
 from console.work.erasure import TRACES, remove
 from console.worker import tick
+from ivr import caller_list
 from oncall import cases, people
 from pins import customers, outbox, registry
 from pins.customers import Customer
@@ -112,6 +113,7 @@ def take_out(house: House, connection: Connection, actor: str, at: datetime, cod
     oncall.erasure.erase(connection, actor, at, customer.id)
     oncall.erasure.forget_call_backs(connection, his.numbers)
     emptied = ivr.erasure.erase(connection, his.calls)
+    caller_list.forget(connection, his.numbers)
     pins.erasure.erase(connection, actor, at, customer, his.numbers)
     files = [f"messages/{name}" for name in emptied.files]
     files += _forget_work(connection, his, emptied.recordings)
@@ -208,8 +210,14 @@ def acts_on(his: Belongings) -> ColumnElement[bool]:
         f'"customer":{told}{after}' for told in (customer.id, json.dumps(customer.code)) for after in ",}"
     ]
     of_his_pins = or_(*(audit_details.c.details.contains(each, autoescape=True) for each in owner))
+    listed = [f'"pattern":{json.dumps(number)}' for number in sorted(his.numbers)]
+    of_his_numbers = or_(
+        false(), *(audit_details.c.details.contains(each, autoescape=True) for each in listed)
+    )
     return or_(
-        audit_table.c.subject.in_(subjects), and_(audit_table.c.subject.startswith("pin:"), of_his_pins)
+        audit_table.c.subject.in_(subjects),
+        and_(audit_table.c.subject.startswith("pin:"), of_his_pins),
+        and_(audit_table.c.subject.startswith("caller:"), of_his_numbers),
     )
 
 

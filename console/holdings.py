@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from console import erasure
 from console.erasure import Belongings
 from console.house import House
-from ivr import journal, placed
+from ivr import caller_list, journal, placed
 from ivr.erasure import recordings_of
 from oncall import erasure as his_cases
 from oncall.notices import Notice
@@ -39,6 +39,7 @@ def of_customer(house: House, connection: Connection, code: str) -> dict[str, An
         "pins": [_pin(pin) for pin in registry.all_pins(connection, code)],
         "calls": [_call(connection, sid) for sid in his.calls],
         "recordings": recorded,
+        "caller_list": [_record(rule.__dict__) for rule in caller_list.of_numbers(connection, his.numbers)],
         "cases": [_record(case.__dict__) for case in his_cases.cases_of(connection, customer.id)],
         "case_log": [
             {"case": number} | _record(entry.__dict__)

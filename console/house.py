@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import console.tables  # noqa: F401
 import pins.tables  # noqa: F401
 from console.channels import real_channels
+from console.gate import guarded
 from console.settings import Configuration
 from ivr.rules import OurNumber, Rules
 from oncall.channels import Channels
@@ -42,7 +43,7 @@ class House:
     @cached_property
     def channels(self) -> Channels:
         """How anything leaves the house."""
-        return self.outward or real_channels(self.configuration)
+        return guarded(self.outward or real_channels(self.configuration), self.configuration.ringing)
 
     def close(self) -> None:
         self.database.close()
@@ -76,6 +77,8 @@ def rules(configuration: Configuration) -> Rules:
         configuration.urgency,
         configuration.ringing,
         configuration.pins.screen_without_pin,
+        configuration.flood,
+        configuration.toll,
     )
 
 

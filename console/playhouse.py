@@ -70,7 +70,7 @@ class Lifeline(Database):
     """A database that can be taken away, for whoever rehearses that it is gone."""
 
     def __init__(self, real: Database) -> None:
-        super().__init__(real.engine)
+        super().__init__(real.engine, turns=real.turns)
         self.away = False
 
     def read(self) -> AbstractContextManager[Connection]:

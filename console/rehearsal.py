@@ -25,6 +25,7 @@ from console.house import open_house
 from console.phone import Behaviour
 from console.playhouse import Playhouse
 from console.settings import Configuration, MailSettings
+from ivr.tables import caller_rules
 from oncall.settings import CalendarSettings
 from oncall.tables import absences, rota_overrides, rota_versions, swaps, technicians
 from pins import customers
@@ -45,6 +46,7 @@ COPIED = (
     pin_tables.customers,
     pin_tables.customer_sites,
     pin_tables.customer_phones,
+    caller_rules,
 )
 
 

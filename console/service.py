@@ -13,13 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from console import app as console_app
@@ -28,6 +27,8 @@ from console.doors import webhook_app
 from console.house import open_house, system_clock
 from console.keyholder import note_keys
 from console.settings import Configuration
+from console.waiting_room import ROOM, OnFile, Wsgi, waiting_room
+from pins import customers
 
 log = logging.getLogger("ivr.service")
 
@@ -43,7 +44,7 @@ PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
 class Gunicorn(BaseApplication):  # type: ignore[misc]
     """One listener. The application is made in each worker, so that no connection crosses a fork."""
 
-    def __init__(self, make: Callable[[], Flask], listen: str, workers: int, threads: int) -> None:
+    def __init__(self, make: Callable[[], Wsgi], listen: str, workers: int, threads: int) -> None:
         self._make = make
         self._options: dict[str, Any] = {
             "bind": listen,
@@ -66,7 +67,7 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
         for key, value in self._options.items():
             self.cfg.set(key, value)
 
-    def load(self) -> Flask:
+    def load(self) -> Wsgi:
         return self._make()
 
 
@@ -79,10 +80,7 @@ def run_part(part: str, configuration: Configuration) -> None:
     if part == "webhooks":
         note_keys(configuration, system_clock())
         server = Gunicorn(
-            lambda: webhook_app(open_house(configuration, hurried=True)),
-            service.listen,
-            service.workers,
-            service.threads,
+            lambda: _webhooks(configuration), service.listen, service.workers, service.threads + ROOM
         )
     else:
         # One process: rehearsals that are under way stand in its memory.
@@ -90,6 +88,19 @@ def run_part(part: str, configuration: Configuration) -> None:
             lambda: console_app.serving_app(open_house(configuration)), configuration.console.listen, 1, 8
         )
     server.run()
+
+
+def _webhooks(configuration: Configuration) -> Wsgi:
+    """The webhook application, with `service.threads` requests worked on at once and others in a queue."""
+    house = open_house(configuration, hurried=True)
+
+    def on_file() -> Collection[str]:
+        with house.database.read() as connection:
+            return customers.all_phones(connection)
+
+    numbers = OnFile(on_file)
+    numbers.refresh()
+    return waiting_room(webhook_app(house), configuration.service.threads, numbers)
 
 
 @dataclass

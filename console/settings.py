@@ -23,9 +23,16 @@ from pydantic import (
     model_validator,
 )
 
-from ivr.settings import LANGUAGES, HoursSettings, NumberSettings, PrivacySettings, UrgencySettings
+from ivr.settings import (
+    LANGUAGES,
+    FloodSettings,
+    HoursSettings,
+    NumberSettings,
+    PrivacySettings,
+    UrgencySettings,
+)
 from oncall.phones import NumberRefused
-from oncall.settings import CalendarSettings, NoticeSettings, ReportSettings, RingingSettings
+from oncall.settings import CalendarSettings, NoticeSettings, ReportSettings, RingingSettings, TollSettings
 from pins.settings import HashCost, LetterSettings, PinSettings, hex_of
 from storage.settings import DatabaseSettings
 from webhooks.settings import TwilioSettings
@@ -277,6 +284,8 @@ class Configuration(BaseModel):
     urgency: UrgencySettings
     pins: PinSettings = PinSettings()
     ringing: RingingSettings = RingingSettings()
+    flood: FloodSettings = FloodSettings()
+    toll: TollSettings = TollSettings()
     notices: NoticeSettings = NoticeSettings()
     calendars: CalendarSettings = CalendarSettings()
     reports: ReportSettings = ReportSettings()
@@ -302,6 +311,8 @@ class Configuration(BaseModel):
         wrong = _disagreements(list(enumerate(self.number)), self.service.languages, self.ringing)
         if wrong:
             raise ValueError("\n".join(wrong))
+        # What may be dialled depends on which numbers are ours; the model is frozen from here on.
+        self.__dict__["ringing"] = self.ringing.beside(self.our_numbers)
         return self
 
     def missing_for_calls(self) -> list[str]:

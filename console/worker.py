@@ -18,6 +18,7 @@ from console.house import Clock, House, open_house
 from console.outside import keep_anchor
 from console.standing_by import Keeper, spares
 from console.work import APART, AT_ONCE, HANDLERS, WITHOUT_DATABASE, Handler, calendars, clocks, mail, rota
+from ivr import toll
 from ivr.outgoing_desk import WATCH
 from storage import due
 
@@ -35,6 +36,7 @@ SWEEP_HOURS = 1
 # Seconds between two looks at the database's clock.
 CLOCKS_EVERY = 60
 BACKUP_LOOK_MINUTES = 1
+CAPS_SECONDS = 60
 
 
 def tick(
@@ -87,6 +89,7 @@ def run(house: House, clock: Clock) -> None:
     add(again, "interval", hours=SWEEP_HOURS, next_run_time=clock())
     again = partial(_unless_away, partial(_compare_clocks, clock), keeper, clock)
     add(again, "interval", seconds=CLOCKS_EVERY, next_run_time=clock())
+    add(partial(_unless_away, _look_at_the_caps, keeper, clock), "interval", seconds=CAPS_SECONDS)
     daily = Daily(house)
     again = partial(_unless_away, lambda _, at: daily.write(at), keeper, clock)
     add(again, "interval", minutes=BACKUP_LOOK_MINUTES, next_run_time=clock())
@@ -140,6 +143,11 @@ def _stand_by(keeper: Keeper, clock: Clock) -> None:
     kinds = (WATCH,) if answers else WITHOUT_DATABASE
     for house in keeper.houses():
         tick(house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+
+
+def _look_at_the_caps(keeper: Keeper, at: datetime) -> None:
+    with keeper.house.database.write() as connection:
+        toll.watch(connection, at, keeper.house.configuration.toll)
 
 
 def _compare_clocks(clock: Clock, keeper: Keeper, at: datetime) -> None:

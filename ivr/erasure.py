@@ -23,7 +23,7 @@ from oncall.tables import notice_sends
 _CALL = TypeAdapter(Call)
 _OUTGOING = TypeAdapter(Outgoing)
 # Before he keyed a PIN: what he is asked next does not depend on who he is.
-_STILL_UNKNOWN = (Step.ARRIVAL, Step.OFFICE, Step.OFFICE_MISSED, Step.PIN, Step.MESSAGE)
+_STILL_UNKNOWN = (Step.ARRIVAL, Step.CHALLENGE, Step.OFFICE, Step.OFFICE_MISSED, Step.PIN, Step.MESSAGE)
 # A statement takes a limited number of values.
 _AT_ONCE = 500
 

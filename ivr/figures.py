@@ -26,7 +26,7 @@ from storage.arithmetic import earliest, hour_of, minute_of, seconds_between
 GROUPS: dict[str, tuple[str, ...]] = {
     "spoke": ("connected", "accepted", "screened", "office"),
     "missed": ("nobody-answered", "call-back", "office-missed", "message"),
-    "refused": ("no-pin", "no-contract", "not-covered", "no-urgency"),
+    "refused": ("no-pin", "no-contract", "not-covered", "no-urgency", "no-digits", "blocked"),
     "hung-up": ("hung-up", ""),
 }
 

@@ -11,7 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ivr.vocabulary import (
+    ArrivedBlocked,
     ArrivedByDay,
+    ArrivedInFlood,
     AskDigits,
     AskKey,
     AskPin,
@@ -23,6 +25,7 @@ from ivr.vocabulary import (
     Day,
     Definitions,
     Digits,
+    DigitsWrong,
     Effect,
     HandOn,
     HangUp,
@@ -80,6 +83,9 @@ from ivr.vocabulary import (
 WRONG_PINS = 3
 MISSED_PROMPTS = 4
 PIN_PHASE = timedelta(seconds=180)
+# The digits of a flood are asked for this often in all; a blocked caller for his PIN, without one coming.
+CHALLENGES = 2
+BLOCKED_PROMPTS = 2
 # A menu is asked this many times in all.
 MENU_PROMPTS = 3
 NUMBER_PROMPTS = 2
@@ -100,9 +106,20 @@ def take_turn(call: Call, heard: Heard) -> Turn:
     if heard.gone:
         return caller_left(call, heard)
     match call.step, heard:
+        # Numbers that are blocked, and strangers while they flood us.
+        case Step.ARRIVAL, ArrivedBlocked():
+            return welcome(begin_pin(replace(call, blocked=True, screen=False), heard))
+        case Step.ARRIVAL, ArrivedInFlood(digits=digits):
+            return challenge(replace(call, challenge=digits))
+        case Step.CHALLENGE, DigitsWrong() if call.missed + 1 < CHALLENGES:
+            return challenge(miss(call))
+        case Step.CHALLENGE, DigitsWrong():
+            return challenge_failed(call, heard)
+
         # By day the office is rung, and no PIN is asked.
-        case Step.ARRIVAL, ArrivedByDay(office=office, pin_offered=pin_offered):
-            return ring_office(replace(call, office=office, pin_offered=pin_offered), line("welcome-day"))
+        case Step.ARRIVAL | Step.CHALLENGE, ArrivedByDay(office=office, pin_offered=pin_offered):
+            call = replace(call, office=office, pin_offered=pin_offered, missed=0)
+            return ring_office(call, line("welcome-day"))
         case Step.OFFICE, OfficeAnswered():
             return goodbye(replace(call, outcome=Outcome.OFFICE))
         case Step.OFFICE, OfficeMissed():
@@ -117,6 +134,9 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ask_name(replace(unstray(call), screen=True), line("pins-unavailable"))
         case Step.ARRIVAL, _:
             return welcome(begin_pin(call, heard))
+        case Step.CHALLENGE, _:
+            # Whoever ended the digits with a `#` has not cut the welcome short by it.
+            return welcome(begin_pin(replace(call, missed=0, hash_may_follow=True), heard))
         case Step.PIN, WantsLanguage() if not late(call, heard):
             return welcome(next_language(unstray(call)))
         case Step.PIN, WantsMoreTime() if not call.more_time_given:
@@ -129,6 +149,8 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return ask_pin(replace(call, screen=True), line("pin-unchecked"), line("pin-again"))
         case Step.PIN, PinUnchecked():
             return without_pin(replace(call, screen=True), heard)
+        case Step.PIN, StrayHash() if call.challenge is not None and call.wrong_pins == 0:
+            return welcome(unstray(call))
         case Step.PIN, StrayHash():
             return ask_pin(unstray(call), line("pin-wrong"), line("pin-again"))
         case Step.PIN, NoPin():
@@ -226,6 +248,28 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return goodbye(call)
 
 
+# -- strangers, while they flood us ----------------------------------------------------------------
+
+
+def challenge(call: Call) -> Turn:
+    """Two digits, spoken in every language: a machine that dials does not key them, anybody else may."""
+    assert call.challenge is not None
+    spoken = Digits(call.challenge)
+    asked = [replace(line("challenge", digits=spoken), language=each) for each in _languages(call)]
+    return Turn(replace(call, step=Step.CHALLENGE), (), AskDigits(tuple(asked), most=len(call.challenge)))
+
+
+def challenge_failed(call: Call, heard: Heard) -> Turn:
+    """He is told what to do in an emergency, and whom to call with anything else; a phone rings nowhere."""
+    told = [replace(line("challenge-failed"), language=each) for each in _languages(call)]
+    reopens = (line("reopens", at=Clock(heard.reopens)),) if heard.reopens else ()
+    return goodbye(replace(call, outcome=Outcome.NO_DIGITS), *told, *reopens)
+
+
+def _languages(call: Call) -> tuple[str, ...]:
+    return call.languages or (call.language,)
+
+
 # -- by day --------------------------------------------------------------------------------------
 
 
@@ -249,8 +293,9 @@ def begin_pin(call: Call, heard: Heard) -> Call:
 
 def welcome(call: Call) -> Turn:
     """Company, what this is, that a PIN is needed, a line on privacy; then the offer of a language."""
+    told = line("blocked") if call.blocked else line("welcome-night")
     offer = (replace(line("language-offer"), language=next_language(call).language),)
-    return ask_pin(call, line("welcome-night"), *(offer if len(call.languages) > 1 else ()))
+    return ask_pin(call, told, *(offer if len(call.languages) > 1 else ()))
 
 
 def late(call: Call, heard: Heard) -> bool:
@@ -289,7 +334,8 @@ def pin_wrong(call: Call, heard: PinWrong) -> Turn:
 
 def pin_missed(call: Call, heard: Heard, why: str) -> Turn:
     """Ask again, unless the tries or the time are used up. Why a PIN was wrong is never told."""
-    if call.wrong_pins >= WRONG_PINS or call.missed >= MISSED_PROMPTS or late(call, heard):
+    prompts = BLOCKED_PROMPTS if call.blocked else MISSED_PROMPTS
+    if call.wrong_pins >= WRONG_PINS or call.missed >= prompts or late(call, heard):
         return without_pin(call, heard)
     time = () if call.more_time_given or why == "pin-wrong" else (line("pin-time-offer"),)
     return ask_pin(call, line(why), line("pin-again"), *time)
@@ -300,9 +346,22 @@ def without_pin(call: Call, heard: Heard) -> Turn:
 
     Unless he may hold a right one all the same: then a person decides.
     """
+    if call.blocked:
+        return blocked(call)
     if call.screen:
         return ask_name(call)
     return refuse(replace(call, outcome=Outcome.NO_PIN), heard, "no-pin")
+
+
+def blocked(call: Call) -> Turn:
+    """Without a right PIN a blocked caller reaches nobody: no technician is woken, nothing is recorded.
+
+    Unless he may hold a right one all the same: he leaves a message, and the one on duty is told of it.
+    """
+    call = replace(call, outcome=Outcome.BLOCKED)
+    if call.screen:
+        return screened_in_vain(call, line("screening-full"))
+    return goodbye(call, line("blocked-end"))
 
 
 def greet(call: Call, heard: PinAccepted) -> Turn:
@@ -562,9 +621,14 @@ def talk_over(call: Call, heard: AttemptEnded) -> Turn:
 
 
 def reconnect(call: Call, heard: WantsReconnect) -> Turn:
-    """The technician he was talking to first, then the others."""
+    """The technician he was talking to first, then the others.
+
+    For a caller without a verified PIN nobody else: that one is awake, and who else is woken is counted.
+    """
     last = call.tried[-1]
     ladder = tuple(sorted(call.ladder, key=lambda place: place.phone != last))
+    if unverified(call):
+        ladder = ladder[:1]
     call = replace(begin_ringing(call, heard.at, ladder), reconnects=call.reconnects + 1)
     turn = ring_next(replace(call, outcome=Outcome.CONNECTED), heard, line("ringing-again"))
     effects = turn.effects if unverified(call) else (PursueAgain(), *turn.effects)

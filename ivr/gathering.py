@@ -15,17 +15,20 @@ from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from ivr import journal, placed
+from ivr import journal, placed, strangers
 from ivr.rules import OurNumber, Rules
 from ivr.settings import Level
 from ivr.vocabulary import (
+    ArrivedBlocked,
     ArrivedByDay,
     ArrivedByNight,
+    ArrivedInFlood,
     AttemptEnded,
     Call,
     CannotVerify,
     CodeChecked,
     CustomerFacts,
+    DigitsWrong,
     Heard,
     KeepsWaiting,
     KnownCase,
@@ -64,7 +67,7 @@ from ivr.vocabulary import (
     WhyWrong,
     WrongKey,
 )
-from oncall import attempts, cases, casework, phones, roster
+from oncall import attempts, cases, casework, roster
 from oncall.phones import NumberRefused
 from oncall.roster import Contact
 from pins import customers, registry, throttle
@@ -149,9 +152,11 @@ class Gathering:
                 return MessageLeft(at=at, seconds=0)
             case Step.SCREENING_WAIT:
                 return self._to_be_screened(here)
-            case Step.ARRIVAL if state.pin:
+            case Step.ARRIVAL | Step.CHALLENGE if (met := self._met(here, keyed)) is not None:
+                return met
+            case Step.ARRIVAL | Step.CHALLENGE if state.pin:
                 return ArrivedByNight(at=at, reopens=reopens)
-            case Step.ARRIVAL:
+            case Step.ARRIVAL | Step.CHALLENGE:
                 offered = number.settings.pin_by_day
                 return ArrivedByDay(at=at, office=self._office(here), pin_offered=offered)
             case Step.PIN:
@@ -202,6 +207,22 @@ class Gathering:
                 return WantsToVerify(at=at, reopens=reopens)
             case _:
                 return WrongKey(at=at, reopens=reopens)
+
+    # -- who calls ------------------------------------------------------------------------------
+
+    def _met(self, here: Moment, keyed: str) -> Heard | None:
+        """What keeps a new call from being served as it comes; None if nothing does."""
+        at, reopens, call = here.at, here.reopens, here.call
+        if call.step is Step.CHALLENGE:
+            return None if keyed == call.challenge else DigitsWrong(at=at, reopens=reopens)
+        match strangers.meet(here.connection, at, call.sid, call.caller, self._rules.flood):
+            case "blocked":
+                return ArrivedBlocked(at=at, reopens=reopens)
+            case "challenged":
+                digits = "".join(self._source.sample("0123456789", strangers.DIGITS))
+                return ArrivedInFlood(at=at, reopens=reopens, digits=digits)
+            case _:
+                return None
 
     # -- by day ---------------------------------------------------------------------------------
 
@@ -443,6 +464,6 @@ class Gathering:
 
     def _dialable(self, keyed: str) -> str | None:
         try:
-            return phones.from_keys(keyed, self._rules.ringing.countries)
+            return self._rules.ringing.from_keys(keyed)
         except NumberRefused:
             return None

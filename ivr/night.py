@@ -17,7 +17,14 @@ from pins import throttle
 
 # A call may have begun so long before the case that it opened.
 BEFORE = timedelta(hours=1)
-REFUSED = (Outcome.NO_PIN, Outcome.NO_CONTRACT, Outcome.NOT_COVERED, Outcome.NO_URGENCY)
+REFUSED = (
+    Outcome.NO_PIN,
+    Outcome.NO_CONTRACT,
+    Outcome.NOT_COVERED,
+    Outcome.NO_URGENCY,
+    Outcome.NO_DIGITS,
+    Outcome.BLOCKED,
+)
 # How far back is looked for the office's closing, the likely first.
 _LOOKS = (timedelta(days=1), timedelta(days=4), timedelta(days=15), timedelta(days=60))
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select, update
 
 from ivr import answer as answers
-from ivr import casework, journal, luggage, outgoing_flow, placed
+from ivr import casework, journal, luggage, outgoing_flow, placed, toll
 from ivr.answer import HANG_UP, Answer
 from ivr.outgoing_flow import (
     SHORT_TALK,
@@ -28,7 +28,7 @@ from ivr.placed import Placed
 from ivr.rules import Rules
 from ivr.vocabulary import OutgoingReceived
 from ivr.wording import Wording
-from oncall import attempts, cases, notices, phones, reached
+from oncall import attempts, cases, notices, reached
 from oncall.cases import PURSUE, Case, CaseRefusal
 from oncall.phones import NumberRefused
 from oncall.roster import RosterRefusal
@@ -266,6 +266,9 @@ class OutgoingDesk:
         number = self.customer_number(connection, case, placed.engaged(connection, at, ""))
         if number is None:
             return "no-number", ""
+        if not toll.may_call_customer(connection, at, self._rules.toll, case):
+            log.error("case %s: the customer is not dialled: a daily cap is reached", case.number)
+            return "capped", ""
         may = (
             update(case_rows)
             .where(case_rows.c.id == case.id, case_rows.c.customer_calls < self._rules.ringing.customer_calls)
@@ -274,6 +277,7 @@ class OutgoingDesk:
         if connection.execute(may).rowcount == 0:
             log.error("case %s: the customer was dialled as often as may be", case.number)
             return "no-more-calls", ""
+        toll.customer_called(connection, known.id)
         return "taken", number
 
     def customer_number(
@@ -299,7 +303,7 @@ class OutgoingDesk:
 
     def _dialable(self, number: str) -> bool:
         try:
-            return phones.check(number, self._rules.ringing.countries) == number
+            return self._rules.ringing.check_customer(number) == number
         except NumberRefused:
             return False
 

@@ -62,12 +62,14 @@ class CarriedOutgoing:
 
 # What was heard. `taken`, `declined` and `heard-it` mean that the key is recorded already; `too-late` that
 # somebody else has the case by now. `no-number`: nobody knows where the customer can be called;
-# `no-more-calls`: he was dialled as often as may be. `connected` and `not-connected`: how dialling him ended.
+# `no-more-calls`: he was dialled as often as may be; `capped`: no customer may be dialled any more today.
+# `connected` and `not-connected`: how dialling him ended.
 OutgoingHeard = Literal[
     "picked-up",
     "taken",
     "no-number",
     "no-more-calls",
+    "capped",
     "declined",
     "heard-it",
     "too-late",
@@ -113,6 +115,8 @@ def take_turn(call: Outgoing, heard: OutgoingHeard) -> OutgoingTurn:
             return end(call, line("out-no-number"))
         case _, "no-more-calls":
             return end(call, line("out-no-more-calls"))
+        case _, "capped":
+            return end(call, line("out-capped"))
         case _, "declined":
             return end(call, line("technician-passed"))
         case _, "heard-it":

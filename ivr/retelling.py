@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from ivr.vocabulary import (
+    ArrivedBlocked,
     ArrivedByDay,
     ArrivedByNight,
+    ArrivedInFlood,
     AttemptEnded,
     CannotVerify,
     CodeChecked,
+    DigitsWrong,
     Heard,
     KeepsWaiting,
     KnownCase,
@@ -49,6 +52,12 @@ def retell(heard: Heard) -> str:
             said = "a call in a PIN window"
         case ArrivedByDay():
             said = "a call while the office is open"
+        case ArrivedBlocked():
+            said = "a call from a blocked number"
+        case ArrivedInFlood():
+            said = "a call from an unknown number in a flood"
+        case DigitsWrong():
+            said = "not the digits he was told"
         case OfficeAnswered():
             said = "the office answered"
         case OfficeMissed():

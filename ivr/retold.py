@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 _PHRASES: tuple[tuple[str, str], ...] = (
     ("by-night", "a call in a PIN window"),
     ("by-day", "a call while the office is open"),
+    ("blocked", "a call from a blocked number"),
+    ("flood", "a call from an unknown number in a flood"),
+    ("digits-wrong", "not the digits he was told"),
     ("office-answered", "the office answered"),
     ("office-missed", "the office did not answer"),
     ("wants-pin", "an emergency with PIN"),

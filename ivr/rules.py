@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from ivr.hours import Hours
-from ivr.settings import NumberSettings, UrgencySettings
-from oncall.settings import RingingSettings
+from ivr.settings import FloodSettings, NumberSettings, UrgencySettings
+from oncall.settings import RingingSettings, TollSettings
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Rules:
     ringing: RingingSettings
     # Whether callers without a PIN are heard by a technician, who decides.
     screen_without_pin: bool = False
+    flood: FloodSettings = field(default_factory=FloodSettings)
+    toll: TollSettings = field(default_factory=TollSettings)
 
     def languages_of(self, number: str) -> tuple[str, ...]:
         """The number's own language first, then the others."""

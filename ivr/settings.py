@@ -1,4 +1,4 @@
-"""`[hours]`, `[[number]]`, `[urgency]` and `[privacy]`, and what is built from them once at start."""
+"""`[hours]`, `[[number]]`, `[urgency]`, `[flood]` and `[privacy]`, and what is built of them at start."""
 
 from __future__ import annotations
 
@@ -175,6 +175,17 @@ class UrgencySettings(BaseModel):
     def offered(self) -> list[Level]:
         """The levels of the menu, in the order of their keys."""
         return sorted((level for level in self.level if level.key), key=lambda level: level.key or "")
+
+
+class FloodSettings(BaseModel):
+    """When so many strangers call that each must first key two spoken digits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # More calls than these from numbers that nobody knows, over all lines and machines; 0: never.
+    calls: Annotated[int, Field(ge=0, le=100_000)] = 60
+    # Seconds in which they are counted.
+    within: Annotated[int, Field(ge=10, le=3600)] = 60
 
 
 class PrivacySettings(BaseModel):

@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from ivr.tables import calls, turns, wake_ups
+from ivr.tables import caller_rules, calls, turns, wake_ups
 from oncall import cases as casebook
 from oncall import reminders
 from oncall.tables import (
@@ -157,7 +157,10 @@ def how_it_stands(row: Row[Any]) -> str:
 
 
 # Of these the spare changes nothing that counts: a newer snapshot replaces them as a whole.
-_REFRESHED = (customers, customer_phones, pins, technicians, rota_versions, rota_overrides, absences)
+_REFRESHED = (
+    *(customers, customer_phones, pins, caller_rules),
+    *(technicians, rota_versions, rota_overrides, absences),
+)
 
 
 def refresh(connection: Connection, content: bytes) -> None:
@@ -192,6 +195,7 @@ def _rows(at: datetime) -> list[tuple[Table, Select[Any]]]:
         (customer_phones, select(customer_phones)),
         (pins, select(pins)),
         (pin_tries, select(pin_tries).where(pin_tries.c.at > at - throttle.KEPT)),
+        (caller_rules, select(caller_rules)),
         (technicians, select(technicians)),
         (rota_versions, select(rota_versions)),
         (rota_overrides, select(rota_overrides).where(rota_overrides.c.ends_at > lately)),

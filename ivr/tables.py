@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from storage.tables import metadata
 from storage.types import Instant
@@ -107,6 +107,30 @@ wake_ups = Table(
     Index("ix_wake_ups_at", "at"),
 )
 
+# Callers who are blocked or always let through: a number in E.164, or what numbers begin with and "*".
+caller_rules = Table(
+    "caller_rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pattern", String(20), nullable=False, unique=True),
+    Column("kind", String(8), nullable=False),
+    Column("reason", Text, nullable=False, default="", server_default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(120), nullable=False),
+    CheckConstraint("kind IN ('block', 'allow')", name="kind"),
+    sqlite_autoincrement=True,
+)
+
+# Calls from numbers that nobody knows, for as long as they count: a day at most. Not whose they were.
+stranger_calls = Table(
+    "stranger_calls",
+    metadata,
+    # No foreign key: nothing is looked up by it, and a purge of calls need not know of it.
+    Column("call_sid", String(34), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Index("ix_stranger_calls_at", "at"),
+)
+
 # Calls that we place to a technician: to have a case taken, to tell him something, to ask whether he can
 # be reached.
 outgoing = Table(
@@ -130,11 +154,15 @@ outgoing = Table(
     Column("ended_at", Instant),
     # How the network says it ended.
     Column("status", String(12)),
+    # How often the customer was dialled in it.
+    Column("customer_dials", Integer, nullable=False, default=0, server_default="0"),
     # The turn that is expected next, from 0 when it is picked up.
     Column("turn", Integer, nullable=False),
     # ivr.outgoing_flow.Outgoing as JSON.
     Column("state", Text, nullable=False),
     Index("ix_outgoing_sid", "sid"),
+    # For the daily caps.
+    Index("ix_outgoing_asked_at", "asked_at"),
     Index("ix_outgoing_ended_at_asked_at", "ended_at", "asked_at"),
     Index("ix_outgoing_case_id", "case_id"),
     Index("ix_outgoing_attempt_id", "attempt_id"),

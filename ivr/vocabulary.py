@@ -107,6 +107,7 @@ class Step(StrEnum):
     """Where the caller stands, named by what is asked of him or done for him."""
 
     ARRIVAL = "arrival"
+    CHALLENGE = "challenge"
     OFFICE = "office"
     OFFICE_MISSED = "office-missed"
     PIN = "pin"
@@ -139,6 +140,8 @@ class Outcome(StrEnum):
     NO_CONTRACT = "no-contract"
     NOT_COVERED = "not-covered"
     NO_URGENCY = "no-urgency"
+    NO_DIGITS = "no-digits"
+    BLOCKED = "blocked"
     MESSAGE = "message"
     HUNG_UP = "hung-up"
 
@@ -233,6 +236,10 @@ class Call:
     screening_since: datetime | None = None
     # The last day of the PIN he keyed, while another takes its place.
     pin_last_day: date | None = None
+    # The digits he is to key before anything else, while strangers flood us.
+    challenge: str | None = None
+    # His number is blocked: a right PIN opens, and nothing else does.
+    blocked: bool = False
     # Identities given when the turn was saved.
     case_id: int | None = None
     attempt_id: int | None = None
@@ -278,6 +285,21 @@ class ArrivedByDay(Heard):
 
     office: tuple[tuple[str, ...], ...]
     pin_offered: bool = True
+
+
+class ArrivedBlocked(Heard):
+    """A new call from a number that is blocked, at whatever hour."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrivedInFlood(Heard):
+    """A new call from a number that nobody knows, while such calls flood us: he is to key `digits`."""
+
+    digits: str
+
+
+class DigitsWrong(Heard):
+    """Not the digits he was told. No guess at a PIN."""
 
 
 class OfficeAnswered(Heard):

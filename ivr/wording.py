@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -29,6 +31,9 @@ from ivr.vocabulary import (
     TakeName,
     Turn,
 )
+from oncall.phones import NumberRefused
+
+log = logging.getLogger("ivr")
 
 # Seconds a customer's phone rings when a technician calls him through us.
 CUSTOMER_RINGS = 40
@@ -75,12 +80,13 @@ class Wording:
                 parts.append(Gather(action, prompts, timeout, digits=1, finish=""))
             case RingOffice(phones):
                 targets = tuple(Target(phone) for phone in phones)
-                parts.append(Dial(action, self._caller_id(call), targets, self._rules.ringing.office_rings))
+                rings = self._rules.ringing.office_rings
+                parts.append(self._dial(Dial(action, self._caller_id(call), targets, rings)))
             case RingTechnician(place):
                 contents = luggage.of_leg(call, next_turn, leg_turn=0, silences=0, attempt_id=call.attempt_id)
                 sealed = self._seal.close(contents, at)
                 target = Target(place.phone, whisper=self._addresses.technician(0, sealed))
-                parts.append(Dial(action, self._caller_id(call), (target,), place.rings))
+                parts.append(self._dial(Dial(action, self._caller_id(call), (target,), place.rings)))
             case TakeMessage():
                 sealed = self._seal.close(luggage.of_recording(call.sid), at)
                 limit = self._rules.ringing.message_limit
@@ -141,10 +147,27 @@ class Wording:
             case AskHim(lines, timeout):
                 parts.append(Gather(action, self._say(lines, language, at), timeout, digits=1, finish=""))
             case DialCustomer():
-                parts.append(Dial(action, placed.number, (Target(customer),), CUSTOMER_RINGS))
+                parts.append(self._dial(Dial(action, placed.number, (Target(customer),), CUSTOMER_RINGS)))
             case HangUp():
                 parts.append(answers.HangUp())
         return Answer(tuple(parts))
+
+    def _dial(self, dial: Dial) -> Dial | Gather:
+        """The last look at what is dialled: what may not be is left out. With nothing left the call goes on
+        as if nobody had answered.
+        """
+        targets = tuple(each for each in dial.targets if self._may_be_dialled(each.address))
+        if targets:
+            return replace(dial, targets=targets)
+        return Gather(dial.action, (), timeout=1, digits=1, finish="")
+
+    def _may_be_dialled(self, address: str) -> bool:
+        try:
+            self._rules.ringing.check_number(address)
+        except NumberRefused as refused:
+            log.error("not dialled: %s", refused)
+            return False
+        return True
 
     def _caller_id(self, call: Call) -> str:
         """Always a number of ours: operators drop calls from abroad that show somebody else's."""

@@ -56,6 +56,10 @@ class LeaseLost(Exception):
     """The work has passed to another worker, or was cancelled: nothing more may be sent for it."""
 
 
+# Somebody's latest notices, among which one is looked for.
+_LATEST = 1_000
+
+
 @dataclass(frozen=True)
 class Notice:
     """`recipient` is "technician:KEY", "manager:ADDRESS" or "admin:ADDRESS"."""
@@ -142,6 +146,18 @@ def tell_everybody(
     # In one order, so that two who tell the same people never wait for each other.
     for recipient in sorted(set(recipients)):
         tell(connection, at, kind, recipient, about, facts, loud=loud, again=again)
+
+
+def last_loud(connection: Connection, kind: str, recipient: str, since: datetime) -> datetime | None:
+    """When `recipient` was last told this aloud, if that was after `since`. Looks at his latest alone."""
+    his = (
+        select(notices.c.kind, notices.c.loud, notices.c.created_at)
+        .where(notices.c.recipient == recipient)
+        .order_by(notices.c.id.desc())
+        .limit(_LATEST)
+    )
+    told = (row.created_at for row in connection.execute(his) if row.kind == kind and row.loud)
+    return next((at for at in told if at > since), None)
 
 
 def settle_needless(connection: Connection, at: datetime, about: str, kinds: Collection[str]) -> None:

@@ -25,7 +25,8 @@ _SIP = re.compile(r"sip:[A-Za-z0-9._+-]{1,64}@([A-Za-z0-9.-]{1,253})")
 
 class NumberRefused(ValueError):
     """This number must not be dialled; the text says why. `why` is the reason's name: form (no number as it
-    must be written), sip (no address in the form sip:name@domain), domain, country, exists, kind.
+    must be written), sip (no address in the form sip:name@domain), domain, country, exists, kind,
+    ours (one of our own numbers).
     """
 
     def __init__(self, text: str, why: str = "form") -> None:

@@ -1,14 +1,24 @@
-"""`[ringing]`, `[notices]`, `[calendars]` and `[reports]`"""
+"""`[ringing]`, `[toll]`, `[notices]`, `[calendars]` and `[reports]`"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from oncall import phones
+from oncall.phones import NumberRefused
 
 
 class RingingSettings(BaseModel):
@@ -43,6 +53,8 @@ class RingingSettings(BaseModel):
     # A case taken by text message is pursued again unless the customer was called within so long: the
     # sender of a text message can be forged.
     text_take_holds: Annotated[int, Field(ge=60, le=3600)] = 600
+    # Our own numbers, which are never dialled: that would go round. Not of the file: see `beside`.
+    _ours: frozenset[str] = PrivateAttr(default=frozenset())
 
     @field_validator("countries")
     @classmethod
@@ -61,9 +73,54 @@ class RingingSettings(BaseModel):
                 raise ValueError(f"duty_phone: {refused}") from None
         return self
 
+    def beside(self, ours: Collection[str]) -> Self:
+        """The same, knowing our own numbers."""
+        knowing = self.model_copy()
+        knowing._ours = frozenset(ours)
+        return knowing
+
     def check_number(self, target: str) -> str:
-        """`target` if it may be dialled under these settings. Raises NumberRefused."""
-        return phones.check(target, self.countries, self.sip_domains)
+        """`target` if it may be dialled under these settings: the one gate, when a number is saved and again
+        when it is dialled. Raises NumberRefused.
+        """
+        return self._not_ours(phones.check(target, self.countries, self.sip_domains))
+
+    def check_customer(self, target: str) -> str:
+        """The same for a customer's phone, and for text messages: never a sip: address."""
+        return self._not_ours(phones.check(target, self.countries))
+
+    def from_keys(self, keyed: str) -> str:
+        """A number as people key or write it, if a customer may be dialled there. Raises NumberRefused."""
+        return self._not_ours(phones.from_keys(keyed, self.countries))
+
+    def _not_ours(self, target: str) -> str:
+        if target in self._ours:
+            raise NumberRefused(f"{target!r} is one of our own numbers: that would go round", "ours")
+        return target
+
+
+Cap = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class TollSettings(BaseModel):
+    """How much may be dialled in 24 hours. Beyond it the admins are alarmed, and whatever is not about an
+    accepted case is refused: a technician's phone is rung for one however often it takes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Calls of every kind together.
+    calls: Cap = 1_000
+    # Calls to customers, each after a technician's key; and of these to one customer.
+    customers: Cap = 100
+    one_customer: Cap = 20
+    # Calls to technicians; and of these to one phone.
+    technicians: Cap = 600
+    one_phone: Cap = 150
+    # Calls that are about no case: a notice read aloud, whether he can be reached, a test.
+    others: Cap = 100
+    # Text messages.
+    texts: Cap = 500
 
 
 class NoticeSettings(BaseModel):

@@ -374,6 +374,8 @@ notice_sends = Table(
     Column("settled_at", Instant),
     Index("ix_notice_sends_notice_id", "notice_id"),
     Index("ix_notice_sends_sid", "sid"),
+    # For the daily cap on text messages.
+    Index("ix_notice_sends_channel_tried_at", "channel", "tried_at"),
     sqlite_autoincrement=True,
 )
 

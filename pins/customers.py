@@ -312,6 +312,11 @@ def customer_of_phone(connection: Connection, phone: str) -> str | None:
     return connection.execute(_BY_PHONE, {"phone": phone}).scalar()
 
 
+def all_phones(connection: Connection) -> set[str]:
+    """Every number on a file."""
+    return set(connection.execute(select(customer_phones.c.phone)).scalars())
+
+
 _PHONES_OF = (
     select(customer_phones.c.phone)
     .where(customer_phones.c.customer_id == bindparam("customer"))

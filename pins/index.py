@@ -26,6 +26,9 @@ from passlib.hash import argon2
 
 from pins.settings import HashCost, PinSettings
 
+# Callers not known by number who wait for each slot, at most.
+WAIT_FOR_A_SLOT = 2
+
 
 class Busy(Exception):
     """Too many slow hashes are running, and none ended in time: nothing was hashed, ask again."""
@@ -94,19 +97,30 @@ def _hasher(cost: HashCost, salt: bytes) -> Any:
 class _Slots:
     """Bounds how many hash at once. A caller known by number takes a slot of that kind first, which
     leaves the others to the rest, and of those that wait is served by whichever is free first.
+
+    Of the rest only so many wait that have patience: each holds a thread of the service, which a flood of
+    them would take from everybody else.
     """
 
     def __init__(self, common: int, known: int) -> None:
         self._changed = threading.Condition()
         self._common = common
         self._known = known
+        self._strangers, self._most_strangers = 0, common * WAIT_FOR_A_SLOT
 
     @contextmanager
     def one(self, known_caller: bool, patience: float | None) -> Iterator[None]:
         with self._changed:
-            free = self._changed.wait_for(
-                lambda: self._common > 0 or (known_caller and self._known > 0), patience
-            )
+            queues = patience is not None and not known_caller and self._common == 0
+            if queues and self._strangers >= self._most_strangers:
+                raise Busy
+            self._strangers += queues
+            try:
+                free = self._changed.wait_for(
+                    lambda: self._common > 0 or (known_caller and self._known > 0), patience
+                )
+            finally:
+                self._strangers -= queues
             if not free:
                 raise Busy
             own = known_caller and self._known > 0

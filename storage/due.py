@@ -211,6 +211,17 @@ def pending(connection: Connection, kind: str, key: str) -> bool:
     return count > 0
 
 
+def pending_since(connection: Connection, kind: str, since: datetime, but: int) -> int:
+    """How much work of `kind`, other than the row `but`, was written after `since` and still waits."""
+    waits = select(func.count()).where(
+        due_work.c.state == PENDING,
+        due_work.c.kind == kind,
+        due_work.c.created_at > since,
+        due_work.c.id != but,
+    )
+    return connection.execute(waits).scalar_one()
+
+
 @dataclass(frozen=True)
 class Late:
     """Work that should have been done: the oldest of it, since when it is due, and how much there is, counted

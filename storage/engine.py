@@ -24,6 +24,8 @@ from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, m
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage.writers import WritersTurns
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -64,9 +66,12 @@ class Database:
     # What other databases of this node are told apart by: see storage/spare.py. The house's own has no name.
     home: str = ""
 
-    def __init__(self, engine: Engine, limits: _Limits | None = None) -> None:
+    def __init__(
+        self, engine: Engine, limits: _Limits | None = None, turns: WritersTurns | None = None
+    ) -> None:
         self.engine = engine
         self._limits = limits
+        self.turns = turns
         self._reader = engine
         if engine.dialect.name == "postgresql":
             self._reader = engine.execution_options(
@@ -78,6 +83,8 @@ class Database:
         return self._transaction(self._reader, READ_SECONDS)
 
     def write(self) -> AbstractContextManager[Connection]:
+        if self.turns is not None:
+            return self.turns.begin(self._writer)
         return self._transaction(self._writer, WRITE_SECONDS)
 
     @contextmanager
@@ -121,7 +128,8 @@ def open_database(
     """
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
-        return Database(_sqlite(url, folder))
+        turns = WritersTurns(SQLITE_BUSY_MS / 1000)
+        return Database(_sqlite(url, folder, turns), turns=turns)
     return _postgresql(address, threads, hurried)
 
 
@@ -134,7 +142,7 @@ def sqlite_file(url: str, folder: Path | None = None) -> Path | None:
     return (folder or Path()) / address.database
 
 
-def _sqlite(url: str, folder: Path | None) -> Engine:
+def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
     address = make_url(url)
     path = sqlite_file(url, folder)
     if path is not None:
@@ -156,8 +164,10 @@ def _sqlite(url: str, folder: Path | None) -> Engine:
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        if connection.get_execution_options().get("write", False):
+            turns.begin_immediate(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
 

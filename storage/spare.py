@@ -29,6 +29,7 @@ from sqlalchemy.pool import StaticPool
 
 from storage.engine import Database, open_database
 from storage.tables import metadata
+from storage.writers import WritersTurns
 
 log = logging.getLogger("ivr.standby")
 
@@ -44,8 +45,10 @@ class Retired(Exception):
 class Spare(Database):
     """An open spare. `home` is its name; `path` its file, None in memory."""
 
-    def __init__(self, home: str, path: Path | None, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(
+        self, home: str, path: Path | None, engine: Engine, turns: WritersTurns | None = None
+    ) -> None:
+        super().__init__(engine, turns=turns)
         self.home = home
         self.path = path
         # In memory there is one connection, and one thread at a time has it.
@@ -167,7 +170,8 @@ def _complete(engine: Engine) -> None:
 
 
 def _opened(path: Path) -> Spare:
-    engine = open_database(f"sqlite:///{path}").engine
+    opened = open_database(f"sqlite:///{path}")
+    engine = opened.engine
 
     # Rows that point to what the node could not know are brought home later: nothing may be refused here.
     @event.listens_for(engine, "connect")
@@ -175,7 +179,7 @@ def _opened(path: Path) -> Spare:
         connection.execute("PRAGMA foreign_keys=OFF")
 
     _complete(engine)
-    return Spare(_home(path), path, engine)
+    return Spare(_home(path), path, engine, opened.turns)
 
 
 def _make(folder: Path, fill: Fill, at: datetime) -> Path:

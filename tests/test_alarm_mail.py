@@ -39,6 +39,9 @@ KNOWN = {
     "letter-expired": {"pin": 17, "customer": "ACME", "why": "no server"},
     "letter-refused": {"pin": 17, "customer": "ACME", "why": "refused"},
     "screening-used-up": {},
+    "call-flood": {"calls": 60, "seconds": 60},
+    "toll-refused": {"cap": "toll.one_customer", "most": 20, "whom": "ACME"},
+    "toll-passed": {"cap": "toll.one_phone", "most": 150, "whom": "anna"},
     "rota-hole": {
         "rota": "duty",
         "from": "2026-08-14 18:30",

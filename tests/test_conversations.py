@@ -14,6 +14,7 @@ of an ended call is left without a result.
 import base64
 import logging
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -32,7 +33,7 @@ from console.phone.events import Answered, HungUp, Missed, Pressed, Rang, Worked
 from console.phone.execution import CHARACTERS_A_SECOND
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
-from ivr import journal
+from ivr import caller_list, journal, strangers
 from ivr.prompts import Speaker, catalogue
 from ivr.settings import SpecialDay
 from ivr.tables import calls, messages
@@ -109,6 +110,7 @@ VARIANTS: dict[str, Callable[[Configuration], Configuration]] = {
     "callers without a PIN are screened": changed("pins", screen_without_pin=True),
     "there is an address to write to": changed("urgency", write_to="assistenza@example.net"),
     "no new attempt after a minute": changed("ringing", no_new_attempt_after=60),
+    "customers may be dialled once a day": changed("toll", customers=1),
     "one pass": changed("ringing", passes=1),
     "the rota is empty": lambda configuration: configuration,
     "anna has a premium number": lambda configuration: configuration,
@@ -184,11 +186,21 @@ class Watched:
         """What a file asks: of the logs, of due work, of the latest call's turns, or of the rehearsal.
 
         Some lines are no questions: what they say happens then. `the PIN budget is spent` ·
-        `acme missed 6 PINs` · `what he said has arrived`.
+        `acme missed 6 PINs` · `what he said has arrived` · `strangers flood us` · `mario is blocked` ·
+        `numbers of mario's kind are blocked` · `mario is allowed`.
         """
         match asked.split():
             case ["the", "PIN", "budget", "is", "spent"]:
                 self.miss("", throttle.BUDGET_HOUR)
+                return None
+            case ["strangers", "flood", "us"]:
+                self.flood()
+                return None
+            case [who, "is", "blocked" | "allowed" as kind]:
+                self.put("block" if kind == "blocked" else "allow", self.number_of(who))
+                return None
+            case ["numbers", "of", whose, "kind", "are", "blocked"]:
+                self.put("block", f"{self.number_of(whose.removesuffix(chr(39) + 's'))[:6]}*")
                 return None
             case [who, "missed", count, "PINs"]:
                 self.miss(self.rehearsal.cast().phone(who), int(count))
@@ -231,6 +243,23 @@ class Watched:
         with self.rehearsal.house.database.write() as connection:
             for _ in range(count):
                 throttle.missed(connection, self.rehearsal.clock.now(), number, throttle.Lane.SHARED)
+
+    def flood(self) -> None:
+        """As many strangers have called just now as may."""
+        settings = self.rehearsal.configuration.flood
+        with self.rehearsal.house.database.write() as connection:
+            for number in range(settings.calls):
+                sid = f"CA{secrets.token_hex(16)}"
+                at = self.rehearsal.clock.now() - timedelta(milliseconds=number)
+                strangers.meet(connection, at, sid, "", settings)
+
+    def number_of(self, who: str) -> str:
+        return who if who.startswith("+") else self.rehearsal.cast().phone(who)
+
+    def put(self, kind: caller_list.Kind, pattern: str) -> None:
+        with self.rehearsal.house.database.write() as connection:
+            now = self.rehearsal.clock.now()
+            caller_list.put(connection, "test", now, kind, pattern, anyway=True)
 
     def fetch(self) -> None:
         """The latest recording has been fetched, as the worker would have."""
@@ -522,6 +551,7 @@ def test_no_prompt_is_long(name: str, language: str, shipped_configuration: Conf
         "technician": "Anna Rossi",
         "address": "assistenza@example.net",
         "until": Day(date(2026, 9, 28)),
+        "digits": Digits("47"),
         "text": "Nessuno ha risposto ad Acme, P1 più, codice 4 7 1 2, entro le 23:00.",
     }
     limit = LONGEST_MENU if name == "urgency-menu" else LONGEST_PROMPT

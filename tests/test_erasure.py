@@ -27,7 +27,7 @@ from console.rehearsal import PUBLIC_URL, Rehearsal
 from console.work.erasure import TRACES
 from console.worker import tick
 from ivr import answer as answers
-from ivr import casework, journal, placed
+from ivr import caller_list, casework, journal, placed
 from ivr.answer import Answer, Say
 from ivr.outgoing_flow import Outgoing
 from ivr.prompts import Speech
@@ -45,6 +45,7 @@ from storage.tables import due_work, metadata
 
 ACTOR = "test"
 LINE = "+390461825060"
+LISTED: tuple[caller_list.Kind, ...] = ("block", "allow")
 ON_FILE, ELSEWHERE, OTHERS = "+393479990001", "+393479990002", "+393471112201"
 # Everything of his that a person could recognise him by.
 DISTINCTIVE = (
@@ -59,6 +60,7 @@ DISTINCTIVE = (
     "stampante di zinco",
     "zaino del tecnico",
     "Zeno vuole Zita",
+    "zio di Zita",
     "zampa di gatto",
     # In a file: it is not in what is held in tables.
     "Zwingli telefonò",
@@ -205,6 +207,12 @@ def what_people_did(connection: Connection, rehearsal: Rehearsal, owner: Custome
     answer = Answer((Say(Speech("zampa di gatto", "it-IT", "Polly.Bianca")),))
     placed.write_turn(connection, at, placed_id, call, 0, "picked up", answers.to_json(answer))
     placed.ended(connection, at, placed_id, "completed")
+    # A number he calls from, and an entry of it that was taken off the list again.
+    for kind in LISTED:
+        caller_list.put(connection, ACTOR, at, kind, ELSEWHERE, reason="zio di Zita")
+        if kind == "block":
+            caller_list.remove(connection, ACTOR, at, ELSEWHERE)
+    caller_list.put(connection, ACTOR, at, "block", "+393479998877")
 
 
 def erase(rehearsal: Rehearsal, code: str = "ZNZ-GMBH") -> erasure.Erased:

@@ -18,8 +18,10 @@ from ivr import technician_flow
 from ivr.flow import take_turn
 from ivr.technician_flow import FIRST_WAIT, REPEATS, SECOND_WAIT, AskTechnician, Bridge, Leg, LegTurn
 from ivr.vocabulary import (
+    ArrivedBlocked,
     ArrivedByDay,
     ArrivedByNight,
+    ArrivedInFlood,
     AskDigits,
     AskKey,
     AskPin,
@@ -32,6 +34,7 @@ from ivr.vocabulary import (
     Day,
     Definitions,
     Digits,
+    DigitsWrong,
     Effect,
     HandOn,
     HangUp,
@@ -112,10 +115,13 @@ NO_PROMISE = NewCase("2026-00001", "4712", None)
 # -- the realistic states of a call, by the step it stands at ------------------------------------------
 
 NEW = Call(SID, HIS_NUMBER, "+390461825060", "it", languages=("it", "en", "de"))
+CHALLENGED = replace(NEW, step=Step.CHALLENGE, challenge="47")
 OFFICE = replace(NEW, step=Step.OFFICE, office=(("+390461000002",),))
 LAST_OFFICE = replace(OFFICE, office=())
 MISSED = replace(NEW, step=Step.OFFICE_MISSED, outcome=Outcome.OFFICE_MISSED)
 PIN = replace(NEW, step=Step.PIN, pin_phase_ends=PIN_ENDS)
+PASSED = replace(PIN, challenge="47", hash_may_follow=True)
+BLOCKED = replace(PIN, blocked=True)
 KNOWN = replace(PIN, step=Step.URGENCY, customer=ACME)
 VERIFYING = replace(KNOWN, step=Step.VERIFYING)
 SAME = replace(KNOWN, step=Step.SAME_CASE, urgency="P1+", known_case=OPEN_CASE)
@@ -160,6 +166,14 @@ MESSAGE_OF_A_CASE = replace(LAST_PASS, step=Step.MESSAGE, outcome=Outcome.NOBODY
 ENDED = replace(PIN, step=Step.ENDED)
 STATES = {
     "new": NEW,
+    "new, screened by choice": replace(NEW, screen=True),
+    "to key two digits": CHALLENGED,
+    "to key two digits, last prompt": replace(CHALLENGED, missed=1),
+    "pin, has keyed two digits": PASSED,
+    "pin, blocked": BLOCKED,
+    "pin, blocked, last prompt": replace(BLOCKED, missed=1),
+    "pin, blocked, last try": replace(BLOCKED, wrong_pins=2),
+    "pin, blocked, he may have a right one": replace(BLOCKED, screen=True),
     "office": OFFICE,
     "last office": LAST_OFFICE,
     "office missed": MISSED,
@@ -208,6 +222,7 @@ def heard(kind: type[Heard], **more: Any) -> Heard:
     ringing = {"passes": 2, "no_new_attempt_after": 240}
     facts: dict[type[Heard], dict[str, Any]] = {
         ArrivedByDay: {"office": (("+390461000001",), ("+390461000002",))},
+        ArrivedInFlood: {"digits": "47"},
         PinWrong: {"why": "unknown", "full_length": False},
         PinAccepted: {"customer": ACME, "pin_id": 1, "covered": True, "full_length": False},
         UrgencyChosen: {"code": "P1+", "case": CASE, "ladder": (ANNA, DARIO)},
@@ -268,6 +283,161 @@ RANG = {"case": CASE, "urgency": "P1+", "ladder": (ANNA, DARIO), "ringing_since"
 JOINS = {"case": JOINED, "case_id": 7, "ladder": (ANNA, DARIO), "ringing_since": NIGHT}
 HELP = "reopens message-offer"
 UNHELPED = "nobody-answered message-technician"
+
+ASKED_IN_ALL = "challenge challenge challenge"
+STRANGERS = [
+    Row(
+        "flooded",
+        NEW,
+        heard(ArrivedInFlood),
+        Step.CHALLENGE,
+        AskDigits,
+        ASKED_IN_ALL,
+        now={"challenge": "47"},
+    ),
+    Row(
+        "flooded, we speak one language",
+        replace(NEW, languages=()),
+        heard(ArrivedInFlood),
+        Step.CHALLENGE,
+        AskDigits,
+        "challenge",
+        now={"challenge": "47"},
+    ),
+    Row("other digits", CHALLENGED, heard(DigitsWrong), Step.CHALLENGE, AskDigits, ASKED_IN_ALL, now=MISS),
+    Row(
+        "other digits again",
+        replace(CHALLENGED, missed=1),
+        heard(DigitsWrong),
+        Step.ENDED,
+        HangUp,
+        "challenge-failed challenge-failed challenge-failed reopens goodbye",
+        outcome=Outcome.NO_DIGITS,
+    ),
+    Row(
+        "other digits again, while the office is open",
+        replace(CHALLENGED, missed=1, languages=()),
+        heard(DigitsWrong, reopens=None),
+        Step.ENDED,
+        HangUp,
+        "challenge-failed goodbye",
+        outcome=Outcome.NO_DIGITS,
+    ),
+    Row(
+        "the digits, by night",
+        replace(CHALLENGED, missed=1),
+        heard(ArrivedByNight),
+        Step.PIN,
+        AskPin,
+        "welcome-night language-offer",
+        now={"missed": 0, "pin_phase_ends": PIN_ENDS, "hash_may_follow": True},
+    ),
+    Row(
+        "the digits, by day",
+        replace(CHALLENGED, missed=1),
+        heard(ArrivedByDay),
+        Step.OFFICE,
+        RingOffice,
+        "welcome-day",
+        now={"missed": 0, "office": (("+390461000002",),)},
+    ),
+    Row(
+        "a late # after the digits",
+        PASSED,
+        heard(StrayHash),
+        Step.PIN,
+        AskPin,
+        "welcome-night language-offer",
+        now={"hash_may_follow": False},
+    ),
+    Row(
+        "a late # after a wrong PIN",
+        replace(PASSED, wrong_pins=1),
+        heard(StrayHash),
+        Step.PIN,
+        AskPin,
+        "pin-wrong pin-again",
+        now={"hash_may_follow": False},
+    ),
+    Row(
+        "blocked",
+        replace(NEW, screen=True),
+        heard(ArrivedBlocked),
+        Step.PIN,
+        AskPin,
+        "blocked language-offer",
+        now={"blocked": True, "screen": False, "pin_phase_ends": PIN_ENDS},
+    ),
+    Row(
+        "blocked, another language",
+        BLOCKED,
+        heard(WantsLanguage),
+        Step.PIN,
+        AskPin,
+        "blocked language-offer",
+        now={"language": "en"},
+    ),
+    Row(
+        "blocked, silent",
+        BLOCKED,
+        heard(Silence),
+        Step.PIN,
+        AskPin,
+        "pin-silence pin-again pin-time-offer",
+        now=MISS,
+    ),
+    Row(
+        "blocked, silent again",
+        replace(BLOCKED, missed=1),
+        heard(Silence),
+        Step.ENDED,
+        HangUp,
+        "blocked-end goodbye",
+        outcome=Outcome.BLOCKED,
+        now={"missed": 2},
+    ),
+    Row(
+        "blocked, has none",
+        BLOCKED,
+        heard(NoPin),
+        Step.ENDED,
+        HangUp,
+        "blocked-end goodbye",
+        outcome=Outcome.BLOCKED,
+    ),
+    Row(
+        "blocked, wrong for the last time",
+        replace(BLOCKED, wrong_pins=2),
+        heard(PinWrong),
+        Step.ENDED,
+        HangUp,
+        "blocked-end goodbye",
+        MISSED_PIN,
+        Outcome.BLOCKED,
+        {"wrong_pins": 3},
+    ),
+    Row(
+        "blocked, wrong for the last time, and it may be right",
+        replace(BLOCKED, wrong_pins=2),
+        heard(PinWrong, may_be_right=True),
+        Step.MESSAGE,
+        TakeMessage,
+        "screening-full message-technician",
+        (*MISSED_PIN, *IN_VAIN),
+        Outcome.BLOCKED,
+        {"wrong_pins": 3, "screen": True},
+    ),
+    Row(
+        "blocked, right",
+        BLOCKED,
+        heard(PinAccepted),
+        Step.URGENCY,
+        AskKey,
+        "greeting urgency-menu",
+        (PinUsed(),),
+        now={"customer": ACME},
+    ),
+]
 
 BY_DAY = [
     Row(
@@ -836,7 +1006,7 @@ SCREENING = [
         RingTechnician,
         "ringing-again",
         outcome=Outcome.CONNECTED,
-        now={"reconnects": 1, "ladder": (DARIO, ANNA), "tried": (DARIO.phone,)},
+        now={"reconnects": 1, "ladder": (DARIO,), "tried": (DARIO.phone,)},
     ),
     Row(
         "unverified: again, and it is his own phone that would ring",
@@ -847,7 +1017,7 @@ SCREENING = [
         "screening-nobody message-technician",
         IN_VAIN,
         Outcome.NOBODY_ANSWERED,
-        {"reconnects": 1, "ladder": (ANNA,), "tried": ()},
+        {"reconnects": 1, "ladder": (DARIO,), "tried": ()},
     ),
     Row(
         "unverified: a message",
@@ -1510,6 +1680,7 @@ HE_HANGS_UP = [
 TABLE = {
     f"{title}: {row.name}": row
     for title, rows in {
+        "strangers": STRANGERS,
         "by day": BY_DAY,
         "PIN": AT_PIN,
         "screening": SCREENING,
@@ -1536,6 +1707,7 @@ def test_one_turn(row: Row) -> None:
 
 # What goes into the sentences, and how long a question waits: the same wherever it comes in the table.
 VALUES: dict[str, dict[str, Value]] = {
+    "challenge": {"digits": Digits("47")},
     "greeting": {"customer": "Acme"},
     "pin-ends": {"until": Day(LAST_DAY)},
     "reopens": {"at": Clock(OPENS)},
@@ -1562,7 +1734,7 @@ WAITS = {
     "number-ask": 10,
     "talk-was-short": 6,
 }
-MOST_DIGITS = {"code-ask": 5, "number-ask": 15}
+MOST_DIGITS = {"challenge": 2, "code-ask": 5, "number-ask": 15}
 
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
@@ -1575,7 +1747,8 @@ def test_what_goes_into_the_sentences_and_how_long_a_question_waits(row: Row) ->
             assert dict(line.values) == {"due": Clock(turn.call.case.due_at)}
         else:
             assert dict(line.values) == VALUES.get(line.name, {})
-        assert (line.language is not None) == (line.name == "language-offer")
+        in_itself = ("language-offer", "challenge", "challenge-failed")
+        assert (line.language is not None) == (line.name in in_itself)
     if isinstance(turn.then, AskPin | AskKey | AskDigits):
         asked = turn.then.lines[-1].name if turn.then.lines else ""
         assert turn.then.timeout == WAITS.get(asked, 10 if isinstance(turn.then, AskPin) else 8)
@@ -1592,6 +1765,18 @@ def test_the_next_language_is_offered_in_itself() -> None:
         call = turn.call
         offered += [(call.language, line.language) for line in lines(turn) if line.name == "language-offer"]
     assert offered == [("it", "en"), ("en", "de"), ("de", "it"), ("it", "en")]
+
+
+def test_two_digits_are_asked_for_in_every_language() -> None:
+    turn = take_turn(NEW, heard(ArrivedInFlood))
+    assert [line.language for line in lines(turn)] == ["it", "en", "de"]
+
+
+def test_a_blocked_caller_wakes_nobody_without_a_right_pin() -> None:
+    """Whatever he keys: no name is recorded for a technician to hear, and none is rung."""
+    for call, kind, late in product([each for each in STATES.values() if each.blocked], kinds(), (0, 180)):
+        turn = take_turn(call, heard(kind, at=NIGHT + seconds(late)))
+        assert turn.call.step in (Step.PIN, Step.MESSAGE, Step.ENDED) or turn.call.customer == ACME
 
 
 def test_the_office_s_phones_are_rung_in_order() -> None:
@@ -1687,6 +1872,8 @@ def test_whoever_may_hold_a_right_pin_is_never_refused_for_the_lack_of_one() -> 
         if call.step is Step.PIN and call.screen:
             turn = take_turn(call, heard(kind, at=NIGHT + seconds(late)))
             assert turn.call.refused != "no-pin"
+            # Not even a blocked one: he leaves a message, and the technician on duty hears of it.
+            assert turn.call.step is not Step.ENDED
 
 
 # -- no call goes on for ever ------------------------------------------------------------------------
@@ -1704,7 +1891,10 @@ ASKED_FOR_PIN = (
 )
 # What can be heard at a step, as the desk gathers it.
 HEARABLE: dict[Step, list[Heard]] = {
-    Step.ARRIVAL: [heard(ArrivedByNight), heard(ArrivedByDay), heard(CannotVerify)],
+    Step.ARRIVAL: [
+        heard(kind) for kind in (ArrivedByNight, ArrivedByDay, ArrivedBlocked, ArrivedInFlood, CannotVerify)
+    ],
+    Step.CHALLENGE: [heard(DigitsWrong), heard(ArrivedByNight), heard(ArrivedByDay)],
     Step.OFFICE: [heard(OfficeAnswered), heard(OfficeMissed)],
     Step.OFFICE_MISSED: [heard(WantsPin), heard(Silence), heard(WrongKey)],
     Step.PIN: [

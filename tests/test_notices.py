@@ -23,6 +23,7 @@ from making import (
     SID,
     a_call,
     a_case,
+    a_sid,
     configuration,
     fresh_database,
     opened_at,
@@ -1026,6 +1027,26 @@ def test_the_first_on_duty_is_told_of_a_call_without_a_case(house: House, kind: 
         a_call(connection)
     handed(house, f"notice.{kind}", NIGHT)
     assert told(house) == [(kind, "technician:bruno", f"call:{SID}", True)]
+
+
+def test_of_callers_whom_nobody_heard_he_is_told_aloud_four_times_an_hour(house: House) -> None:
+    """Each is told of, and after each there is a loud word within a quarter of an hour."""
+    calls_at = [NIGHT + timedelta(seconds=40 * each) for each in range(90)]
+    with house.database.write() as connection:
+        for each, at in enumerate(calls_at):
+            a_call(connection, a_sid(each), at)
+            due.add(connection, at, handed_on.SCREENED_IN_VAIN, a_sid(each), at, {"call": a_sid(each)})
+    for minute in range(0, 90):
+        at = NIGHT + timedelta(minutes=minute)
+        tick(house, at, {handed_on.SCREENED_IN_VAIN: handed_on.screened_in_vain}, 1_000)
+    with house.database.read() as connection:
+        kept = connection.execute(select(rows).order_by(rows.c.id)).all()
+    assert {row.about for row in kept} == {f"call:{a_sid(each)}" for each in range(90)}
+    loud = [row.created_at for row in kept if row.loud]
+    assert all(sum(first <= each < first + timedelta(hours=1) for each in loud) <= 4 for first in loud)
+    for at in calls_at:
+        assert any(at <= each <= at + timedelta(minutes=16) for each in loud)
+    assert [row.facts.get("more") for row in kept if row.loud][1] > 10
 
 
 def test_with_nobody_on_duty_the_admins_are_told(house: House) -> None:

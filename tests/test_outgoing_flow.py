@@ -58,6 +58,7 @@ SHORT: dict[Purpose, str] = {
 ENDS: dict[OutgoingHeard, str] = {
     "no-number": "out-no-number",
     "no-more-calls": "out-no-more-calls",
+    "capped": "out-capped",
     "declined": "technician-passed",
     "heard-it": "out-thanks",
     "too-late": "out-too-late",

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import random
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -259,6 +260,28 @@ def test_within_its_patience_a_check_waits_for_a_slot(monkeypatch: pytest.Monkey
         for each in waiting:
             each.start()
         assert done == []
+    for each in waiting:
+        each.join(10)
+    assert done == [1, 1, 1]
+
+
+def test_strangers_do_not_take_all_threads_to_wait_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two for each slot wait, another is asked again at once; a known caller waits like always."""
+    done: list[int] = []
+
+    def check(known: bool) -> None:
+        done.append(len(busy.digests("38205917", known_caller=known, patience=10)))
+
+    with full(monkeypatch, known=True) as busy:
+        waiting = [threading.Thread(target=check, args=(known,)) for known in (False, False, True)]
+        for each in waiting:
+            each.start()
+        while busy._slots._strangers < 2:
+            time.sleep(0)
+        began = time.monotonic()
+        with pytest.raises(Busy):
+            busy.digests("38205917", patience=10)
+        assert time.monotonic() - began < 5
     for each in waiting:
         each.join(10)
     assert done == [1, 1, 1]

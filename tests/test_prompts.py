@@ -40,6 +40,7 @@ TYPICAL = {
     "since": Clock(rome("2026-03-09 23:10")),
     "technician": "Anna Rossi",
     "until": Day(date(2026, 9, 28)),
+    "digits": Digits("47"),
     "text": "Il suo turno di reperibilità comincia alle 18:30.",
 }
 

@@ -15,6 +15,7 @@ CASE = NewCase("2026-00001", "1234", NIGHT)
 RINGING = {"passes": 2, "no_new_attempt_after": 240}
 RESULTS = ("accepted", "connected", "declined", "no-answer", "busy", "failed", "unconfirmed")
 WITH = {
+    "ArrivedInFlood": [{"digits": "47"}],
     "ArrivedByDay": [{"office": ()}],
     "PinWrong": [
         {"why": why, "full_length": True} for why in ("unknown", "revoked", "expired", "not evaluated")

@@ -60,6 +60,7 @@ def test_every_prompt_is_short_enough(language: str, shipped_configuration: Conf
         "technician": "Anna Rossi",
         "address": "assistenza@example.net",
         "until": Day(date(2026, 9, 28)),
+        "digits": Digits("47"),
         "text": "Il suo turno di reperibilità comincia alle 18:30.",
     }
     long: dict[str, float] = {}

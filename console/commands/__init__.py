@@ -18,6 +18,7 @@ COMMANDS = {
     "audit": "audit",
     "backup": "backups",
     "call": "calls",
+    "caller": "callers",
     "case": "cases",
     "customer": "customers",
     "demo": "service",

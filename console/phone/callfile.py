@@ -8,6 +8,7 @@
     > PIN acme                           keys the PIN of acme, then #
     > wrong PIN                          keys a PIN that nobody has, then #
     > the case code                      keys the code that was spoken last, then #
+    > the two digits                     keys the two digits that were spoken last
     > the number of mario                keys a telephone number, then #
     > 0#                                 keys; " at once" after them: without hearing the prompt out
     > nothing                            says and presses nothing until the Gather gives up
@@ -62,6 +63,7 @@ from console.phone.script import (
     NoPhoneRings,
     Presses,
     PressesCode,
+    PressesDigits,
     PressesNumber,
     PressesPin,
     Reads,
@@ -180,6 +182,8 @@ def _done(number: int, who: str | None, text: str) -> Line:
     if who is None:
         if what == "the case code":
             return PressesCode(number)
+        if what == "the two digits":
+            return PressesDigits(number)
         if of := re.fullmatch(r"the number of ([^\W\d_][\w.-]*)", what):
             return PressesNumber(number, of[1])
         if what == "wrong PIN":
@@ -193,8 +197,8 @@ def _done(number: int, who: str | None, text: str) -> Line:
             then = speaks["key"] or ("silence" if speaks["silent"] else "hang up")
             return Speaks(number, int(speaks["n"]), then)
         raise ValueError(
-            "> is followed by keys, PIN and a name, wrong PIN, the case code, the number of NAME, nothing, "
-            "speaks N s (and presses #), hangs up"
+            "> is followed by keys, PIN and a name, wrong PIN, the case code, the two digits, the number of "
+            "NAME, nothing, speaks N s (and presses #), hangs up"
         )
     raise ValueError("a technician's > is followed by keys, nothing or hangs up")
 

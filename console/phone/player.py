@@ -31,6 +31,7 @@ from console.phone.script import (
     NoPhoneRings,
     Presses,
     PressesCode,
+    PressesDigits,
     PressesNumber,
     PressesPin,
     Reads,
@@ -202,6 +203,8 @@ class _Player:
                 self.board.call.press(f"{pin}#", label=f"PIN of {customer}", after=0 if at_once else None)
             case PressesCode():
                 self.board.call.press(f"{self._last_code()}#")
+            case PressesDigits():
+                self.board.call.press(self._last_digits())
             case PressesNumber(of=of):
                 self.board.call.press(f"00{self.cast.phone(of).removeprefix('+')}#", label=f"number of {of}")
             case Waits(who=who):
@@ -235,14 +238,22 @@ class _Player:
         self.exchange.text(phone, to, text.replace("CODE", self._last_code()) if "CODE" in text else text)
 
     def _last_code(self) -> str:
+        return self._last_spoken(4, "no case code was spoken yet")
+
+    def _last_digits(self) -> str:
+        return self._last_spoken(2, "no two digits were spoken yet")
+
+    def _last_spoken(self, many: int, why: str) -> str:
+        """The digits spoken last of which there were so many in a row."""
+        digits = " ".join([r"\d"] * many)
         spoken = [
-            code
+            found
             for event in self.exchange.events
             if isinstance(event, Heard)
-            for code in re.findall(r"(?<!\d )\b\d \d \d \d\b(?! \d)", event.text)
+            for found in re.findall(rf"(?<!\d )\b{digits}\b(?! \d)", event.text)
         ]
         if not spoken:
-            raise OutOfTurn("no case code was spoken yet")
+            raise OutOfTurn(why)
         return str(spoken[-1]).replace(" ", "")
 
     def _does(self, line: Does) -> None:

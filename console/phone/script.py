@@ -106,6 +106,14 @@ class PressesCode(Line):
 
 
 @dataclass(frozen=True, slots=True)
+class PressesDigits(Line):
+    """The two digits that were spoken last, as a stranger is asked for them in a flood."""
+
+    def __str__(self) -> str:
+        return "> the two digits"
+
+
+@dataclass(frozen=True, slots=True)
 class PressesNumber(Line):
     """Somebody's telephone number, as it is dialled from abroad; then `#`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -13,11 +13,14 @@ from ivr.flow import SCREENED_IN_VAIN
 from ivr.journal import CallRecord, UnknownCall
 from oncall import cases, casework, notices, roster
 from oncall.notices import MESSAGE
+from storage import due
 from storage.alarms import raise_alarm
 from storage.due import Work
 
 __all__ = ["MESSAGE", "SCREENED_IN_VAIN"]
 
+# The notice about a caller whom nobody heard, and how far apart two of them are that are told aloud.
+SCREENED, LOUD_EVERY = "screened-in-vain", timedelta(minutes=15)
 # What the conversation hands on, each with the call's sid.
 NOBODY_ANSWERED, NO_URGENCY = "notice.nobody-answered", "notice.no-urgency"
 
@@ -39,8 +42,23 @@ def no_urgency(house: House, work: Work, at: datetime) -> datetime | None:
 
 
 def screened_in_vain(house: House, work: Work, at: datetime) -> datetime | None:
-    """Whoever is on duty hears that nobody heard a caller without a verified PIN."""
-    return _tell_duty(house, work, at, "screened-in-vain")
+    """Whoever is on duty hears that nobody heard a caller without a verified PIN: aloud within a quarter of
+    an hour of the call, but four times an hour at most, however many call. If he was told aloud since this
+    call came, he finds it among the others.
+    """
+    with house.database.write() as connection:
+        call = _call(connection, work.key)
+        number = numbers(house.configuration).get(call.number) if call else None
+        if number is None:
+            return None
+        first = _ladder(house, connection, number.settings.rota, at)[:1]
+        told = notices.last_loud(connection, SCREENED, first[0], at - LOUD_EVERY) if first else None
+        if told is not None and told < work.created_at:
+            return told + LOUD_EVERY
+        waiting = due.pending_since(connection, SCREENED_IN_VAIN, told or at - LOUD_EVERY, work.id)
+        facts = {"more": waiting} if waiting else {}
+        _tell(house, connection, at, SCREENED, first, f"call:{work.key}", facts, loud=told is None)
+    return None
 
 
 def deliver_message(house: House, work: Work, at: datetime) -> datetime | None:

@@ -17,7 +17,7 @@ from console import calling, notice_facts
 from console.doors import sealing
 from console.house import House, rules
 from console.notice_facts import Reader
-from ivr import luggage, outgoing_desk, placed
+from ivr import luggage, outgoing_desk, placed, toll
 from ivr.tables import outgoing
 from oncall import cases, delivery, notices
 from oncall.channels import ChannelFailed, ChannelName, TextOut
@@ -37,6 +37,8 @@ REST = timedelta(seconds=10)
 # on top, `console.work.AT_ONCE` of them end before their lease does.
 BUDGET = 3.0
 UNDELIVERED = "notice-not-delivered"
+# Why a text message was not sent, where the cap on them is reached.
+CAPPED = "daily cap"
 
 _resting: dict[tuple[str, ChannelName], datetime] = {}
 
@@ -147,6 +149,10 @@ def _begin(house: House, work: Work, notice: Notice, reader: Reader, route: Rout
         send_id = notices.begin(connection, at, work, notice, route.channel, route.address)
         if send_id is None:
             return
+        if route.channel == "text" and not _may_text(house, connection, at, notice):
+            log.error("notice %d: no text message is sent: the daily cap is reached", notice.id)
+            notices.failed(connection, at, send_id, CAPPED, for_good=True)
+            return
         said = notice_facts.written(connection, house.configuration, notice, reader, at)
         sender = notice_facts.sender(connection, house.configuration, notice)
         if route.channel == "voice":
@@ -180,6 +186,11 @@ def _begin(house: House, work: Work, notice: Notice, reader: Reader, route: Rout
         return
     with house.database.write() as connection:
         notices.sent(connection, at, send_id, sid)
+
+
+def _may_text(house: House, connection: Connection, at: datetime, notice: Notice) -> bool:
+    about_case = notice.about.startswith("case:")
+    return toll.may_text(connection, at, house.configuration.toll, about_case=about_case)
 
 
 def _provider(

@@ -23,15 +23,15 @@ from pins.settings import HashCost
 
 # In the order in which people think of them.
 SECTIONS = (
-    *("hours", "number", "urgency", "ringing", "pins", "notices", "calendars", "mail", "letters"),
-    *("reports", "privacy", "backup", "service", "console", "twilio", "database", "rehearsal"),
+    *("hours", "number", "urgency", "ringing", "flood", "toll", "pins", "notices", "calendars", "mail"),
+    *("letters", "reports", "privacy", "backup", "service", "console", "twilio", "database", "rehearsal"),
 )
 # What a figure counts, by key.
 UNITS = {
     "seconds": (
         *("ringing.rings", "ringing.no_new_attempt_after", "ringing.office_rings", "ringing.message_limit"),
         *("ringing.pursue_after", "ringing.next_pass_after", "ringing.text_take_holds"),
-        "notices.receipt_within",
+        *("notices.receipt_within", "flood.within"),
     ),
     "minutes": ("notices.confirm_before", "notices.confirm_within", "urgency.level.within"),
     "days": (

@@ -61,7 +61,7 @@ def _headline(
         key = "called-back" if called_back else "connected"
         return t(f"rehearse.answer-{key}", who=who, after=minutes(t, talk.at, began)), "good"
     outcome = (found.outcome if found else None) or "none"
-    refused = ("not-covered", "no-contract", "no-pin", "no-urgency")
+    refused = ("not-covered", "no-contract", "no-pin", "no-urgency", "no-digits", "blocked")
     tone: Tone = "warn" if outcome in refused else "alarm"
     return t.maybe(f"rehearse.answer-{outcome}", t("rehearse.answer-nobody")), tone
 
