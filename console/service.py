@@ -27,6 +27,7 @@ from console.doors import webhook_app
 from console.house import open_house, system_clock
 from console.keyholder import note_keys
 from console.settings import Configuration
+from console.standing_by import first_snapshot
 from console.waiting_room import ROOM, OnFile, Wsgi, waiting_room
 from pins import customers
 
@@ -79,6 +80,7 @@ def run_part(part: str, configuration: Configuration) -> None:
     service = configuration.service
     if part == "webhooks":
         note_keys(configuration, system_clock())
+        first_snapshot(configuration, system_clock())
         server = Gunicorn(
             lambda: _webhooks(configuration), service.listen, service.workers, service.threads + ROOM
         )

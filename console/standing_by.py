@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from console.house import House, not_ready
+from sqlalchemy.exc import SQLAlchemyError
+
+from console.house import House, not_ready, open_house
 from console.settings import Configuration
 from ivr import merging, standby
 from ivr.merging import Brought
@@ -103,6 +105,17 @@ def readiness(house: House, at: datetime) -> Readiness:
     details = {**wrong, "snapshot": f"{int(age.total_seconds())} s old"}
     trusted = standby.trusted(known.at, at)
     return Readiness("standby" if trusted else "screening", details)
+
+
+def first_snapshot(configuration: Configuration, at: datetime) -> None:
+    """Have one before the first call comes, though the worker has only just started. Fails for nothing."""
+    house = open_house(configuration)
+    try:
+        Keeper(house, house.database, spares(configuration)).keep(at)
+    except (SQLAlchemyError, OSError) as error:
+        log.warning("no snapshot yet: %s", type(error).__name__)
+    finally:
+        house.close()
 
 
 # -- the worker's part ----------------------------------------------------------------------------

@@ -130,8 +130,8 @@ def take_turn(call: Call, heard: Heard) -> Turn:
             return take_message(call, line("message-office"))
 
         # In a PIN window.
-        case Step.ARRIVAL | Step.PIN, CannotVerify():
-            return ask_name(replace(unstray(call), screen=True), line("pins-unavailable"))
+        case Step.ARRIVAL | Step.CHALLENGE | Step.PIN, CannotVerify():
+            return cannot_verify(replace(unstray(call), screen=True))
         case Step.ARRIVAL, _:
             return welcome(begin_pin(call, heard))
         case Step.CHALLENGE, _:
@@ -351,6 +351,11 @@ def without_pin(call: Call, heard: Heard) -> Turn:
     if call.screen:
         return ask_name(call)
     return refuse(replace(call, outcome=Outcome.NO_PIN), heard, "no-pin")
+
+
+def cannot_verify(call: Call) -> Turn:
+    """No PIN can be checked, so a person decides about everybody but those whose number is blocked."""
+    return blocked(call) if call.blocked else ask_name(call, line("pins-unavailable"))
 
 
 def blocked(call: Call) -> Turn:

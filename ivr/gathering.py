@@ -136,8 +136,6 @@ class Gathering:
         reopens = state.until if state.pin else None
         here = Moment(connection, call, number, at, reopens)
         keyed = got.digits or ""
-        if state.pin and call.step in (Step.ARRIVAL, Step.PIN) and not got.gone and self._blind(here):
-            return CannotVerify(at=at, reopens=reopens)
         match call.step:
             case Step.RINGING:
                 return self._attempt_ended(here, got)
@@ -154,11 +152,15 @@ class Gathering:
                 return self._to_be_screened(here)
             case Step.ARRIVAL | Step.CHALLENGE if (met := self._met(here, keyed)) is not None:
                 return met
+            case Step.ARRIVAL | Step.CHALLENGE if state.pin and self._blind(here):
+                return CannotVerify(at=at, reopens=reopens)
             case Step.ARRIVAL | Step.CHALLENGE if state.pin:
                 return ArrivedByNight(at=at, reopens=reopens)
             case Step.ARRIVAL | Step.CHALLENGE:
                 offered = number.settings.pin_by_day
                 return ArrivedByDay(at=at, office=self._office(here), pin_offered=offered)
+            case Step.PIN if self._blind(here):
+                return CannotVerify(at=at, reopens=reopens)
             case Step.PIN:
                 return self._at_pin(here, keyed, pin)
             case Step.VERIFYING if len(keyed) == 4:

@@ -873,6 +873,17 @@ SCREENING = [
         now={"screen": True},
     ),
     Row(
+        "is blocked, and no PIN can be checked",
+        replace(PIN, blocked=True),
+        heard(CannotVerify),
+        Step.MESSAGE,
+        TakeMessage,
+        "screening-full message-technician",
+        (HandOn("notice.screened-in-vain"),),
+        outcome=Outcome.BLOCKED,
+        now={"screen": True},
+    ),
+    Row(
         "keys a PIN while none can be checked",
         replace(PIN, hash_may_follow=True),
         heard(CannotVerify),
@@ -1017,7 +1028,7 @@ SCREENING = [
         "screening-nobody message-technician",
         IN_VAIN,
         Outcome.NOBODY_ANSWERED,
-        {"reconnects": 1, "ladder": (DARIO,), "tried": ()},
+        {"reconnects": 1, "ladder": (ANNA,), "tried": ()},
     ),
     Row(
         "unverified: a message",

@@ -34,7 +34,7 @@ from console.work import notices as notice_work
 from console.worker import tick
 from ivr import outgoing_desk, placed, toll
 from ivr.answer import Dial, Gather
-from ivr.outgoing_flow import DialCustomer, Outgoing, OutgoingTurn
+from ivr.outgoing_flow import CarriedOutgoing, DialCustomer, Outgoing, OutgoingTurn
 from ivr.tables import outgoing
 from ivr.vocabulary import Call, LadderPlace, RingOffice, RingTechnician, Step, Turn
 from ivr.wording import Wording
@@ -173,7 +173,8 @@ def test_the_customer_s_dial_is_looked_at_too(wording: Wording) -> None:
     turn = OutgoingTurn(Outgoing("pursue", "anna", "it"), (), DialCustomer())
 
     def parts(customer: str) -> Any:
-        return wording.for_outgoing(turn, 1, 1, NIGHT, shows=OURS[0], customer=customer).parts[-1]
+        placed = CarriedOutgoing(turn.call, "+393331234501", OURS[0])
+        return wording.for_outgoing(turn, 1, "", 1, NIGHT, placed, customer).parts[-1]
 
     assert isinstance(parts("+393471112201"), Dial)
     # With nobody to ring the call goes on as after a Dial that nobody answered.
