@@ -148,11 +148,13 @@ def test_calls_go_on_while_the_next_release_comes(house: House, start: Start, tm
         if call is None:  # one begins at either
             call = exchange.ring("+393471112201", LINE)
             call.press(new.pin, label="PIN of acme")
+            assert call.state == "gathering", this_log.read_text() + following_log.read_text()
             call.press("1")
             call.press("2")  # not about the case of the call before
         else:
             call.press("1")
         call.wait()
+        assert call.ringing, this_log.read_text() + following_log.read_text()
         call.ringing[0].busy()
         call.wait()
         call.ringing[0].answer()
