@@ -1,8 +1,8 @@
 """The balancer before the nodes, and the network behind it: requests go to one node after the other.
 
-What Twilio or any balancer does when an answer fails to come is done here: the same request goes to the other node,
-or Twilio asks the call's fallback address. Everything that can go wrong on the way is done here too, for one request
-at a time: `mishaps` says what happens to the next.
+What Twilio or any balancer does when an answer fails to come is done here: the same request goes to the
+other node, or Twilio asks the call's fallback address. Everything that can go wrong on the way is done here
+too, for one request at a time: `mishaps` says what happens to the next.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Mishap:
 
 
 NOTHING = Mishap("")
+HANG_UP = b'<?xml version="1.0" encoding="UTF-8"?><Response><Hangup /></Response>'
 
 
 class Balancer(Line):
@@ -63,6 +64,8 @@ class Balancer(Line):
         self.count: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.slowest = 0.0
+        # While connections to the database are being cut.
+        self.legs_may_fail = False
         self._turn = itertools.count()
         self._signed = itertools.count()
         self._lock = threading.Lock()
@@ -113,7 +116,7 @@ class Balancer(Line):
             if mishap.order or mishap.wire:
                 self._note(mishap.name, kind)
         answer = self._again(other, url, form, mishap)
-        if lost is not None and lost.status == 200 and (answer.status, answer.body) != (200, lost.body):
+        if lost is not None and self._differ([lost, answer]):
             self.wrong(f"{kind}: asked again, the answer differs: {lost.body!r} then {answer.body!r}")
         return answer
 
@@ -147,9 +150,18 @@ class Balancer(Line):
         if not answers:
             return self._again(nodes[0], url, form, NOTHING)
         self._note(mishap.name, kind)
-        if len({(each.status, each.body) for each in answers}) > 1:
+        if self._differ(answers):
             self.wrong(f"{kind}: asked twice at once, the answers differ: {[a.body for a in answers]}")
         return answers[0]
+
+    def _differ(self, answers: list[Answer]) -> bool:
+        """Whether they say different things. A leg that failed because another request's mishap cut its
+        database off was hung up: that is no answer to the question, and connects nobody.
+        """
+        told = {(each.status, each.body) for each in answers if each.status < 500}
+        if self.legs_may_fail:
+            told = {each for each in told if each[1] != HANG_UP}
+        return len(told) > 1
 
     def _note(self, name: str, kind: str) -> None:
         with self._lock:

@@ -107,6 +107,10 @@ class Node:
                 self._kill(process)
                 raise AssertionError(f"{part} of {self.name} did not end") from None
 
+    def kill_part(self, part: str) -> None:
+        """End it at once."""
+        self._kill(self.running.pop(part))
+
     def signal(self, part: str, number: signal.Signals) -> None:
         """Send it to every process of this part."""
         os.killpg(self.running[part].pid, number)
@@ -248,7 +252,9 @@ def two_nodes(numbers: int = 6, customers: int = 8, network: Network | None = No
         (folder / "postgres").mkdir()
         server = Server(folder / "postgres")
         try:
-            postgres._run(server.address("postgres"), "CREATE DATABASE ivr")
+            # What it has promised it must still know after it was killed: the tests' own does not.
+            promises = "ALTER DATABASE ivr SET synchronous_commit = on"
+            postgres._run(server.address("postgres"), "CREATE DATABASE ivr", promises)
             with _put_up(folder, founded(numbers, customers), server, network or Network()) as cluster:
                 yield cluster
         finally:
@@ -258,9 +264,11 @@ def two_nodes(numbers: int = 6, customers: int = 8, network: Network | None = No
 @contextmanager
 def one_node(numbers: int = 2, customers: int = 8, network: Network | None = None) -> Iterator[Cluster]:
     """One node on SQLite, running and ready."""
-    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name:
-        with _put_up(Path(name), founded(numbers, customers), None, network or Network()) as cluster:
-            yield cluster
+    with (
+        tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name,
+        _put_up(Path(name), founded(numbers, customers), None, network or Network()) as cluster,
+    ):
+        yield cluster
 
 
 @contextmanager

@@ -1,25 +1,38 @@
 /* Fills a disk from outside (LD_PRELOAD).
  *
- * While the file named by FULL_DISK exists, nothing can be written to regular files, nor can they grow: every
- * attempt fails with ENOSPC. What is written to sockets, pipes and terminals goes on.
+ * While the file named by FULL_DISK exists, nothing can be written to regular files below its folder, nor can they
+ * grow: every attempt fails with ENOSPC. What is written to sockets, pipes, terminals and other disks goes on.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+static int on_it(int file, const char *flag)
+{
+    char name[64], path[4096];
+    struct stat about;
+    if (fstat(file, &about) != 0 || !S_ISREG(about.st_mode))
+        return 0;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(name, path, sizeof path - 1);
+    size_t folder = strrchr(flag, '/') - flag + 1;
+    return length > (ssize_t)folder && strncmp(path, flag, folder) == 0;
+}
+
 static int full(int file)
 {
     static const char *flag;
-    struct stat about;
     int before = errno;
     if (!flag && !(flag = getenv("FULL_DISK")))
         flag = "";
-    int yes = *flag && access(flag, F_OK) == 0 && fstat(file, &about) == 0 && S_ISREG(about.st_mode);
+    int yes = *flag == '/' && access(flag, F_OK) == 0 && on_it(file, flag);
     errno = yes ? ENOSPC : before;
     return yes;
 }

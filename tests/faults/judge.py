@@ -1,7 +1,7 @@
 """What the telephones experienced, and whether it may have been.
 
-Nobody asks the journal what happened, but in the end it is held against the telephones: an attempt that it calls
-accepted was a key that somebody pressed.
+Nobody asks the journal what happened, but in the end it is held against the telephones: an attempt that it
+calls accepted was a key that somebody pressed.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Judge:
         """A technician and a caller were put through."""
         with self._lock:
             self.count["connected"] += 1
+            self.count["connected unverified"] += told_unverified
             if not pressed:
                 self.strangers.append(f"{about}: to a technician who had not pressed his key")
             if not pin and not told_unverified:

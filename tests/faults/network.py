@@ -1,8 +1,8 @@
 """Twilio's REST interface over real HTTP on this machine: calls that are placed, text messages, recordings.
 
-`rings` is told of every call that was placed and plays whoever is phoned; `texted` of every message. `faults` is
-what befalls the next requests that are POSTed, in turn; `texts_fail` refuses all messages, as a provider does
-whose way to the operators is cut.
+`rings` is told of every call that was placed and plays whoever is phoned; `texted` of every message.
+`faults` is what befalls the next requests that are POSTed, in turn; `texts_fail` refuses all messages, as a
+provider does whose way to the operators is cut.
 """
 
 from __future__ import annotations
@@ -73,9 +73,11 @@ class Network:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(AT_ONCE)
 
-    def befalls(self) -> Fault | None:
+    def befalls(self, kind: str) -> Fault | None:
+        """Only a call's request hangs: a message that waits for its turn is no fault that anybody notices."""
         with self._lock:
-            fault = self.faults.popleft() if self.faults else None
+            waits = not self.faults or (self.faults[0] == "hang" and kind != "Calls")
+            fault = None if waits else self.faults.popleft()
             if fault:
                 self.count[fault] += 1
             return fault
@@ -102,6 +104,17 @@ class Network:
     def _happen(self, made: Made) -> None:
         try:
             (self.rings if made.kind == "Calls" else self.texted)(made)
+        finally:
+            with self._lock:
+                self.busy -= 1
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Something is still to come of a request."""
+        with self._lock:
+            self.busy += 1
+        try:
+            yield
         finally:
             with self._lock:
                 self.busy -= 1
@@ -138,7 +151,7 @@ def serving(network: Network) -> Iterator[int]:
                 return
             found = re.search(r"/(Messages|Calls)\.json$", self.path)
             assert found
-            fault = network.befalls()
+            fault = network.befalls(found[1])
             if found[1] == "Messages" and network.texts_fail:
                 network.count["text refused"] += 1
                 self._answer(503, {"code": 20503, "message": "Service Unavailable"})
@@ -147,7 +160,8 @@ def serving(network: Network) -> Iterator[int]:
             elif fault == "500 before":
                 self._answer(500, {"code": 20500, "message": "Internal Server Error"})
             elif fault == "hang":
-                time.sleep(HANGS)
+                with network.working():
+                    time.sleep(HANGS)
             else:
                 made = network.make(found[1], asked)
                 if fault == "500 after":

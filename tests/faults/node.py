@@ -3,10 +3,10 @@
     python tests/faults/node.py webhooks FOLDER
     python tests/faults/node.py work FOLDER
 
-FOLDER holds config.toml. A request's header X-Fault, "before 1" or "after 2", ends the process by SIGKILL just
-before or just after that commit of that request. The worker reads the same from FOLDER/die, counted from the
-moment at which it is put there, and leaves the name of what it was doing in FOLDER/died. It is begun again at
-once, as a supervisor would, by a fork: what a start costs is not what is tried here.
+FOLDER holds config.toml. A request's header X-Fault, "before 1" or "after 2", ends the process by SIGKILL
+just before or just after that commit of that request. The worker reads the same from FOLDER/die, counted
+from the moment at which it is put there, and leaves the name of what it was doing in FOLDER/died. It is
+begun again at once, as a supervisor would, by a fork: what a start costs is not what is tried here.
 """
 
 from __future__ import annotations

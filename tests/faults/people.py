@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
+from acceptance.caller import CallError
 from soak_words import answered, said, spoken_code
 
-from acceptance.caller import CallError
 from faults.balancer import Balancer, NoAnswer
 from faults.judge import Judge
 from faults.network import Made
@@ -20,10 +20,26 @@ from faults.phones import Caller, CutOff, PlacedPhone, TechniciansPhone
 from faults.town import Number, Town
 
 Kind = Literal["right", "wrong then right", "mistyped", "wrong", "none", "silent", "other urgency"]
-KINDS: tuple[Kind, ...] = ("right", "wrong then right", "mistyped", "wrong", "none", "silent", "other urgency")
+KINDS: tuple[Kind, ...] = (
+    "right",
+    "wrong then right",
+    "mistyped",
+    "wrong",
+    "none",
+    "silent",
+    "other urgency",
+)
 WEIGHTS = (72, 6, 6, 3, 4, 4, 5)
 Manner = Literal["accepts", "lets it ring", "busy", "voicemail", "passes", "hangs up", "caller gone"]
-MANNERS: tuple[Manner, ...] = ("accepts", "lets it ring", "busy", "voicemail", "passes", "hangs up", "caller gone")
+MANNERS: tuple[Manner, ...] = (
+    "accepts",
+    "lets it ring",
+    "busy",
+    "voicemail",
+    "passes",
+    "hangs up",
+    "caller gone",
+)
 MANNERLY = (52, 16, 6, 10, 8, 5, 3)
 MOST_STEPS = 60
 # Seconds of a voicemail's costs that security.md allows, and how fast sentences are spoken.
@@ -42,6 +58,9 @@ class Part:
     hangs_up_at: int
     known: bool
     callbacks_late: bool
+    # Whether he may want to be called back, or to talk on if he is asked after a talk that was short. They
+    # all are: no time goes by here.
+    whims: bool = True
 
 
 def drawn(random: random.Random, number: Number) -> Part:
@@ -74,7 +93,9 @@ class People:
     def converse(self, source: random.Random, number: Number, part: Part | None = None) -> Caller:
         """One call, from its beginning to its end."""
         part = part or drawn(source, number)
-        phone = self.town.customers[part.customer] if part.known else f"+39347555{source.randrange(10_000):04d}"
+        phone = (
+            self.town.customers[part.customer] if part.known else f"+39347555{source.randrange(10_000):04d}"
+        )
         call = Caller(self.line, number.number, phone)
         call.callbacks_late = part.callbacks_late
         self.judge.note("conversations")
@@ -238,6 +259,8 @@ class _Acted:
             self._deeds += 1
             if part.hangs_up_at == self._deeds:
                 self.entitled = False
+                if call.waiting.tag == "Dial":
+                    self._judge.note("callers who hang up while a phone rings")
                 call.hangs_up()
                 break
             match call.waiting.tag:
@@ -298,14 +321,18 @@ class _Acted:
             else:
                 self.entitled = True
                 call.press(self._part.key)
-        elif said("ringing-missed", heard) and self._random.random() < 0.05:
-            call.press("1")
-        elif said("talk-was-short", heard) and self._random.random() < 0.5:
+        elif self._whim():
             call.press("1")
         elif self._numbers_asked():
             call.press("3471234567#")
         else:
             call.waits()
+
+    def _whim(self) -> bool:
+        """Now and then he wants to be called back, or to talk on."""
+        heard = self._call.heard
+        odds = 0.05 if said("ringing-missed", heard) else 0.3 if said("talk-was-short", heard) else 0.0
+        return self._part.whims and odds > 0 and self._random.random() < odds
 
     def _is_urgency(self) -> bool:
         heard = self._call.heard
@@ -326,9 +353,7 @@ class _Acted:
             self._judge.note("rings")
             if not free or manner == "busy":
                 call.busy()
-            elif manner == "lets it ring":
-                call.no_answer()
-            elif manner == "caller gone" and not self.code:
+            elif manner == "lets it ring" or (manner == "caller gone" and not self.code):
                 call.no_answer()
             else:
                 self._picked_up(number, manner)

@@ -1,20 +1,30 @@
-"""Telephones on a balancer: they do as `acceptance.caller` does, and what Twilio does when no answer can be used.
+"""Telephones on a balancer: they do as `acceptance.caller` does, and what Twilio does when no answer can be
+used.
 
-A caller's document that cannot be had is asked for at the number's fallback address; if that fails too the call
-is cut off. A technician's leg whose document fails is hung up. `heed` is told of everything that counts.
+A caller's document that cannot be had is asked for at the number's fallback address; if that fails too the
+call is cut off. A technician's leg whose document fails is hung up. `heed` is told of everything that
+counts.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from acceptance.caller import Answer, Call, CallError, Leg, Phone, new_sid, pairs
+
 from faults.balancer import Balancer, NoAnswer
 from faults.network import Made
 
 HTTP_FAILURE = "11200"
+
+
+def turn_of(url: str) -> int:
+    """The turn that an address of a caller's call is about."""
+    found = re.search(r"/voice/turn/([0-9]+)", url)
+    return int(found[1]) if found else 0
 
 
 class CutOff(Exception):
@@ -30,6 +40,9 @@ class Caller(Call):
         self.pin_keyed = False
         self.late: list[Callable[[], object]] = []
         self.callbacks_late = False
+        # The turns whose answers were had, as their addresses number them; and how its phones were rung.
+        self.turns: set[int] = set()
+        self.dials = self.bridges = 0
 
     def begins(self) -> Caller:
         self.follow(self.line.address("/voice"))
@@ -57,9 +70,14 @@ class Caller(Call):
         try:
             answer = self.send(url, more, method)
             self._usable(answer)
+            self.turns.add(turn_of(url))
         except (NoAnswer, CallError):
             url, answer = self._fallback(url)
         self.take(url, answer)
+
+    def _dialling(self) -> None:
+        super()._dialling()
+        self.dials += 1
 
     def _fallback(self, failed: str) -> tuple[str, Answer]:
         url = self.line.address("/voice/fallback")
@@ -96,6 +114,10 @@ class Caller(Call):
         phone = TechniciansPhone(self, dial, dial[0], heed)
         phone.begins()
         return phone
+
+    def talks(self, seconds: int = 60) -> None:
+        self.bridges += 1
+        super().talks(seconds)
 
     def bridge_fails(self, phone: TechniciansPhone) -> None:
         """He has pressed his key, and the caller was gone before the two were put through."""

@@ -45,12 +45,12 @@ class Proxy:
         self._armed = ""
         self._happened = 0
         self._listen()
-        self._selector.register(sys.stdin, selectors.EVENT_READ, None)
+        self._selector.register(sys.stdin, selectors.EVENT_READ, "told")
 
     def run(self) -> None:
         while True:
             for key, _ in self._selector.select():
-                if key.fileobj is sys.stdin:
+                if key.data == "told":
                     line = sys.stdin.readline()
                     if not line:
                         return

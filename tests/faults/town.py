@@ -1,7 +1,7 @@
 """Who lives in the harness: our numbers, each with a rota of its own, its technicians, its customers.
 
-Conversations on different numbers share nothing but the house, so that what one technician does changes no other
-conversation's course.
+Conversations on different numbers share nothing but the house, so that what one technician does changes no
+other conversation's course.
 """
 
 from __future__ import annotations
