@@ -29,6 +29,7 @@ KINDS: tuple[Kind, ...] = (
     "silent",
     "other urgency",
 )
+RIGHTFUL = ("right", "wrong then right", "mistyped")
 WEIGHTS = (72, 6, 6, 3, 4, 4, 5)
 Manner = Literal["accepts", "lets it ring", "busy", "voicemail", "passes", "hangs up", "caller gone"]
 MANNERS: tuple[Manner, ...] = (
@@ -106,7 +107,7 @@ class People:
             acted.plays()
         except CutOff as cut:
             self.judge.note("calls cut off")
-            if acted.entitled and not acted.code:
+            if acted.rightful and not acted.code:
                 self.judge.nobody(f"{call.sid} ({part.kind}): {cut}")
         except CallError as error:
             self.judge.wrong(f"{call.sid} ({part.kind}): {error}")
@@ -236,6 +237,10 @@ class People:
         return answered("closed", text) or answered("closed-already", text)
 
 
+def _told(call: Caller) -> str:
+    return " ".join(call.transcript)
+
+
 class _Acted:
     """One caller's part in one call."""
 
@@ -247,8 +252,8 @@ class _Acted:
         self._tries = self._deeds = 0
         self._screened = False
         self.code = ""
-        # He keyed a right PIN and an urgency, and stays on the line: he must get somebody.
-        self.entitled = False
+        # He has a right PIN and an urgency, and stays on the line: he must get somebody, or a promise.
+        self.rightful = part.kind in RIGHTFUL
 
     def plays(self) -> None:
         call, part = self._call, self._part
@@ -258,7 +263,7 @@ class _Acted:
             self._listens()
             self._deeds += 1
             if part.hangs_up_at == self._deeds:
-                self.entitled = False
+                self.rightful = False
                 if call.waiting.tag == "Dial":
                     self._judge.note("callers who hang up while a phone rings")
                 call.hangs_up()
@@ -274,7 +279,8 @@ class _Acted:
                     self._menu()
         else:
             self._judge.wrong(f"{call.sid}: it never ends; heard last: {call.heard!r}")
-        if self.entitled and not self.code and not self._screened:
+        # Without a code he was at least heard by somebody, or is told that somebody will hear him.
+        if self.rightful and not self.code and not self._screened and not said("screening-full", _told(call)):
             self._judge.nobody(f"{call.sid} ({part.kind}): {' / '.join(call.transcript[-3:])}")
 
     def _listens(self) -> None:
@@ -319,7 +325,6 @@ class _Acted:
             if self._part.kind == "other urgency":
                 call.press("4")
             else:
-                self.entitled = True
                 call.press(self._part.key)
         elif self._whim():
             call.press("1")
@@ -377,7 +382,7 @@ class _Acted:
                 phone.stays_silent()
                 self._costs(phone)
         if manner == "caller gone" and phone.bridged:
-            self.entitled = False
+            self.rightful = False
             call.bridge_fails(phone)
         elif phone.bridged:
             self._put_through(phone, number, told)
@@ -400,7 +405,7 @@ class _Acted:
             pin=call.pin_keyed,
             told_unverified=unverified,
         )
-        self.entitled = False
+        self.rightful = False
         code = spoken_code(told) or self.code
         if code:
             self._people.met(code, number)
