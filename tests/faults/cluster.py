@@ -137,9 +137,9 @@ class Node:
             connection.close()
 
     def wait(self) -> None:
-        """Until it can serve a call."""
+        """Until it can serve a call, with the database and without."""
         limit = time.monotonic() + READY_WITHIN
-        while self.readiness()[0] != 200:
+        while self.readiness()[0] != 200 or not (self.folder / "state" / "snapshot").exists():
             if time.monotonic() > limit:
                 raise AssertionError(f"{self.name} is not ready:\n{self.printed.read_text()[-3000:]}")
             time.sleep(0.05)
