@@ -33,6 +33,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BEGINS = rome("2026-03-10 21:00")
 READY_WITHIN = 40.0
+# Of a cluster: so many conversations share no technician.
+NUMBERS = 6
 TICK = "0.5"
 IDLE_WITHIN = 25.0
 
@@ -136,10 +138,14 @@ class Node:
         finally:
             connection.close()
 
-    def wait(self) -> None:
-        """Until it can serve a call, with the database and without."""
+    @property
+    def snapshot(self) -> Path:
+        return self.folder / "state" / "snapshot"
+
+    def wait(self, *, snapshot: bool = True) -> None:
+        """Until it can serve a call, with the database and, if `snapshot`, without."""
         limit = time.monotonic() + READY_WITHIN
-        while self.readiness()[0] != 200 or not (self.folder / "state" / "snapshot").exists():
+        while self.readiness()[0] != 200 or (snapshot and not self.snapshot.exists()):
             if time.monotonic() > limit:
                 raise AssertionError(f"{self.name} is not ready:\n{self.printed.read_text()[-3000:]}")
             time.sleep(0.05)
@@ -176,6 +182,17 @@ class Cluster:
         quiet = 0
         while quiet < 2:
             quiet = quiet + 1 if not self._due() and not self.network.busy else 0
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def at_home(self, within: float = IDLE_WITHIN) -> bool:
+        """Wait until every node has brought home what it served without the database, and nothing is left to
+        be served from there. False if that does not come.
+        """
+        limit = time.monotonic() + within
+        while any(file for node in self.nodes for file in (node.folder / "state").glob("standby*.db")):
             if time.monotonic() > limit:
                 return False
             time.sleep(0.1)
@@ -244,7 +261,9 @@ class Server:
 
 
 @contextmanager
-def two_nodes(numbers: int = 6, customers: int = 8, network: Network | None = None) -> Iterator[Cluster]:
+def two_nodes(
+    numbers: int = NUMBERS, customers: int = 8, network: Network | None = None
+) -> Iterator[Cluster]:
     """Two nodes on one PostgreSQL, running and ready."""
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name:
         folder = Path(name)

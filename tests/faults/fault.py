@@ -1,4 +1,4 @@
-"""What a fault is: a number of security.md, what is stated of it, and a function that lets it happen once."""
+"""What a fault is: its number, what is stated of it, and a function that lets it happen once."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ Happens = Callable[[Stage], list[str]]
 
 @dataclass(frozen=True)
 class Fault:
-    """`number` is that of security.md. `machines` is "two" (on PostgreSQL) or "one" (on SQLite)."""
+    """`number` is that of docs/faults.md. `machines` is "two" (on PostgreSQL) or "one" (on SQLite)."""
 
     number: int
     name: str
     stated: str
     happens: Happens
     machines: str = "two"
+    # How many calls it befalls each time.
+    calls: int = 1
 
 
 @dataclass
@@ -61,9 +63,9 @@ def tried(fault: Fault, stage: Stage, *, quick: bool) -> Outcome:
             outcome.complaints += fault.happens(stage)
         except Exception:
             outcome.complaints.append(traceback.format_exc(limit=-3).strip())
-        outcome.injected += 1
+        outcome.injected += fault.calls
         outcome.seconds = time.monotonic() - began
-        dear = outcome.seconds / outcome.injected > CHEAP
+        dear = outcome.seconds / outcome.injected * fault.calls > CHEAP
         often = (1 if dear else 2) if quick else (SELDOM if dear else OFTEN)
         if outcome.injected >= often:
             break

@@ -7,7 +7,7 @@ calls accepted was a key that somebody pressed.
 from __future__ import annotations
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 
 from faults.cluster import Cluster
@@ -26,6 +26,11 @@ STORY = (
     " JOIN cases c ON c.id = a.case_id WHERE c.code = :code AND c.closed_at IS NULL ORDER BY a.id",
     "SELECT d.kind, d.key, d.due_at, d.state, d.tries, d.leased_until, d.ended_by FROM due_work d"
     " JOIN cases c ON d.key LIKE c.number || '%' WHERE c.code = :code AND c.closed_at IS NULL ORDER BY d.id",
+)
+
+ATTEMPTS = (
+    "SELECT a.id, a.phone, a.pass_id, a.asked_at, a.picked_up_at, a.pressed, a.result, a.result_at, o.sid"
+    " FROM attempts a LEFT JOIN outgoing o ON o.attempt_id = a.id WHERE a.call_sid = :call ORDER BY a.id"
 )
 
 
@@ -51,7 +56,8 @@ class Judge:
     _promised: dict[str, int] = field(default_factory=dict)
     _met: dict[str, int] = field(default_factory=dict)
     _whose: dict[str, str] = field(default_factory=dict)
-    _keys: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    _keys: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+    _placed_keys: Counter[str] = field(default_factory=Counter)
     _events: int = 0
     _judged: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -81,10 +87,11 @@ class Judge:
             self._met[code] = self._events
             self.count["promises kept"] += 1
 
-    def pressed(self, sid: str, phone: str) -> None:
+    def pressed(self, sid: str, phone: str, *, placed: bool = False) -> None:
         """A 1 on this technician's phone, in the caller's call `sid` or in the placed call `sid`."""
         with self._lock:
             self._keys[sid, phone] += 1
+            self._placed_keys[phone] += placed
 
     def connected(self, about: str, *, pressed: bool, pin: bool, told_unverified: bool) -> None:
         """A technician and a caller were put through."""
@@ -123,9 +130,18 @@ class Judge:
         for attempt, call, phone, placed in cluster.ask(ACCEPTED, after=self._judged):
             newest = max(newest, attempt)
             self.count["attempts called accepted"] += 1
-            if not self._keys.get((call, phone)) and not self._keys.get((placed, phone)):
-                self.unpressed.append(f"attempt {attempt} in {call}, {phone}: nobody pressed 1")
+            # A call that was placed without the database comes home without saying which attempt it was.
+            if not (self._keys[call, phone] or self._keys[placed, phone] or self._spare_key(phone, placed)):
+                told = "".join(f"\n        {row}" for row in cluster.ask(ATTEMPTS, call=call))
+                self.unpressed.append(f"attempt {attempt} in {call}, {phone}: nobody pressed 1{told}")
         self._judged = newest
+
+    def _spare_key(self, phone: str, placed: str | None) -> bool:
+        """Whether this phone's 1 in a placed call is not yet used up by another attempt."""
+        if placed is None and self._placed_keys[phone] > 0:
+            self._placed_keys[phone] -= 1
+            return True
+        return False
 
     @property
     def clean(self) -> bool:

@@ -166,6 +166,8 @@ class Load:
         self.judge.rests(self.cluster)
         self._close()
         self.cluster.passes(pause)
+        if not self.cluster.at_home():
+            self.judge.wrong("what was served without the database has not all come home")
 
     def _worker_died(self, node: Node) -> None:
         died = node.folder / "died"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
+from faults.cluster import NUMBERS
 from faults.emergency import STEPS
 from faults.fault import Fault, Stage
 from faults.journal import completed
@@ -35,19 +36,17 @@ def _away_at(step: str, order: str) -> Callable[[Stage], list[str]]:
     def happens(stage: Stage) -> list[str]:
         wires = stage.load.cluster.tell_wires
         try:
-            call = stage.emergency.call({step: lambda: wires(order)})
+            calls = stage.emergency.calls_at_once(step, lambda: wires(order))
         finally:
             wires("open")
-        return _judged(stage, call)
+        return _judged(stage, *calls)
 
     return happens
 
 
-def _judged(stage: Stage, call: Caller) -> list[str]:
-    found = stage.emergency.complaints(call)
-    if missing := completed(stage.load.cluster, call):
-        found.append(missing)
-    return found
+def _judged(stage: Stage, *calls: Caller) -> list[str]:
+    found = stage.emergency.complaints(*calls)
+    return found + [missing for call in calls if (missing := completed(stage.load.cluster, call))]
 
 
 MISSES = "SELECT count(*) FROM pin_tries"
@@ -63,11 +62,11 @@ def frozen_mid_pin(stage: Stage) -> list[str]:
         cluster.tell_wires("freeze")
         thaws.start()
 
-    call = stage.emergency.call({"PIN": freeze}, kind="wrong then right")
+    calls = stage.emergency.calls_at_once("PIN", freeze, kind="wrong then right")
     thaws.join()
-    found = _judged(stage, call)
-    if (counted := cluster.ask(MISSES)[0][0] - before) != 1:
-        found.append(f"{call.sid}: the wrong PIN counted {counted} times")
+    found = _judged(stage, *calls)
+    if (counted := cluster.ask(MISSES)[0][0] - before) != len(calls):
+        found.append(f"{len(calls)} wrong PINs, counted {counted} times")
     return found
 
 
@@ -152,13 +151,21 @@ def overwritten(stage: Stage) -> list[str]:
     return found
 
 
+# These befall a call on each number at once.
+ALL = NUMBERS
 FAULTS = [
-    Fault(1, "database stopped before the first request", SERVED, stopped_at("first")),
+    Fault(1, "database stopped before the first request", SERVED, stopped_at("first"), calls=ALL),
     Fault(1, "SQLite's file overwritten with rubbish", SERVED, overwritten, "one"),
-    Fault(2, "database frozen for 30 s mid-PIN", f"{SERVED}; the wrong PIN counted once", frozen_mid_pin),
+    Fault(
+        2,
+        "database frozen for 30 s mid-PIN",
+        f"{SERVED}; the wrong PIN counted once",
+        frozen_mid_pin,
+        calls=ALL,
+    ),
     Fault(3, "fail-over during a ring", SERVED, fails_over),
     Fault(4, "SQLite locked for 10 s", SERVED, locked, "one"),
     Fault(5, "disk full", f"{SERVED}; the database undamaged", disk_full, "one"),
-    *(Fault(1, f"database stopped at: {step}", SERVED, stopped_at(step)) for step in STEPS[1:]),
-    *(Fault(2, f"database frozen at: {step}", SERVED, frozen_at(step)) for step in STEPS),
+    *(Fault(1, f"database stopped at: {step}", SERVED, stopped_at(step), calls=ALL) for step in STEPS[1:]),
+    *(Fault(2, f"database frozen at: {step}", SERVED, frozen_at(step), calls=ALL) for step in STEPS),
 ]

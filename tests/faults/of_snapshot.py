@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from faults.cluster import READY_WITHIN, Cluster
 from faults.fault import Fault, Stage
 from faults.journal import completed
 
@@ -52,11 +54,11 @@ def spoilt(how: Callable[[Path], None], *, older: timedelta = timedelta(0)) -> C
             node.signal("work", signal.SIGSTOP)
         try:
             for node in cluster.nodes:
-                how(node.folder / "state" / "snapshot")
+                how(node.snapshot)
                 node.kill_part("webhooks")
                 node.start("webhooks")
             for node in cluster.nodes:
-                node.wait()
+                node.wait(snapshot=False)
             cluster.clock.set(cluster.now() + older)
             unverified = load.judge.count["connected unverified"]
             cluster.tell_wires("refuse")
@@ -65,6 +67,7 @@ def spoilt(how: Callable[[Path], None], *, older: timedelta = timedelta(0)) -> C
             cluster.tell_wires("open")
             for node in cluster.nodes:
                 node.signal("work", signal.SIGCONT)
+            _written_again(cluster)
         found = stage.emergency.complaints(call)
         if load.judge.count["connected unverified"] == unverified:
             found.append(f"{call.sid}: no technician was told that he is not verified")
@@ -75,6 +78,20 @@ def spoilt(how: Callable[[Path], None], *, older: timedelta = timedelta(0)) -> C
         return found
 
     return happens
+
+
+def _written_again(cluster: Cluster) -> None:
+    """Wait until the workers have written what was spoilt."""
+    began = {node.name: node.snapshot.stat().st_mtime_ns for node in cluster.nodes if node.snapshot.exists()}
+    limit = time.monotonic() + READY_WITHIN
+    # It is written anew every minute at least.
+    cluster.passes(70)
+    while not all(
+        node.snapshot.exists() and node.snapshot.stat().st_mtime_ns != began.get(node.name)
+        for node in cluster.nodes
+    ):
+        assert time.monotonic() < limit, "no snapshot was written"
+        time.sleep(0.1)
 
 
 FAULTS = [

@@ -69,7 +69,9 @@ def _instant(value: object) -> datetime:
 
 
 def stalls(stage: Stage) -> list[str]:
-    """The workers stand still for ten minutes, in which a caller hangs up: they catch up, nothing is doubled."""
+    """The workers stand still for ten minutes, in which a caller hangs up: they catch up, nothing is
+    doubled.
+    """
     load, cluster = stage.load, stage.load.cluster
     cluster.idle()
     for node in cluster.nodes:

@@ -43,7 +43,7 @@ MANNERS: tuple[Manner, ...] = (
 )
 MANNERLY = (52, 16, 6, 10, 8, 5, 3)
 MOST_STEPS = 60
-# Seconds of a voicemail's costs that security.md allows, and how fast sentences are spoken.
+# Seconds that a voicemail may cost from picking up, and how fast sentences are spoken.
 VOICEMAIL = 22.0
 LETTERS_A_SECOND = 15.0
 
@@ -165,7 +165,7 @@ class People:
                 if said("out-not-reached", phone.heard) or said("out-cut-short", phone.heard):
                     phone.ends("completed")
                     break
-                self.judge.pressed(phone.sid, phone.number)
+                self.judge.pressed(phone.sid, phone.number, placed=True)
                 phone.press("1")
             elif manner == "passes":
                 phone.press("2")

@@ -21,6 +21,8 @@ PUBLIC_URL = "https://phone.example.net"
 # Signed with either while one is being changed: what comes first in the configuration is the new one.
 OLD_TOKEN, NEW_TOKEN = TOKEN, "abcdefabcdefabcdefab12345678901234567890"[:32]
 TECHNICIANS = 3
+# Who is rung if nobody knows who is on duty: the first technician of the first number.
+DUTY = "+393331234500"
 SIGNING = bytes(range(100, 132)).hex()
 
 
@@ -99,6 +101,7 @@ def configuration(town: Town, *, database: str, listen: str, api: str, workers: 
         listen=f'"{listen}"',
         closed_days='["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]',
         shifts="false",
+        duty_phone=f'"{DUTY}"',
     )
     text = text.replace('# api_base = "http://127.0.0.1:4010"', f'api_base = "{api}"')
     blocks = "".join(
