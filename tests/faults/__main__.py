@@ -87,8 +87,9 @@ class Run:
         return load, Emergency(load, self.seed)
 
     def _conversations(self, load: Load, calls: int) -> None:
+        batch = min(BATCH, calls // 2 + 1)
         while load.played < calls:
-            load.batch(min(BATCH, calls - load.played))
+            load.batch(min(batch, calls - load.played))
             self._say(f"{load.played} conversations")
 
     def _faults(self, load: Load, emergency: Emergency, machines: str) -> None:

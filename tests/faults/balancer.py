@@ -46,7 +46,6 @@ class Mishap:
 
 
 NOTHING = Mishap("")
-HANG_UP = b'<?xml version="1.0" encoding="UTF-8"?><Response><Hangup /></Response>'
 
 
 class Balancer(Line):
@@ -65,7 +64,7 @@ class Balancer(Line):
         self.kinds: Counter[str] = Counter()
         self.slowest = 0.0
         # While connections to the database are being cut.
-        self.legs_may_fail = False
+        self.cutting = False
         self._turn = itertools.count()
         self._signed = itertools.count()
         self._lock = threading.Lock()
@@ -116,8 +115,8 @@ class Balancer(Line):
             if mishap.order or mishap.wire:
                 self._note(mishap.name, kind)
         answer = self._again(other, url, form, mishap)
-        if lost is not None and self._differ([lost, answer]):
-            self.wrong(f"{kind}: asked again, the answer differs: {lost.body!r} then {answer.body!r}")
+        if lost is not None:
+            self._compared("again", kind, [lost, answer])
         return answer
 
     def _again(self, other: int, url: str, form: list[tuple[str, str]], mishap: Mishap) -> Answer:
@@ -150,18 +149,20 @@ class Balancer(Line):
         if not answers:
             return self._again(nodes[0], url, form, NOTHING)
         self._note(mishap.name, kind)
-        if self._differ(answers):
-            self.wrong(f"{kind}: asked twice at once, the answers differ: {[a.body for a in answers]}")
+        self._compared("twice at once", kind, answers)
         return answers[0]
 
-    def _differ(self, answers: list[Answer]) -> bool:
-        """Whether they say different things. A leg that failed because another request's mishap cut its
-        database off was hung up: that is no answer to the question, and connects nobody.
+    def _compared(self, how: str, kind: str, answers: list[Answer]) -> None:
+        """Answers to the same request are the same. A node that is just cut off from the database says the same
+        in its own words, or hangs a leg up: that is counted, and whatever comes of it is judged elsewhere.
         """
         told = {(each.status, each.body) for each in answers if each.status < 500}
-        if self.legs_may_fail:
-            told = {each for each in told if each[1] != HANG_UP}
-        return len(told) > 1
+        if len(told) < 2:
+            return
+        if self.cutting:
+            self._note("answered otherwise, cut off from the database", kind)
+        else:
+            self.wrong(f"{kind}: asked {how}, the answers differ: {sorted(told)}")
 
     def _note(self, name: str, kind: str) -> None:
         with self._lock:

@@ -35,7 +35,7 @@ BEGINS = rome("2026-03-10 21:00")
 READY_WITHIN = 40.0
 # Of a cluster: so many conversations share no technician.
 NUMBERS = 6
-TICK = "0.5"
+TICK = "1"
 IDLE_WITHIN = 25.0
 
 

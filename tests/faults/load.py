@@ -43,7 +43,7 @@ WIRES = (
     Mishap("database's answer cut off", wire="cut"),
 )
 # Requests in a thousand that meet each kind.
-KILLED, DOUBLED, ANSWERS_LOST, WIRED = 16, 20, 15, 12
+KILLED, DOUBLED, ANSWERS_LOST, WIRED = 16, 20, 15, 24
 # Deaths at one commit point after which it is left alone: the rare ones come to as many, and a start costs
 # time.
 ENOUGH = 60
@@ -70,7 +70,7 @@ class Load:
         cluster.network.rings = self.people.is_phoned
         cluster.network.texted = self.people.is_texted
         self.mishaps = False
-        self.played = 0
+        self.played = self._batches = 0
         self._at_once = min(at_once, len(cluster.town.numbers))
         self._lock = threading.Lock()
         self._wire_locks = [threading.Lock() for _ in cluster.nodes]
@@ -86,7 +86,7 @@ class Load:
                 (KILLED, KILLS),
                 (DOUBLED if len(self.cluster.nodes) > 1 else 0, (TWICE,)),
                 (ANSWERS_LOST, LOST),
-                (WIRED if self.cluster.wires else 0, WIRES),
+                (WIRED if self.line.cutting else 0, WIRES),
             ):
                 if drawn < most:
                     mishap = self.random.choice(mishaps)
@@ -121,7 +121,9 @@ class Load:
     def batch(self, conversations: int) -> None:
         """So many conversations at once as there are numbers, then rest."""
         self.mishaps, self.people.willing = True, False
-        self.line.legs_may_fail = bool(self.cluster.wires)
+        # Every other batch: in between, nothing excuses answers that differ.
+        self._batches += 1
+        self.line.cutting = bool(self.cluster.wires) and self._batches % 2 == 0
         # While a token is being changed the provider believes either of the two.
         self.cluster.network.token = self.random.choice((NEW_TOKEN, OLD_TOKEN))
         shares = [
@@ -146,7 +148,7 @@ class Load:
     def settle(self, pause: float = PAUSE) -> None:
         """Nothing goes wrong any more, every technician is willing, and time goes by."""
         self.mishaps, self.people.willing = False, True
-        self.line.legs_may_fail = False
+        self.line.cutting = False
         self.cluster.network.faults.clear()
         for node in self.cluster.nodes:
             (node.folder / "die").unlink(missing_ok=True)

@@ -416,6 +416,6 @@ class _Acted:
         if phone.bridged:
             return  # judged where the two are put through
         spoken = sum(map(len, phone.transcript)) / LETTERS_A_SECOND
-        if phone.waited + spoken > VOICEMAIL + 6:
+        if phone.waited + spoken > VOICEMAIL:
             self._judge.wrong(f"{self._call.sid}: a voicemail cost {phone.waited + spoken:.0f} s")
         self._judge.note("voicemails that were hung up on")
