@@ -77,6 +77,8 @@ class Run:
                 if not self.only:
                     self._conversations(load, self.calls // ALONE)
                 self._faults(load, emergency, "one")
+        for load in self.loads:
+            load.close()
         if not self.only:
             self.counted = list(outcomes(self.loads, ELSEWHERE))
             self.found += self.counted

@@ -70,6 +70,7 @@ class Balancer(Line):
         self._lock = threading.Lock()
         self._local = threading.local()
         self._both = ThreadPoolExecutor(16)
+        self._made: set[http.client.HTTPConnection] = set()
 
     def send(
         self,
@@ -153,8 +154,8 @@ class Balancer(Line):
         return answers[0]
 
     def _compared(self, how: str, kind: str, answers: list[Answer]) -> None:
-        """Answers to the same request are the same. A node that is just cut off from the database says the same
-        in its own words, or hangs a leg up: that is counted, and whatever comes of it is judged elsewhere.
+        """Answers to the same request are the same. A node that is just cut off from the database says the
+        same in its own words, or hangs a leg up: that is counted, and what comes of it is judged elsewhere.
         """
         told = {(each.status, each.body) for each in answers if each.status < 500}
         if len(told) < 2:
@@ -211,4 +212,13 @@ class Balancer(Line):
                 connection: http.client.HTTPConnection = kept[0]
                 return connection
             kept[0].close()
-        return http.client.HTTPConnection(self.listeners[node], timeout=GIVES_UP)
+        made = http.client.HTTPConnection(self.listeners[node], timeout=GIVES_UP)
+        with self._lock:
+            self._made.add(made)
+        return made
+
+    def close(self) -> None:
+        """Hang up on the nodes."""
+        self._both.shutdown()
+        for connection in self._made:
+            connection.close()

@@ -19,6 +19,7 @@ from faults.people import People
 from faults.town import NEW_TOKEN, OLD_TOKEN, PUBLIC_URL, Number
 
 BATCH = 150
+SAID = 6
 # Time goes by in steps a little longer than the pursuit's pauses and a dead worker's lease.
 STEP = 190.0
 STEPS = 40
@@ -63,7 +64,7 @@ class Load:
         listeners = [node.listener for node in cluster.nodes]
         account = cluster.house.configuration.twilio.account_sid
         self.line = Balancer(listeners, PUBLIC_URL, account, (NEW_TOKEN, OLD_TOKEN))
-        self.line.wrong = self.judge.wrong
+        self.line.wrong = lambda what: self.judge.wrong(what + self._said())
         self.line.befalls = self._befalls
         self.line.tell_wire = self._tell_wire
         self.people = People(cluster.town, self.line, self.judge, seed)
@@ -74,6 +75,17 @@ class Load:
         self._at_once = min(at_once, len(cluster.town.numbers))
         self._lock = threading.Lock()
         self._wire_locks = [threading.Lock() for _ in cluster.nodes]
+
+    def _said(self) -> str:
+        """What the nodes said last: for whoever has to find out why."""
+        lines = []
+        for node in self.cluster.nodes:
+            said = [line for line in node.printed.read_text().splitlines() if line[:2] == "20"]
+            lines += [f"\n        {node.name}: {line}" for line in said[-SAID:]]
+        return "".join(lines)
+
+    def close(self) -> None:
+        self.line.close()
 
     # -- what befalls ------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from acceptance.installation import missing
@@ -29,8 +30,7 @@ def stage() -> Iterator[Stage]:
     if shutil.which("cc") is None:
         missing("a C compiler (cc), to move the service's clock")
     try:
-        with two_nodes(numbers=3, customers=4) as cluster:
-            load = Load(cluster, "tests")
+        with two_nodes(numbers=3, customers=4) as cluster, closing(Load(cluster, "tests")) as load:
             yield Stage(load, Emergency(load, "tests"))
     except Missing as what:
         missing(str(what))
