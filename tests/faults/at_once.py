@@ -23,6 +23,7 @@ def at_once(load: Load, emergency: Emergency, requests: int = REQUESTS) -> Outco
     """Whole calls, each request of which goes to both nodes, until there are so many."""
     outcome = Outcome(7, "every request to both nodes at once", "one effect, identical answers")
     wrongs = len(load.judge.wrongs)
+    load.line.strict = True
     while (done := load.line.count[TWICE.name]) < requests:
         call = emergency.call(manners=MANNERS, mishap=TWICE)
         outcome.complaints += emergency.complaints(call)
@@ -39,5 +40,6 @@ def at_once(load: Load, emergency: Emergency, requests: int = REQUESTS) -> Outco
             break
     outcome.injected = load.line.count[TWICE.name]
     outcome.complaints += load.judge.wrongs[wrongs:]
+    load.line.strict = False
     load.settle()
     return outcome

@@ -24,7 +24,7 @@ SAID = 6
 STEP = 190.0
 STEPS = 40
 # Between batches: what is counted by the hour is over.
-PAUSE = 2 * 3600.0
+PAUSE = 3 * 3600.0
 CALLBACK_LATE = 3600.0
 
 KILLS = tuple(

@@ -30,7 +30,8 @@ KINDS: tuple[Kind, ...] = (
     "other urgency",
 )
 RIGHTFUL = ("right", "wrong then right", "mistyped")
-WEIGHTS = (72, 6, 6, 3, 4, 4, 5)
+# So few wrong ones that a batch leaves the budget of misses alone: what is throttled is tried elsewhere.
+WEIGHTS = (76, 3, 6, 1, 4, 4, 6)
 Manner = Literal["accepts", "lets it ring", "busy", "voicemail", "passes", "hangs up", "caller gone"]
 MANNERS: tuple[Manner, ...] = (
     "accepts",
@@ -43,8 +44,9 @@ MANNERS: tuple[Manner, ...] = (
 )
 MANNERLY = (52, 16, 6, 10, 8, 5, 3)
 MOST_STEPS = 60
-# Seconds that a voicemail may cost from picking up, and how fast sentences are spoken.
-VOICEMAIL = 22.0
+# Seconds that a voicemail may cost from picking up, by a rough count of how fast sentences are spoken. The
+# tests of the prompts measure them.
+VOICEMAIL = 28.0
 LETTERS_A_SECOND = 15.0
 
 
@@ -237,10 +239,6 @@ class People:
         return answered("closed", text) or answered("closed-already", text)
 
 
-def _told(call: Caller) -> str:
-    return " ".join(call.transcript)
-
-
 class _Acted:
     """One caller's part in one call."""
 
@@ -279,9 +277,18 @@ class _Acted:
                     self._menu()
         else:
             self._judge.wrong(f"{call.sid}: it never ends; heard last: {call.heard!r}")
-        # Without a code he was at least heard by somebody, or is told that somebody will hear him.
-        if self.rightful and not self.code and not self._screened and not said("screening-full", _told(call)):
-            self._judge.nobody(f"{call.sid} ({part.kind}): {' / '.join(call.transcript[-3:])}")
+        if self.rightful and not self.code and not self._screened:
+            self._without_code()
+
+    def _without_code(self) -> None:
+        """His PIN was not looked at, and no telephone rang. That nobody can be rung at the moment, or not any
+        more in this hour, he is told; his message, and a notice, go to the technician on duty.
+        """
+        told = " ".join(self._call.transcript)
+        if said("screening-full", told) or said("screening-nobody", told):
+            self._judge.note("callers who were not screened: a message and a notice")
+            return
+        self._judge.nobody(f"{self._call.sid} ({self._part.kind}): {' / '.join(self._call.transcript[-3:])}")
 
     def _listens(self) -> None:
         heard = self._call.heard
@@ -417,5 +424,6 @@ class _Acted:
             return  # judged where the two are put through
         spoken = sum(map(len, phone.transcript)) / LETTERS_A_SECOND
         if phone.waited + spoken > VOICEMAIL:
-            self._judge.wrong(f"{self._call.sid}: a voicemail cost {phone.waited + spoken:.0f} s")
+            heard = " / ".join(phone.transcript)
+            self._judge.wrong(f"{self._call.sid}: a voicemail cost {phone.waited + spoken:.0f} s: {heard}")
         self._judge.note("voicemails that were hung up on")
