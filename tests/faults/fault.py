@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from faults.emergency import Emergency
 from faults.load import Load
 
-# A fault that costs less than this happens fifty times, any other five.
+# A fault that costs less than this a call happens fifty times, any other, and what freezes, five.
 CHEAP = 3.0
 OFTEN, SELDOM = 50, 5
 
@@ -38,6 +38,8 @@ class Fault:
     machines: str = "two"
     # How many calls it befalls each time.
     calls: int = 1
+    # Whether everybody has to wait for it to be over.
+    freezes: bool = False
 
 
 @dataclass
@@ -65,7 +67,7 @@ def tried(fault: Fault, stage: Stage, *, quick: bool) -> Outcome:
             outcome.complaints.append(traceback.format_exc(limit=-3).strip())
         outcome.injected += fault.calls
         outcome.seconds = time.monotonic() - began
-        dear = outcome.seconds / outcome.injected * fault.calls > CHEAP
+        dear = fault.freezes or outcome.seconds / outcome.injected > CHEAP
         often = (1 if dear else 2) if quick else (SELDOM if dear else OFTEN)
         if outcome.injected >= often:
             break

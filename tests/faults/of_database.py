@@ -164,8 +164,11 @@ FAULTS = [
         calls=ALL,
     ),
     Fault(3, "fail-over during a ring", SERVED, fails_over),
-    Fault(4, "SQLite locked for 10 s", SERVED, locked, "one"),
+    Fault(4, "SQLite locked for 10 s", SERVED, locked, "one", freezes=True),
     Fault(5, "disk full", f"{SERVED}; the database undamaged", disk_full, "one"),
     *(Fault(1, f"database stopped at: {step}", SERVED, stopped_at(step), calls=ALL) for step in STEPS[1:]),
-    *(Fault(2, f"database frozen at: {step}", SERVED, frozen_at(step), calls=ALL) for step in STEPS),
+    *(
+        Fault(2, f"database frozen at: {step}", SERVED, frozen_at(step), calls=ALL, freezes=True)
+        for step in STEPS
+    ),
 ]

@@ -60,6 +60,6 @@ def texts_do_not_arrive(stage: Stage) -> list[str]:
 
 
 FAULTS = [
-    Fault(10, "provider hangs", "the pursuit goes on, somebody has the case", hangs),
+    Fault(10, "provider hangs", "the pursuit goes on, somebody has the case", hangs, freezes=True),
     Fault(11, "text messages do not arrive", "the next channel, and an alarm", texts_do_not_arrive),
 ]

@@ -94,6 +94,6 @@ def stalls(stage: Stage) -> list[str]:
 SERVED = "the call is served and the journal is complete"
 FAULTS = [
     Fault(12, "clock five minutes ahead or back", SERVED, leaps),
-    Fault(13, "scheduler stalled for 10 min", "caught up with, nothing doubled", stalls),
+    Fault(13, "scheduler stalled for 10 min", "caught up with, nothing doubled", stalls, freezes=True),
     Fault(12, "clocks are changed mid-call", f"{SERVED}; the deadline is as far away as ever", changes),
 ]
