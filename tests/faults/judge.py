@@ -87,6 +87,11 @@ class Judge:
             self._met[code] = self._events
             self.count["promises kept"] += 1
 
+    def has_somebody(self, code: str) -> bool:
+        """Whether whoever was promised something about this case has met a technician since."""
+        with self._lock:
+            return code in self._promised and self._met.get(code, 0) > self._promised[code]
+
     def pressed(self, sid: str, phone: str, *, placed: bool = False) -> None:
         """A 1 on this technician's phone, in the caller's call `sid` or in the placed call `sid`."""
         with self._lock:

@@ -154,7 +154,8 @@ class People:
                 phone.ends("completed")
 
     def _acts(self, phone: PlacedPhone, manner: Manner) -> None:
-        code = ""
+        code = spoken_code(phone.heard) or ""
+        had_somebody = self.judge.has_somebody(code)
         for _ in range(MOST_STEPS):
             if phone.over or phone.waiting is None:
                 break
@@ -176,6 +177,8 @@ class People:
             else:
                 phone.waits()
         told = " ".join(phone.transcript)
+        if had_somebody:
+            self.judge.note("technicians phoned about a case that somebody had")
         if "1" in phone.pressed and any(said(name, told) for name in ("out-no-number", "out-no-more-calls")):
             self._has_it(code, phone)
 
