@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench mutants soak fuzz format phone transcripts lock audit sbom licences wheel clean
+.PHONY: run test check bench mutants soak faults fuzz format phone transcripts lock audit sbom licences wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   what a PIN check, a look-up in the rota, the pages and a flood cost, and against what (a quarter of an hour)"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
+	@echo "make faults  10,000 conversations through real processes while everything breaks (an hour; QUICK=1: minutes)"
 	@echo "make fuzz    requests nobody would send, to the webhook door (MINUTES=10 SEED=…)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
@@ -70,6 +71,14 @@ soak: $(VENV)/made-test
 MINUTES ?= 10
 fuzz: $(VENV)/made-test
 	$(BIN)/python tests/fuzz_door.py --minutes $(MINUTES) $(if $(SEED),--seed "$(SEED)")
+
+# docs/faults.md tells what is done and judged. Its number of conversations is its own, not that of the soak.
+QUICK ?=
+ONLY_FAULT ?=
+faults: CALLS := $(if $(filter command line environment,$(origin CALLS)),$(CALLS),)
+faults: $(VENV)/made-test
+	$(BIN)/python tests/faults $(if $(QUICK),--quick) $(if $(CALLS),--calls $(CALLS)) \
+	    $(if $(SEED),--seed "$(SEED)") $(if $(ONLY_FAULT),--only "$(ONLY_FAULT)")
 
 format: $(VENV)/made-test
 	$(BIN)/ruff format .

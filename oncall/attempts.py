@@ -63,6 +63,8 @@ _CONNECTED = (
     .where(case_rows.c.id == bindparam("case"), case_rows.c.connected_at.is_(None))
     .values(connected_at=bindparam("connected"))
 )
+# Not FOR NO KEY UPDATE: it waits for whoever has written that his call is about this case, and he for us.
+_CASE_LOCKED = select(case_rows.c.id).where(case_rows.c.id == bindparam("case")).with_for_update()
 # What has set a technician on the case anew since his key: another call about it, or that it was passed on.
 _WANTED_SINCE = union_all(
     select(case_calls.c.case_id).where(
@@ -172,6 +174,8 @@ def connected(connection: Connection, attempt_id: int) -> None:
 def _stop_the_clock(connection: Connection, at: datetime, row: Row[Any]) -> None:
     # When he took the call, not when the talk was over.
     connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
+    # Another call may be joining the case at this very moment: its pursuit must not be cancelled unseen.
+    connection.execute(_CASE_LOCKED, {"case": row.case_id})
     since = {"case": row.case_id, "call": row.call_sid, "pressed": row.pressed_at}
     if connection.execute(_WANTED_SINCE, since).first() is None:
         number = cases.number_of(connection, row.case_id)

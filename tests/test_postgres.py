@@ -551,6 +551,32 @@ def test_the_end_of_ringing_beside_a_key(postgresql: Database, ringing: Ringing)
         assert not due.pending(connection, verbs.PURSUE, ringing.number)
 
 
+def test_the_end_of_a_talk_beside_another_call_about_the_case(postgresql: Database, ringing: Ringing) -> None:
+    """That other call is not answered by this talk: whoever made it is pursued for."""
+    later = NIGHT + timedelta(minutes=1)
+    with postgresql.write() as connection:
+        assert attempts.press(connection, NIGHT, ringing.attempt, "accepted")
+        a_call(connection, a_sid(2), later)
+
+    def join(connection: Connection) -> None:
+        verbs.join(
+            connection,
+            later,
+            ringing.case_id,
+            call_sid=a_sid(2),
+            urgency="P1+",
+            due_at=later + timedelta(hours=1),
+            pursue_at=later,
+        )
+
+    settle = writing(
+        postgresql, lambda c: attempts.settle(c, later, ringing.attempt, "completed", bridged=True)
+    )
+    assert Both(postgresql).run(writing(postgresql, join), settle)[1] == "connected"
+    with postgresql.read() as connection:
+        assert due.pending(connection, verbs.PURSUE, ringing.number)
+
+
 def test_the_end_of_ringing_beside_a_pick_up(postgresql: Database, ringing: Ringing) -> None:
     settle = writing(
         postgresql, lambda c: attempts.settle(c, NIGHT, ringing.attempt, "canceled", bridged=False)
