@@ -107,7 +107,7 @@ class Desk:
             if not self._whole and journal.glance(connection, sid, 0) is None:
                 # Begun with the database, ended without: its own will be told.
                 due.add(connection, at, ENDED_ELSEWHERE, sid, at, {})
-            over(connection, at, sid)
+            over(connection, at, sid, whole=self._whole)
 
     def recording_ready(self, call_sid: str, recording: Recording, status: str, at: datetime) -> None:
         """The network says what became of a recording of this call. An unknown call is passed over."""
@@ -301,15 +301,21 @@ def _unheard(call: Call, case: Case | None) -> bool:
     return call.step is Step.SCREENING_WAIT or (rung and not heard)
 
 
-def over(connection: Connection, at: datetime, sid: str) -> None:
-    """A caller's call has ended: what still rings is settled, an open case is pursued now."""
+def over(connection: Connection, at: datetime, sid: str, *, whole: bool = True) -> None:
+    """A caller's call has ended: what still rings is settled, an open case is pursued now.
+
+    Unless this is not the house's own database, and a technician has accepted here: then another node may
+    have seen the two talk, and the pursuit waits for its own time, in which both come home.
+    """
     journal.lock(connection, sid)
     standing = journal.glance(connection, sid, 0)
-    for attempt in attempts.unsettled(connection, sid):
+    results = [
         attempts.settle(connection, at, attempt, None, bridged=False)
+        for attempt in attempts.unsettled(connection, sid)
+    ]
     if journal.end(connection, at, sid, Outcome.HUNG_UP.value):
         case = cases.of_call(connection, sid)
-        if case is not None:
+        if case is not None and (whole or "accepted" not in results):
             cases.pursue_now(connection, at, case.id)
         if standing is not None and _unheard(standing.call, case):
             _tell_once(connection, at, flow.SCREENED_IN_VAIN, sid)

@@ -385,7 +385,9 @@ def _was_known(here: Connection, row: Row[Any]) -> bool:
 
 
 def _retire(main: Database, spare: Spare, at: datetime, brought: Brought) -> bool:
-    with spare.write() as there:
+    with spare.write() as there, main.read() as here:
+        # A next outage may begin before this spare is gone.
+        merging.end_pursuit(here, there, at)
         said = [there.execute(select(func.max(table.c.at))).scalar() for table in (turns, leg_turns)]
         latest = max((each for each in said if each is not None), default=None)
         ringing = select(outgoing.c.id).where(

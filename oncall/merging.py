@@ -150,6 +150,18 @@ def bring_pursuit(
         due.cancel(here, at, casebook.PURSUE, number, by="closed")
 
 
+def end_pursuit(here: Connection, there: Connection, at: datetime) -> None:
+    """What is not pursued any more at home, nobody pursues there. Everything has been brought before."""
+    for kind in (casebook.PURSUE, reminders.REMIND):
+        waiting = select(due_work.c.id, due_work.c.key).where(
+            due_work.c.kind == kind, due_work.c.state == due.PENDING
+        )
+        for row in there.execute(waiting).all():
+            if not due.pending(here, kind, row.key):
+                over = update(due_work).where(due_work.c.id == row.id)
+                there.execute(over.values(state=due.DONE, ended_at=at, ended_by="at home"))
+
+
 # -- attempts ------------------------------------------------------------------------------------
 
 
