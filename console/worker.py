@@ -13,6 +13,7 @@ from functools import partial
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
+from console import certificate
 from console.backups.daily import Daily
 from console.house import Clock, House, open_house
 from console.outside import keep_anchor
@@ -37,6 +38,7 @@ SWEEP_HOURS = 1
 CLOCKS_EVERY = 60
 BACKUP_LOOK_MINUTES = 1
 CAPS_SECONDS = 60
+CERTIFICATE_HOURS = 12
 
 
 def tick(
@@ -90,6 +92,9 @@ def run(house: House, clock: Clock) -> None:
     again = partial(_unless_away, partial(_compare_clocks, clock), keeper, clock)
     add(again, "interval", seconds=CLOCKS_EVERY, next_run_time=clock())
     add(partial(_unless_away, _look_at_the_caps, keeper, clock), "interval", seconds=CAPS_SECONDS)
+    # Not at the start: it asks the network for our own name.
+    again = partial(_unless_away, lambda keeper, at: certificate.look(keeper.house, at), keeper, clock)
+    add(again, "interval", hours=CERTIFICATE_HOURS)
     daily = Daily(house)
     again = partial(_unless_away, lambda _, at: daily.write(at), keeper, clock)
     add(again, "interval", minutes=BACKUP_LOOK_MINUTES, next_run_time=clock())

@@ -62,6 +62,8 @@ KNOWN = {
     "audit-broken": {"row": 12},
     "audit-unanchored": {"why": "OSError"},
     "ledger-failed": {"why": "OSError"},
+    "certificate-ends": {"host": "ivr.example.net", "days": 13, "until": "2026-08-14 03:30"},
+    "certificate-refused": {"host": "ivr.example.net", "why": "certificate has expired"},
     "database-away": {"snapshot": "2026-03-10T21:00+00:00"},
     "database-away-blind": {},
     "database-back": {"calls": 3},

@@ -50,7 +50,10 @@ QUICK = (
 # One conversation in so many is played by the machine with SQLite.
 ALONE = 20
 SHOWN = 10
-ELSEWHERE: dict[int, str] = {}
+ELSEWHERE: dict[int, str] = {
+    18: "yesterday's backup restored: tests/test_restore.py",
+    20: "a certificate about to expire: tests/test_certificate.py",
+}
 
 
 class Run:
