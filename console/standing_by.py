@@ -23,7 +23,7 @@ from ivr import merging, standby
 from ivr.merging import Brought
 from storage import snapshot
 from storage.alarms import raise_alarm
-from storage.engine import Database
+from storage.engine import Database, sqlite_file
 from storage.snapshot import Snapshot, SnapshotRefused
 from storage.spare import Spares
 from webhooks.app import Readiness
@@ -105,6 +105,12 @@ def readiness(house: House, at: datetime) -> Readiness:
     details = {**wrong, "snapshot": f"{int(age.total_seconds())} s old"}
     trusted = standby.trusted(known.at, at)
     return Readiness("standby" if trusted else "screening", details)
+
+
+def never_served(configuration: Configuration) -> bool:
+    """Whether the database is a file that has never been made, so far as this machine can tell."""
+    file = sqlite_file(configuration.database.url, configuration.folder)
+    return file is not None and not file.exists() and not snapshot_file(configuration).exists()
 
 
 def first_snapshot(configuration: Configuration, at: datetime) -> None:

@@ -11,11 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from making import NIGHT
+from click.testing import CliRunner
+from making import NIGHT, SECRETS, configuration, fresh_database, with_lines
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from console import standing_by
+from console.commands import ivr
+from console.house import House, system_clock
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import journal, merging, standby
@@ -391,3 +394,53 @@ def test_a_spare_of_the_version_before_learns_what_this_one_knows(tmp_path: Path
     again = spares_in(tmp_path).standing()[0]
     with again.read() as connection:
         assert connection.execute(select(attempt_rows)).all() == []
+
+
+# -- the start -----------------------------------------------------------------------------------
+
+
+def served(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """What `ivr serve` says, and its exit code; 0 if it went on to serve."""
+    monkeypatch.setattr("console.commands.service.supervise", lambda config: 0)
+    done = CliRunner().invoke(ivr, ["--config", str(folder / "config.toml"), "serve"], env=START)
+    return done.exit_code, done.output
+
+
+START = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": KEY.hex()}
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Iterator[House]:
+    settings = configuration(tmp_path, START)
+    config = tmp_path / "config.toml"
+    dear = with_lines(config.read_text(encoding="utf-8"), cost="{ memory_kib = 19456, passes = 2 }")
+    config.write_text(dear, encoding="utf-8")
+    with fresh_database(tmp_path) as database:
+        yield House(settings, database)
+
+
+def test_a_restart_without_the_database_serves_from_the_snapshot(
+    installed: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = standing_by.Keeper(installed, installed.database, standing_by.spares(installed.configuration))
+    assert keeper.keep(system_clock())
+    installed.database.close()
+    (tmp_path / "ivr.db").write_bytes(b"rubbish" * 1000)
+    assert served(tmp_path, monkeypatch)[0] == 0
+    snapshot_file = standing_by.snapshot_file(installed.configuration)
+    snapshot_file.unlink()
+    code, said = served(tmp_path, monkeypatch)
+    assert code == 1
+    assert "database: DatabaseError" in said
+
+
+def test_one_that_never_was_is_refused_even_with_a_phone_to_ring(
+    installed: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed.database.close()
+    (tmp_path / "ivr.db").unlink()
+    config = tmp_path / "config.toml"
+    config.write_text(with_lines(config.read_text(encoding="utf-8"), duty_phone='"+393331230000"'), "utf-8")
+    code, said = served(tmp_path, monkeypatch)
+    assert code == 1
+    assert "ivr migrate" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -17,13 +18,16 @@ from cryptography.fernet import Fernet
 
 from console.commands.common import Context, Refused, refusing
 from console.commands.phone import example_path
-from console.house import not_ready, open_house
+from console.house import open_house, system_clock
 from console.outside import follow
 from console.service import PARTS, run_part, supervise
 from console.settings import load
+from console.standing_by import never_served, readiness
 from pins import keyring
 from storage import schema
 from storage.engine import sqlite_file
+
+log = logging.getLogger("ivr.service")
 
 
 def write_configuration(path: Path, **lines: str) -> None:
@@ -106,11 +110,14 @@ def serve(context: Context, only: str | None) -> None:
         raise Refused(f"{context.config_path}: missing {', '.join(missing)}")
     if configuration.pins.cost.weaker_than_default():
         raise Refused(f"{context.config_path}: pins.cost: less than the default is for rehearsals only")
-    house = open_house(configuration)
-    wrong = not_ready(house)
+    house = open_house(configuration, hurried=True)
+    found = readiness(house, system_clock())
     house.close()
-    if wrong:
-        raise Refused(f"database: {wrong['database']}")
+    if found.state == "not ready" or (found.state != "ready" and never_served(configuration)):
+        raise Refused(f"database: {found.details['database']}")
+    if found.state != "ready":
+        # Whatever restarted us, callers do not wait for the database.
+        log.error("the database is away (%s): serving without it, %s", found.details["database"], found.state)
     if only:
         run_part(only, configuration)
         return
