@@ -11,6 +11,7 @@ from console.doors import sealing
 from console.house import House
 from ivr import luggage, placed, toll
 from ivr.outgoing_desk import PLACE, carried_of, over
+from ivr.outgoing_flow import CarriedOutgoing
 from ivr.placed import Placed
 from oncall.attempts import LONGEST_TALK
 from oncall.channels import CallOut, ChannelFailed
@@ -36,9 +37,8 @@ def ring_out(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
     If nobody knows whether it was placed, it counts as placed until `ask_about` finds out.
     """
     telephone = house.channels.telephone
-    with house.database.read() as connection:
-        known = placed.find(connection, outgoing_id)
-    if known is None:
+    known, carried = _known(house, outgoing_id)
+    if known is None or carried is None:
         return False
     if not _within_the_cap(house, at, known):
         log.error("the call to %s was not placed: a daily cap is reached", known.call.technician)
@@ -49,7 +49,7 @@ def ring_out(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
         _over(house, at, known, "failed")
         return False
     try:
-        sid = telephone.place(_call(house, known, rings))
+        sid = telephone.place(_call(house, known, carried, rings))
     except ChannelFailed as failed:
         log.error("the call to %s was not placed: %s", known.call.technician, failed.why)
         if failed.maybe_done:
@@ -65,15 +65,14 @@ def ring_out(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
 def ask_about(house: House, at: datetime, outgoing_id: int, rings: int) -> bool:
     """Ask the network about a call whose end it never told. True if it is over now."""
     telephone = house.channels.telephone
-    with house.database.read() as connection:
-        known = placed.find(connection, outgoing_id)
-    if known is None or known.ended_at is not None:
+    known, carried = _known(house, outgoing_id)
+    if known is None or carried is None or known.ended_at is not None:
         return True
     if telephone is None:
         _over(house, at, known, "failed")
         return True
     try:
-        sid = known.sid or telephone.find(_call(house, known, rings), known.asked_at)
+        sid = known.sid or telephone.find(_call(house, known, carried, rings), known.asked_at)
         status = telephone.status(sid) if sid else None
     except ChannelFailed as failed:
         log.error("the call to %s cannot be asked about: %s", known.call.technician, failed.why)
@@ -106,11 +105,16 @@ def goes_on(house: House, at: datetime, asked: AskCaller) -> bool:
     return status is not None and status not in FINAL
 
 
-def _call(house: House, known: Placed, rings: int) -> CallOut:
+def _known(house: House, outgoing_id: int) -> tuple[Placed | None, CarriedOutgoing | None]:
+    """The call, and what its addresses carry along."""
+    with house.database.read() as connection:
+        known = placed.find(connection, outgoing_id)
+        return known, None if known is None else carried_of(connection, known)
+
+
+def _call(house: House, known: Placed, carried: CarriedOutgoing, rings: int) -> CallOut:
     configuration = house.configuration
     addresses = PublicAddresses(configuration.service.public_url)
-    with house.database.read() as connection:
-        carried = carried_of(connection, known)
     contents = luggage.of_outgoing(known.id, house.database.home, carried)
     sealed = sealing(configuration).close(contents, known.asked_at)
     return CallOut(

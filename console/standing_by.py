@@ -21,7 +21,7 @@ from console.house import House, not_ready, open_house
 from console.settings import Configuration
 from ivr import merging, standby
 from ivr.merging import Brought
-from storage import snapshot
+from storage import audit, snapshot
 from storage.alarms import raise_alarm
 from storage.engine import Database, sqlite_file
 from storage.snapshot import Snapshot, SnapshotRefused
@@ -149,7 +149,8 @@ class Keeper:
             _say_once("service.signing_key is missing: without it no snapshot is kept")
             return False
         with self.house.database.read() as connection:
-            stamp = standby.stamp(connection)
+            # Whatever people change of customers, PINs and the rota is audited.
+            stamp = (audit.head(connection).id, *standby.stamp(connection))
             recent = self.written is not None and timedelta(0) <= at - self.written < EVERY
             if recent and stamp == self.stamp:
                 return False

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
@@ -88,8 +88,9 @@ class WritersTurns:
                 last = not patience.waits(LOOKS_EVERY * random.uniform(0.5, 1))  # noqa: S311 - no secret
         finally:
             patience.end()
-            pragmas.execute(f"PRAGMA busy_timeout={waits}")
-            pragmas.close()
+            with suppress(sqlite3.ProgrammingError):  # closed meanwhile: there is nothing to be restored
+                pragmas.execute(f"PRAGMA busy_timeout={waits}")
+                pragmas.close()
 
     def _take(self, patience: _Patience) -> bool:
         with self._guard:

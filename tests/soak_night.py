@@ -179,7 +179,7 @@ class Night:
         exchange.hex32 = lambda: f"{self.random.getrandbits(128):032x}"
         exchange.on_event = self._notice
         exchange.rest.faults = Faults(self)
-        exchange._door = Post(self, exchange._door)
+        exchange.door = Post(self, exchange.door)
         send = exchange.texts.send
 
         def sent(to: str, from_: str, body: str, status_callback: str = "", **more: Any) -> Text:

@@ -32,10 +32,9 @@ from making import (
 from sqlalchemy import select
 
 from console.commands import ivr, main
-from console.doors import webhook_app
+from console.doors import reception
 from console.house import open_house
 from console.settings import load
-from ivr.desk import Desk
 from ivr.vocabulary import Received
 from oncall import attempts
 from storage.engine import open_database
@@ -583,19 +582,10 @@ def serve_a_call(folder: Path, *keyed: str | None) -> None:
     """A call, its turns keyed one after the other, served by the desk as the webhooks would."""
     with time_machine.travel(NIGHT, tick=False):
         house = open_house(load(folder / "config.toml", SECRETS))
-        desk = desk_of(webhook_app(house))
+        desks = reception(house)
         for turn, digits in enumerate(keyed):
-            desk.answer(Received(a_sid(1), "+393471112201", "+390461825060", turn, digits=digits), NIGHT)
+            desks.answer(Received(a_sid(1), "+393471112201", "+390461825060", turn, digits=digits), NIGHT)
         house.close()
-
-
-def desk_of(app: Any) -> Desk:
-    """The desk behind an application's door."""
-    (check,) = app.before_request_funcs["signed"]
-    (believed,) = [cell.cell_contents for cell in check.__closure__]
-    desk = believed.desk
-    assert isinstance(desk, Desk)
-    return desk
 
 
 def test_calls(staffed: Ivr) -> None:

@@ -391,6 +391,17 @@ TOLD_OTHERWISE = {
     "pursued-and-taken": "one is told of the end, the other of the key; the case is his all the same",
     "pursued-technician-ends-the-talk": "so it is here",
     "screening-accepted": "an alarm that the file waits for is among those of the outage",
+    "customer-cap-reached": "as the first two",
+    **dict.fromkeys(
+        (
+            "flooded-and-nothing-is-keyed",
+            "flooded-and-other-digits-are-keyed",
+            "flooded-and-the-digits-are-right",
+            "flooded-and-the-digits-are-right-the-second-time",
+            "flooded-by-day",
+        ),
+        "how many strangers call stands in the database",
+    ),
     "verify-a-technician": "who has the case is known where he pressed his key",
 }
 WITHOUT = ["without", "without-2"] if os.environ.get("FULL") == "1" else ["without"]

@@ -60,6 +60,8 @@ EVERYTHING = replace(
     name_recording=RECORDING,
     screening_since=NIGHT,
     pin_last_day=date(2026, 3, 14),
+    challenge="47",
+    blocked=True,
 )
 
 

@@ -726,6 +726,8 @@ def test_what_notices_say_can_be_erased(house: House) -> None:
 class Mortal:
     """A database whose process dies at the n-th point: before or after a commit, or a provider's answer."""
 
+    home = ""
+
     real: Database
     left: int = 10**9
 

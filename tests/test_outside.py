@@ -19,6 +19,7 @@ from console import outside, worker
 from console.commands import ivr
 from console.house import House, open_house
 from console.settings import load
+from console.standing_by import Keeper, spares
 from console.work import HANDLERS
 from storage import anchors, audit, due, ledger
 from storage.alarms import ALARM
@@ -84,19 +85,23 @@ def newest(house: House) -> Head:
 # -- anchors -------------------------------------------------------------------------------------
 
 
+def keeper(house: House) -> Keeper:
+    """What the worker remembers of this house."""
+    return Keeper(house, house.database, spares(house.configuration))
+
+
 def test_the_worker_anchors_what_is_new_and_nothing_else(house: House) -> None:
     file = house.configuration.folder / "state" / anchors.FILE
-    clock = lambda: NIGHT  # noqa: E731
-    worker._tick_once(house, clock)
+    worker._tick_once(keeper(house), NIGHT)
     assert not file.exists()  # nothing was done yet
     act(house, 3)
-    worker._tick_once(house, clock)
+    worker._tick_once(keeper(house), NIGHT)
     assert anchored(house).heads == [newest(house)]
     before = file.read_bytes(), file.stat().st_mtime_ns
-    worker._tick_once(house, clock)
+    worker._tick_once(keeper(house), NIGHT)
     assert (file.read_bytes(), file.stat().st_mtime_ns) == before
     act(house)
-    worker._tick_once(house, clock)
+    worker._tick_once(keeper(house), NIGHT)
     assert [head.id for head in anchored(house).heads] == [3, 4]
     assert json.loads(file.read_text().splitlines()[0])["at"] == NIGHT.isoformat()
     assert alarms(house) == []
@@ -252,7 +257,7 @@ def test_without_a_key_nothing_is_lost_and_it_is_said_once(
     act(keyless)
     note(keyless, 1)
     for hours in range(3):
-        worker._tick_once(keyless, lambda hours=hours: NIGHT + hours * HOUR)  # type: ignore[misc]
+        worker._tick_once(keeper(keyless), NIGHT + hours * HOUR)
     assert states(keyless) == {due.PENDING}
     assert [r.message for r in caplog.records] == [
         "service.signing_key is missing: the audit log is not anchored, no ledger is kept"
@@ -317,7 +322,7 @@ def test_a_command_is_done_even_if_nothing_can_follow(
     command.done("pin", "issue", "ACME")
     command.done("pin", "revoke", "1")
     (command.folder / "state").unlink()
-    worker._tick_once(house, lambda: NIGHT)
+    worker._tick_once(keeper(house), NIGHT)
     assert [head.id for head in anchored(house).heads] == [3]
     assert [each.id for each in noted(house)] == [1]
 

@@ -123,9 +123,7 @@ def webhooks(folder: Path) -> None:
     load = service.Gunicorn.load
 
     def loaded(self: Any) -> Any:
-        app: Any = load(self)
-        app.wsgi_app = ordered(app.wsgi_app)
-        return app
+        return ordered(load(self))
 
     setattr(service.Gunicorn, "load", loaded)  # noqa: B010  (it is a method to mypy)
     ivr(["--config", str(folder / "config.toml"), "serve", "--only", "webhooks"])
