@@ -624,6 +624,8 @@ class Killed(BaseException):
 class Mortal:
     """A database whose user dies before or after the `dies`-th writing transaction commits."""
 
+    home = ""
+
     database: Database
     dies: int
     before_commit: bool
