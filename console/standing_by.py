@@ -115,7 +115,8 @@ def never_served(configuration: Configuration) -> bool:
 
 def first_snapshot(configuration: Configuration, at: datetime) -> None:
     """Have one before the first call comes, though the worker has only just started. Fails for nothing."""
-    house = open_house(configuration)
+    # A server that has stopped must not keep us from starting.
+    house = open_house(configuration, hurried=True)
     try:
         Keeper(house, house.database, spares(configuration)).keep(at)
     except (SQLAlchemyError, OSError) as error:

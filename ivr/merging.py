@@ -93,7 +93,10 @@ def bring_home(main: Database, spare: Spare, at: datetime, brought: Brought) -> 
 
 
 def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
-    """Bring one call, with its cases."""
+    """Bring one call, with its cases; nothing happens if the spare does not know it."""
+    with spare.read() as there:
+        if there.execute(select(calls.c.sid).where(calls.c.sid == sid)).first() is None:
+            return  # and nobody at home had to wait
     with spare.read() as there, main.write() as here:
         journal.lock(here, sid)
         row = there.execute(select(calls).where(calls.c.sid == sid)).first()
