@@ -54,11 +54,12 @@ def spoilt(how: Callable[[Path], None], *, older: timedelta = timedelta(0)) -> C
             node.signal("work", signal.SIGSTOP)
         try:
             for node in cluster.nodes:
-                how(node.snapshot)
                 node.kill_part("webhooks")
                 node.start("webhooks")
             for node in cluster.nodes:
                 node.wait(snapshot=False)
+                # They write one as they start.
+                how(node.snapshot)
             cluster.clock.set(cluster.now() + older)
             unverified = load.judge.count["connected unverified"]
             cluster.tell_wires("refuse")
