@@ -36,7 +36,10 @@ CALLS = Path(__file__).parent.parent / "calls"
 # Requests sent around each one of the conversation.
 AROUND = 12
 # What the conversations' own test adds to the language of their files, or needs other settings for.
-_NOT_HERE = ("# with:", "# assumes:", "* an error is logged", "* what he said has arrived")
+_NOT_HERE = (
+    *("# with:", "# assumes:", "* an error is logged", "* what he said has arrived"),
+    *("* strangers flood us", " blocked\n", " is allowed\n", "* the database "),
+)
 _NOT_ASKED = ("* work ", "* no work ", "* a PIN was", "* the case is ")
 
 
