@@ -23,7 +23,7 @@ from ivr import merging, standby
 from ivr.merging import Brought
 from storage import audit, snapshot
 from storage.alarms import raise_alarm
-from storage.engine import Database, sqlite_file
+from storage.engine import Database, is_gone, sqlite_file
 from storage.snapshot import Snapshot, SnapshotRefused
 from storage.spare import Spares
 from webhooks.app import Readiness
@@ -173,8 +173,19 @@ class Keeper:
                 raise_alarm(connection, at, "snapshot-overdue", details={"why": type(error).__name__})
 
     def look(self, at: datetime) -> bool:
-        """Whether the database answers; said in the log when that changes."""
+        """Whether the database can be used; what was served without it is then home. Said in the log when it
+        changes. One that can be read and not written is away too: what stands in the spares goes on there.
+        """
         answers = not not_ready(replace(self.house, database=self.hurried))
+        if answers:
+            try:
+                self.bring_home(at)
+            except Exception as error:
+                answers = not is_gone(error)
+                if answers:
+                    log.exception("not everything can be brought home yet")
+                elif self.away_since is None:
+                    log.error("the database cannot be written (%s)", type(error).__name__)
         if answers and self.away_since is not None:
             log.warning("the database is back; it was away since %s", self.away_since.isoformat())
             self.away_since = None

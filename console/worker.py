@@ -142,8 +142,6 @@ def _stand_by(keeper: Keeper, clock: Clock) -> None:
     """While the database is away, do the work that waits in the spare; once it is back, bring all home."""
     at = clock()
     answers = keeper.look(at)
-    if answers:
-        keeper.bring_home(at)
     # Calls that were placed from the spare are watched until they are over, wherever they end.
     kinds = (WATCH,) if answers else WITHOUT_DATABASE
     for house in keeper.houses():

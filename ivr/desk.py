@@ -85,7 +85,7 @@ class Desk:
     def answer(self, got: Received, at: datetime) -> Answer:
         """Serve one request of a caller. The same (sid, turn) always gets the same answer."""
         with self._database.read() as connection:
-            standing = self._as_carried(journal.glance(connection, got.sid, got.turn), got)
+            standing = _as_carried(journal.glance(connection, got.sid, got.turn), got)
             pin = self._complete_pin(connection, standing, got)
             known = customers.customer_of_phone(connection, got.caller) if pin is not None else None
         if standing and standing.answer is not None:
@@ -137,7 +137,7 @@ class Desk:
     def _serve(self, connection: Connection, got: Received, at: datetime, keyed: Keyed) -> Answer:
         journal.lock(connection, got.sid)
         standing = journal.glance(connection, got.sid, got.turn)
-        if carried := self._ahead(standing, got):
+        if carried := _ahead(standing, got):
             adoption.adopt(connection, at, self._rules, carried, got.caller, whole=self._whole)
             standing = journal.glance(connection, got.sid, got.turn)
         standing = standing or self._begin(connection, got, at)
@@ -172,23 +172,6 @@ class Desk:
             return journal.Standing(call, got.turn, ended=False, answer=None)
         journal.lock(connection, got.sid)  # another request was quicker
         return journal.glance(connection, got.sid, got.turn)
-
-    def _ahead(self, standing: journal.Standing | None, got: Received) -> Carried | None:
-        """The call that the address brought along, if it has come further than ours: another node, or we
-        without our database, have served it meanwhile.
-        """
-        carried = got.carried
-        if carried is None or carried.call.sid != got.sid or carried.turn != got.turn:
-            return None
-        if standing is None or standing.turn < got.turn:
-            return carried
-        # Copied while the database took this turn, whose answer was lost on the way to the caller.
-        unanswered = not self._whole and standing.answer is None and standing.turn > got.turn
-        return carried if unanswered else None
-
-    def _as_carried(self, standing: journal.Standing | None, got: Received) -> journal.Standing | None:
-        carried = self._ahead(standing, got)
-        return journal.Standing(carried.call, carried.turn, ended=False, answer=None) if carried else standing
 
     # -- save: what the flow decided becomes rows and an answer -----------------------------------
 
@@ -292,6 +275,21 @@ class Desk:
             due_at=call.case.due_at,
             pursue_at=self._pursuit_of(at),
         )
+
+
+def _ahead(standing: journal.Standing | None, got: Received) -> Carried | None:
+    """The call that the address brought along, if it has come further than ours: another node, or we
+    without our database, have served it meanwhile.
+    """
+    carried = got.carried
+    if carried is None or carried.call.sid != got.sid or carried.turn != got.turn:
+        return None
+    return carried if standing is None or standing.turn < got.turn else None
+
+
+def _as_carried(standing: journal.Standing | None, got: Received) -> journal.Standing | None:
+    carried = _ahead(standing, got)
+    return journal.Standing(carried.call, carried.turn, ended=False, answer=None) if carried else standing
 
 
 def _unheard(call: Call, case: Case | None) -> bool:

@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import logging
 import secrets
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
-
-from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from ivr import merging, standby
 from ivr.answer import HANG_UP, Answer
@@ -28,7 +25,7 @@ from ivr.technician_desk import TechnicianDesk
 from ivr.text_messages import TextDesk, TextReceived
 from ivr.vocabulary import Carried, LegReceived, OutgoingReceived, Received, Recording
 from storage import due
-from storage.engine import Database
+from storage.engine import Database, is_gone
 from storage.spare import Retired, Spare, Spares
 
 log = logging.getLogger("ivr.standby")
@@ -38,9 +35,6 @@ Newer = Callable[[datetime | None], bytes | None]
 
 # Until the database is tried again, by one request.
 RETRY_AFTER = timedelta(seconds=2)
-# What says that a statement or a row is wrong, not that the database is gone.
-_OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
-_GONE = (SQLAlchemyError, OSError, sqlite3.Error)
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,9 @@ class Standby:
                 return do(self.desks(spare))
             except Retired:
                 continue
-            except _GONE as error:
+            except Exception as error:
+                if not is_gone(error):
+                    raise  # another spare would say the same
                 log.error("the standby database cannot be used", exc_info=error)
                 self.spares.give_up(spare)
         return do(self.desks(self.spares.current(at)))
@@ -213,7 +209,9 @@ class Reception:
         """What the network told of something that only the database knows is kept until it is back."""
         try:
             do()
-        except _GONE as error:
+        except Exception as error:
+            if not is_gone(error):
+                raise
             log.error("what the network told is written down later (%s)", _kind(error))
             with self._standby.spares.current(at).write() as connection:
                 due.add(connection, at, merging.TOLD, secrets.token_hex(8), at, told)
@@ -235,7 +233,7 @@ class Reception:
                 done = do(self._main)
             except Exception as error:
                 # What was keyed never stands in an error: statements hide their values.
-                if isinstance(error, _GONE) and not isinstance(error, _OUR_FAULT):
+                if is_gone(error):
                     self.watch.failed(at)
                     log.error("no database for call %s (%s): the standby serves", sid or "-", _kind(error))
                 else:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,7 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import (
+    DataError,
+    IntegrityError,
+    InvalidatePoolError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.writers import WritersTurns
@@ -54,6 +61,17 @@ PATIENT = {
     "lock_timeout": 5_000,
     "statement_timeout": 600_000,
 }
+
+
+# What says that a statement or a row is wrong, not that the database is gone.
+_OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
+
+
+def is_gone(error: BaseException) -> bool:
+    """Whether it says that the database cannot be used, and not that it was asked for something wrong. A file
+    of rubbish, a full disk and a server that stopped raise whatever their driver likes.
+    """
+    return isinstance(error, SQLAlchemyError | OSError | sqlite3.Error) and not isinstance(error, _OUR_FAULT)
 
 
 class Database:

@@ -4,35 +4,37 @@ the spare and its end, and that bringing home twice changes nothing.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from making import NIGHT, SECRETS, configuration, fresh_database, with_lines
 from sqlalchemy import Connection, insert, select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from console import standing_by
+from console import standing_by, worker
 from console.commands import ivr
 from console.house import House, system_clock
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
-from ivr import journal, merging, standby
+from ivr import desk, journal, merging, standby
 from ivr.merging import Brought
 from ivr.tables import calls, leg_turns, legs, turns
 from oncall import attempts, cases
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import cases as case_rows
 from oncall.tables import notices
-from pins import registry
+from pins import registry, throttle
 from pins.tables import customers, pin_tries
-from storage import snapshot
+from storage import due, snapshot
+from storage.engine import Database
 from storage.snapshot import SnapshotRefused
-from storage.spare import Retired, Spares
+from storage.spare import Retired, Spare, Spares
 from storage.tables import due_work, metadata
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
@@ -192,16 +194,85 @@ def test_readiness_says_in_which_state_the_node_is(
 
 
 def test_half_of_the_budget_of_wrong_pins_is_spent_without_the_database(stage: Stage) -> None:
+    """From several numbers: one alone is not looked at after six."""
     rehearsal = stage()
-    wrong = "* an unknown number calls trento\n> wrong PIN\n> wrong PIN\n> wrong PIN\n> hangs up\n"
-    call(rehearsal, f"* {AWAY}\n" + wrong * 4)
+    for number in range(5):
+        rehearsal.people[f"stranger-{number}"] = f"+39347999000{number}"
+    wrong = [f"* stranger-{n} calls trento\n" + "> wrong PIN\n" * 3 + "> hangs up\n" for n in range(5)]
+    call(rehearsal, f"* {AWAY}\n" + "".join(wrong))
     spare = rehearsal.keeper.spares.standing()[0]
+    evaluated = select(pin_tries).where(pin_tries.c.lane == "shared")
     with spare.read() as connection:
-        evaluated = select(pin_tries).where(pin_tries.c.lane == "shared")
-        assert len(connection.execute(evaluated).all()) <= 10
+        assert len(connection.execute(evaluated).all()) == throttle.BUDGET_HOUR // 2
     rehearsal.outage(BACK)
     with rehearsal.house.database.read() as connection:
-        assert len(connection.execute(evaluated).all()) <= 10
+        assert len(connection.execute(evaluated).all()) == throttle.BUDGET_HOUR // 2
+
+
+# -- the worker ----------------------------------------------------------------------------------
+
+
+def test_a_case_is_pursued_while_the_database_can_be_read_and_not_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is full."""
+    rehearsal = stage()
+    rehearsal.keeper.keep(NIGHT)
+
+    @contextmanager
+    def full() -> Iterator[Connection]:
+        raise OperationalError("COMMIT", None, sqlite3.OperationalError("database or disk is full"))
+        yield
+
+    monkeypatch.setattr(rehearsal.lifeline, "write", full)
+    call(rehearsal, "* acme calls trento\n> PIN acme\n> 1\n* anna's phone rings\n> hangs up\n")
+    assert rehearsal.exchange.placed == []
+    worker._stand_by(rehearsal.keeper, rehearsal.clock.now)
+    assert [placed.to for placed in rehearsal.exchange.placed] == [rehearsal.cast().phone("anna")]
+    assert rehearsal.keeper.away_since is not None
+
+
+def test_what_cannot_be_brought_home_keeps_nobody_else(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE + "* mele calls trento\n> PIN mele\n> hangs up\n")
+    rehearsal.lifeline.away = False
+    bring, stuck = merging.bring_call, rehearsal.exchange.calls[0].sid
+
+    def brought(main: Database, spare: Spare, sid: str, at: datetime) -> None:
+        if sid == stuck:
+            raise IntegrityError("INSERT", None, sqlite3.IntegrityError("of our making"))
+        bring(main, spare, sid, at)
+
+    monkeypatch.setattr(merging, "bring_call", brought)
+    assert rehearsal.keeper.look(rehearsal.clock.now())
+    with rehearsal.house.database.read() as connection:
+        home = connection.execute(select(calls.c.sid)).scalars().all()
+    assert home == [call.sid for call in rehearsal.exchange.calls if call.sid != stuck]
+    assert rehearsal.keeper.spares.any()
+
+
+def test_nobody_is_phoned_at_once_who_pressed_his_key_at_this_node(stage: Stage) -> None:
+    """Another node may have seen the two talk: only the end of the call came here."""
+    rehearsal = stage()
+    call(rehearsal, WHOLE.partition("* they talk")[0])
+    spare = rehearsal.keeper.spares.standing()[0]
+    at = rehearsal.clock.now()
+    with spare.write() as connection:
+        desk.over(connection, at, rehearsal.exchange.calls[-1].sid, whole=False)
+        pursuit = select(due_work.c.due_at).where(due_work.c.kind == cases.PURSUE)
+        assert connection.execute(pursuit).scalar_one() > at
+
+
+def test_what_is_over_at_home_is_pursued_in_no_later_outage(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE.replace("dario > 1\n* they talk for 4 minutes\n", "dario > 2\n> hangs up\n"))
+    rehearsal.outage(BACK)
+    with rehearsal.house.database.write() as connection:
+        number = cases.recent(connection)[0].number
+        due.cancel(connection, rehearsal.clock.now(), cases.PURSUE, number, by="closed by hand")
+    rehearsal.keeper.bring_home(rehearsal.clock.now())
+    with rehearsal.keeper.spares.standing()[0].read() as connection:
+        assert not due.pending(connection, cases.PURSUE, number)
 
 
 # -- bringing home -----------------------------------------------------------------------------
