@@ -107,10 +107,10 @@ def of_outgoing(
     return contents
 
 
-def carried_outgoing(contents: dict[str, Any]) -> tuple[CarriedOutgoing, int] | None:
-    """The call that we placed and the turn that its address was made for; None if it does not say."""
+def carried_outgoing(contents: dict[str, Any]) -> CarriedOutgoing | None:
+    """The call that we placed; None if its address does not say. It was made for turn `contents["t"]`."""
     try:
-        return _PLACED.validate_python(contents["p"]), int(contents["t"])
+        return _PLACED.validate_python(contents["p"])
     except (KeyError, TypeError, ValueError, ValidationError):
         return None
 

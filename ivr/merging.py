@@ -324,15 +324,13 @@ def _bring_placed(here: Connection, there: Connection) -> None:
     for row in there.execute(over).all():
         if here.execute(select(outgoing.c.id).where(outgoing.c.sid == row.sid)).first() is not None:
             continue
-        values = {**row._mapping, "notice_send_id": None, "shift_check_id": None, "attempt_id": None}
-        values.pop("id")
-        if row.case_id is not None:
-            number = there.execute(select(cases.c.number).where(cases.c.id == row.case_id)).scalar()
-            values["case_id"] = here.execute(select(cases.c.id).where(cases.c.number == number)).scalar()
-        identity = here.execute(insert(outgoing), values).inserted_primary_key
-        assert identity is not None
+        number = there.execute(select(cases.c.number).where(cases.c.id == row.case_id)).scalar()
+        case_here = here.execute(select(cases.c.id).where(cases.c.number == number)).scalar()
+        # Its notice, check and attempt have ids of the spare.
+        theirs = {"notice_send_id": None, "shift_check_id": None, "attempt_id": None}
+        known = merging.copy_row(here, outgoing, row, case_id=case_here, **theirs)
         for turn in there.execute(select(outgoing_turns).where(outgoing_turns.c.outgoing_id == row.id)):
-            here.execute(insert(outgoing_turns), {**turn._mapping, "outgoing_id": int(identity[0])})
+            here.execute(insert(outgoing_turns), {**turn._mapping, "outgoing_id": known})
 
 
 def _bring_back(here: Connection, there: Connection, row: Row[Any]) -> None:

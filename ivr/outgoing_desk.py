@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select, update
 
 from ivr import answer as answers
-from ivr import casework, journal, luggage, outgoing_flow, placed, toll
+from ivr import casework, journal, outgoing_flow, placed, toll
 from ivr.answer import HANG_UP, Answer
 from ivr.outgoing_flow import (
     SHORT_TALK,
@@ -22,11 +22,11 @@ from ivr.outgoing_flow import (
     DialCustomer,
     Outgoing,
     OutgoingHeard,
+    OutgoingReceived,
     Purpose,
 )
 from ivr.placed import Placed
 from ivr.rules import Rules
-from ivr.vocabulary import OutgoingReceived
 from ivr.wording import Wording
 from oncall import attempts, cases, notices, reached
 from oncall.cases import PURSUE, Case, CaseRefusal
@@ -176,17 +176,16 @@ class OutgoingDesk:
     def _known(self, connection: Connection, ours: int, got: OutgoingReceived, at: datetime) -> Placed | None:
         """The call, taken over from what its address brought along if it has come further elsewhere."""
         known = placed.find(connection, ours)
-        found = luggage.carried_outgoing(got.carried) if isinstance(got.carried, dict) else None
-        if found is None or found[1] != got.turn:
+        carried = got.carried
+        if carried is None or got.made_for != got.turn:
             return known
-        carried, turn = found
-        if known is not None and known.turn < turn:
-            placed.move_on(connection, ours, carried.call, turn)
+        if known is not None and known.turn < got.turn:
+            placed.move_on(connection, ours, carried.call, got.turn)
         elif known is None and ours < 0:
             case = cases.by_number(connection, carried.case) if carried.case else None
             if carried.case and case is None:
                 return None  # a case that this node has never heard of
-            placed.take_over(connection, at, ours, carried, case.id if case else None, turn)
+            placed.take_over(connection, at, ours, carried, case.id if case else None, got.turn)
         return placed.find(connection, ours)
 
     # -- what was heard -------------------------------------------------------------------------

@@ -60,6 +60,28 @@ class CarriedOutgoing:
     case: str | None = None
 
 
+@dataclass(frozen=True)
+class OutgoingReceived:
+    """One request of a call that we placed; `digits` as in Received. `talked`: seconds he talked to the
+    customer, if the network says so. `home` names the database that knows the call; see `ivr.luggage`.
+    `carried` is the call as its address brought it along, which was made for turn `made_for`.
+    """
+
+    sid: str
+    outgoing: int
+    turn: int
+    digits: str | None = None
+    dial_status: str | None = None
+    bridged: bool = False
+    talked: int | None = None
+    home: str = ""
+    carried: CarriedOutgoing | None = None
+    made_for: int = 0
+
+    def __repr__(self) -> str:
+        return f"OutgoingReceived({self.sid}, turn {self.turn})"
+
+
 # What was heard. `taken`, `declined` and `heard-it` mean that the key is recorded already; `too-late` that
 # somebody else has the case by now. `no-number`: nobody knows where the customer can be called;
 # `no-more-calls`: he was dialled as often as may be; `capped`: no customer may be dialled any more today.

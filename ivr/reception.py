@@ -21,9 +21,10 @@ from ivr import merging, standby
 from ivr.answer import HANG_UP, Answer
 from ivr.desk import Desk
 from ivr.outgoing_desk import OutgoingDesk
+from ivr.outgoing_flow import OutgoingReceived
 from ivr.technician_desk import TechnicianDesk
 from ivr.text_messages import TextDesk, TextReceived
-from ivr.vocabulary import Carried, LegReceived, OutgoingReceived, Received, Recording
+from ivr.vocabulary import Carried, LegReceived, Received, Recording
 from storage import due
 from storage.engine import Database, is_gone
 from storage.spare import Retired, Spare, Spares

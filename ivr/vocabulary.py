@@ -78,28 +78,6 @@ class LegReceived:
         return f"LegReceived({self.sid}, turn {self.turn})"
 
 
-@dataclass(frozen=True)
-class OutgoingReceived:
-    """One request of a call that we placed; `digits` as in Received. `talked`: seconds he talked to the
-    customer, if the network says so. `home` names the database that knows the call; see `ivr.luggage`.
-    `carried` is the rest of what the address brought along.
-    """
-
-    sid: str
-    outgoing: int
-    turn: int
-    digits: str | None = None
-    dial_status: str | None = None
-    bridged: bool = False
-    talked: int | None = None
-    home: str = ""
-    # As luggage says it: this file knows nothing of calls that we place.
-    carried: object = None
-
-    def __repr__(self) -> str:
-        return f"OutgoingReceived({self.sid}, turn {self.turn})"
-
-
 # -- what is remembered of a call ------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Table, insert, select, update
 
 from oncall import attempts as tries
 from oncall import cases as casebook
@@ -52,7 +52,7 @@ def bring_case(
     if found is None:
         # An open one that is missing was not purged: an older backup has been restored meanwhile.
         gone = copied and row.closed_at is not None
-        return None if gone else _insert_case(here, row, customer_id)
+        return None if gone else copy_row(here, cases, row, customer_id=customer_id)
     values: dict[str, Any] = {}
     for column in ("connected_at", "call_back_to", "breached_at", "merged_into"):
         if getattr(found, column) is None and row._mapping[column] is not None:
@@ -72,10 +72,11 @@ def bring_case(
     return found.id
 
 
-def _insert_case(here: Connection, row: Row[Any], customer_id: int | None) -> int:
-    values = {**row._mapping, "customer_id": customer_id}
-    values.pop("id")
-    identity = here.execute(insert(cases), values).inserted_primary_key
+def copy_row(here: Connection, table: Table, row: Row[Any], **otherwise: Any) -> int:
+    """Write a row from there here, with an id of its own, and what is `otherwise` here. Returns the id."""
+    values = {**row._mapping, **otherwise}
+    del values["id"]
+    identity = here.execute(insert(table), values).inserted_primary_key
     assert identity is not None
     return int(identity[0])
 
@@ -97,9 +98,7 @@ def bring_calls_of_case(here: Connection, there: Connection, case_there: int, ca
         select(case_log).where(case_log.c.case_id == case_there).order_by(case_log.c.id)
     ):
         if (row.at, row.act, row.actor) not in written:
-            values = {**row._mapping, "case_id": case_here}
-            values.pop("id")
-            here.execute(insert(case_log), values)
+            copy_row(here, case_log, row, case_id=case_here)
 
 
 def bring_links(here: Connection, there: Connection, case_there: int, case_here: int) -> None:
@@ -107,9 +106,7 @@ def bring_links(here: Connection, there: Connection, case_there: int, case_here:
     for row in there.execute(select(case_links).where(case_links.c.case_id == case_there)):
         known = select(case_links.c.id).where(case_links.c.token_hash == row.token_hash)
         if here.execute(known).first() is None:
-            values = {**row._mapping, "case_id": case_here}
-            values.pop("id")
-            here.execute(insert(case_links), values)
+            copy_row(here, case_links, row, case_id=case_here)
 
 
 def bring_pursuit(
@@ -177,19 +174,12 @@ def bring_attempts(here: Connection, there: Connection, case_there: int, case_he
             same &= attempts.c.phone == row.phone
         known = here.execute(select(attempts).where(same)).first()
         if known is None:
-            ids[row.id] = _insert_attempt(here, there, row, case_here)
+            its_pass = _pass(here, there, row.pass_id, case_here)
+            ids[row.id] = copy_row(here, attempts, row, case_id=case_here, pass_id=its_pass)
         else:
             ids[row.id] = known.id
             _combine(here, known, row)
     return ids
-
-
-def _insert_attempt(here: Connection, there: Connection, row: Row[Any], case_here: int) -> int:
-    values = {**row._mapping, "case_id": case_here, "pass_id": _pass(here, there, row.pass_id, case_here)}
-    values.pop("id")
-    identity = here.execute(insert(attempts), values).inserted_primary_key
-    assert identity is not None
-    return int(identity[0])
 
 
 def _pass(here: Connection, there: Connection, pass_id: int | None, case_here: int) -> int | None:
@@ -201,11 +191,7 @@ def _pass(here: Connection, there: Connection, pass_id: int | None, case_here: i
     known = here.execute(same).scalar()
     if known is not None:
         return int(known)
-    values = {**row._mapping, "case_id": case_here, "ended_at": row.ended_at or row.started_at}
-    values.pop("id")
-    identity = here.execute(insert(passes), values).inserted_primary_key
-    assert identity is not None
-    return int(identity[0])
+    return copy_row(here, passes, row, case_id=case_here, ended_at=row.ended_at or row.started_at)
 
 
 def _combine(here: Connection, known: Row[Any], row: Row[Any]) -> None:
@@ -236,17 +222,12 @@ def _stronger(one: str | None, other: str | None) -> str | None:
 def bring_notices(here: Connection, there: Connection, at: datetime, numbers: Mapping[str, str]) -> None:
     """Who was told of what there, or is still to be. `numbers`: what cases are called here, if otherwise."""
     for row in there.execute(select(notices).order_by(notices.c.id)):
-        values = dict(row._mapping)
-        values.pop("id")
-        for before, now in numbers.items():
-            if row.about == f"case:{before}":
-                values["about"] = f"case:{now}"
-                values["key"] = row.key.replace(f"case:{before}", f"case:{now}")
-        known = here.execute(select(notices.c.id).where(notices.c.key == values["key"])).scalar()
+        before = row.about.removeprefix("case:")
+        now = numbers.get(before, before)
+        about, key = row.about.replace(before, now), row.key.replace(before, now)
+        known = here.execute(select(notices.c.id).where(notices.c.key == key)).scalar()
         if known is None:
-            identity = here.execute(insert(notices), values).inserted_primary_key
-            assert identity is not None
-            known = int(identity[0])
+            known = copy_row(here, notices, row, about=about, key=key)
             if row.settled_at is None:
                 due.add(here, at, NOTICE, str(known), at, {"notice": known})
         _bring_sends(
@@ -262,9 +243,7 @@ def _bring_sends(here: Connection, rows: Iterable[Row[Any]], notice_here: int) -
     for row in rows:
         same = known.get((row.channel, row.address, row.tried_at))
         if same is None:
-            values = {**row._mapping, "notice_id": notice_here}
-            values.pop("id")
-            here.execute(insert(notice_sends), values)
+            copy_row(here, notice_sends, row, notice_id=notice_here)
         elif same.settled_at is None and (row.settled_at is not None or row.sid != same.sid):
             values = {name: row._mapping[name] for name in ("state", "sid", "why", "settled_at")}
             here.execute(update(notice_sends).where(notice_sends.c.id == same.id).values(**values))

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from storage.whole_file import fsync_folder
+
 # What stands before the first line.
 _START = bytes(32)
 # Enough of the end of the file to find its last line in.
@@ -173,7 +175,7 @@ class Appending:
             text = text[os.write(self._handle, text) :]
         os.fsync(self._handle)
         if new:
-            _fsync_folder(self._log.path.parent)
+            fsync_folder(self._log.path.parent)
 
 
 def _tail(handle: int) -> _Tail:
@@ -212,12 +214,3 @@ def _parsed(text: bytes) -> _Line | None:
 
 def _name_of(torn: bytes) -> str:
     return hashlib.sha256(torn).hexdigest()
-
-
-def _fsync_folder(folder: Path) -> None:
-    """So that a new file's name, too, is on the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from storage.whole_file import whole_file
 
 FILE = "snapshot"
 _LABEL = b"after-hours ivr: snapshot 1\n"
@@ -40,18 +41,8 @@ def write(path: Path, key: bytes, at: datetime, content: bytes) -> None:
     """Replace the snapshot at `path`, readable by its owner alone. Raises OSError; the old one then stays."""
     head = json.dumps({"at": at.isoformat(), "bytes": len(content)}).encode() + b"\n"
     mac = hmac.new(key, _LABEL + head + content, hashlib.sha256).hexdigest().encode() + b"\n"
-    # Two workers never write the same file.
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(head + mac + content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    with whole_file(path) as file:
+        file.write(head + mac + content)
 
 
 def read(path: Path, key: bytes) -> Snapshot:

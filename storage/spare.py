@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
 import re
 import secrets
 import sqlite3
@@ -29,6 +28,7 @@ from sqlalchemy.pool import StaticPool
 
 from storage.engine import Database, open_database
 from storage.tables import metadata
+from storage.whole_file import whole_file
 from storage.writers import WritersTurns
 
 log = logging.getLogger("ivr.standby")
@@ -183,19 +183,9 @@ def _opened(path: Path) -> Spare:
 
 
 def _make(folder: Path, fill: Fill, at: datetime) -> Path:
-    home = _new_home()
-    beside = folder / f"{home}.new"
-    try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(fill(at))
-            file.flush()
-            os.fsync(file.fileno())
-        made = folder / f"standby-{home}.db"
-        beside.replace(made)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
+    made = folder / f"standby-{_new_home()}.db"
+    with whole_file(made) as file:
+        file.write(fill(at))
     return made
 
 

@@ -24,8 +24,8 @@ from console.house import House, open_house
 from console.settings import Configuration, load
 from console.work import HANDLERS
 from console.worker import tick
+from ivr.outgoing_flow import OutgoingReceived
 from ivr.tables import outgoing
-from ivr.vocabulary import OutgoingReceived
 from oncall import people
 from oncall.channels import Channels
 from oncall.settings import NoticeSettings

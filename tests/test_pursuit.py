@@ -22,8 +22,9 @@ from ivr import casework as joined
 from ivr import placed
 from ivr.answer import Answer
 from ivr.outgoing_desk import WATCH
+from ivr.outgoing_flow import OutgoingReceived
 from ivr.tables import calls, outgoing
-from ivr.vocabulary import Call, OutgoingReceived, Step
+from ivr.vocabulary import Call, Step
 from oncall import attempts, cases, casework, pursuit, reminders
 from oncall.cases import PURSUE
 from oncall.channels import ChannelFailed, Channels

@@ -21,8 +21,8 @@ from console.house import House
 from console.work import HANDLERS
 from console.worker import LEASE, tick
 from ivr.answer import Answer
+from ivr.outgoing_flow import OutgoingReceived
 from ivr.tables import outgoing
-from ivr.vocabulary import OutgoingReceived
 from oncall import notices as told_by
 from oncall import reached, roster, watch
 from oncall.channels import ChannelFailed, Channels, TextOut

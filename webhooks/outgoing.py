@@ -10,8 +10,9 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
 
+from ivr import luggage
 from ivr.luggage import LuggageRefused
-from ivr.vocabulary import OutgoingReceived
+from ivr.outgoing_flow import OutgoingReceived
 from webhooks import twiml
 from webhooks.door import Door, here
 
@@ -38,7 +39,8 @@ def turn(number: int) -> Response:
         bridged=parameters.bridged,
         talked=parameters.dial_seconds,
         home=home,
-        carried=contents,
+        carried=luggage.carried_outgoing(contents),
+        made_for=contents.get("t", 0),
     )
     answer = twiml.for_technician(door.reception.answer_placed(got, door.at))
     return Response(answer, content_type=twiml.CONTENT_TYPE)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from storage.ledger import Entry
 from storage.sealed_file import Sealing
 from storage.signed_log import LogBusy
 from storage.tables import metadata
+from storage.whole_file import whole_file
 
 ACT, SUBJECT = "database.backup", "database"
 # A recording goes into the stream in parts of so many bytes.
@@ -140,25 +140,11 @@ def _recording(file: Path) -> Iterator[Any]:
 
 @contextmanager
 def _new_file(target: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name when all of it is on the disk. Raises BackupRefused if the name is taken."""
+    """Where the backup goes. Raises BackupRefused if the name is taken."""
     if target.exists():
         raise BackupRefused(f"{target} exists already and is left as it is")
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(target)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with whole_file(target) as file:
+        yield file
 
 
 def _note(configuration: Configuration, identity: str, at: datetime) -> bool:
