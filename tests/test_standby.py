@@ -275,6 +275,23 @@ def test_what_is_over_at_home_is_pursued_in_no_later_outage(stage: Stage) -> Non
         assert not due.pending(connection, cases.PURSUE, number)
 
 
+def test_a_case_link_says_that_it_does_not_work_just_now_and_not_that_it_is_none(stage: Stage) -> None:
+    rehearsal = stage()
+    client, token = rehearsal.app.test_client(), "/c/" + "a" * 43
+
+    def shown() -> tuple[int, str]:
+        page = client.get(token)
+        return page.status_code, page.get_data(as_text=True)
+
+    assert shown()[0] == 404
+    call(rehearsal, WHOLE)
+    code, page = shown()
+    assert code == 503
+    assert "Riprovi fra poco" in page
+    rehearsal.outage(BACK)  # a link that was sent meanwhile may still be on its way home
+    assert shown()[0] == 503
+
+
 # -- bringing home -----------------------------------------------------------------------------
 
 WHOLE = f"""* {AWAY}

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, g, redirect, render_template, request, send_file, url_for
 from sqlalchemy import Connection
-from werkzeug.exceptions import BadRequest, Gone, NotFound, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, Gone, NotFound, ServiceUnavailable, UnsupportedMediaType
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.arrived import arrived
@@ -24,6 +24,7 @@ from console.public.acts import NotDone
 from console.public.case_view import View, sounds, view
 from console.public.guard import error_page, guarded
 from console.public.wording import Words, preferred
+from console.standing_by import spares
 from oncall import cases, links, people
 from oncall.cases import CaseClosed
 from oncall.links import Link
@@ -123,6 +124,9 @@ def case_pages(house: House, clock: Clock) -> Blueprint:
 def _live(connection: Connection, at: datetime, house: House, token: str) -> Link:
     """The link, if it opens anything. Raises NotFound, Gone."""
     link = links.find(connection, at, token)
+    if link is None and spares(house.configuration).any():
+        # It may have been sent while the database was away, and be on its way home.
+        raise ServiceUnavailable
     if link is None:
         security.warning("a case link was asked for that is unknown or has expired")
         raise NotFound

@@ -13,10 +13,12 @@ from werkzeug.exceptions import (
     HTTPException,
     NotFound,
     RequestEntityTooLarge,
+    ServiceUnavailable,
 )
 
 from console.house import House
 from console.public.wording import Words, preferred
+from storage.engine import is_gone
 
 log = logging.getLogger("ivr")
 security = logging.getLogger("ivr.security")
@@ -48,6 +50,9 @@ def guarded(blueprint: Blueprint, house: House, cache: str = "no-store") -> Blue
 
     @blueprint.errorhandler(Exception)
     def failed(error: Exception) -> tuple[str, int]:
+        if is_gone(error):
+            log.error("%s: the database is away (%s)", request.endpoint, type(error).__name__)
+            return error_page(asked_in(house), "failed"), 503
         log.error("%s failed", request.endpoint, exc_info=error)
         return error_page(asked_in(house), "failed"), 500
 
@@ -72,6 +77,8 @@ def error_page(words: Words, name: str, text: str = "") -> str:
 def _name(error: HTTPException) -> str:
     if isinstance(error, NotFound):
         return "not-found"
+    if isinstance(error, ServiceUnavailable):
+        return "failed"
     if isinstance(error, Gone):
         return "closed"
     if isinstance(error, RequestEntityTooLarge):
