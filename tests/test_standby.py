@@ -347,6 +347,20 @@ def test_every_turn_is_in_the_journal_once_and_in_order(stage: Stage) -> None:
     assert results == ["declined", "connected"]
 
 
+LINKED = '* the worker works\n* dario gets a text "lo segue lei"\n* they talk'
+
+
+def test_a_link_that_was_sent_meanwhile_opens_afterwards(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE.replace("* they talk", LINKED))
+    text = next(sent for sent in rehearsal.exchange.texts.sent if "/c/" in sent.body)
+    rehearsal.outage(BACK)
+    path = "/c/" + text.body.partition("/c/")[2].split()[0]
+    page = rehearsal.app.test_client().get(path)
+    assert page.status_code == 200
+    assert "ACME" in page.get_data(as_text=True)
+
+
 @pytest.mark.parametrize("copied", [True, False])
 def test_a_case_that_was_opened_and_nobody_knew_is_one(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, copied: bool
