@@ -22,6 +22,7 @@ from console.work import APART, AT_ONCE, HANDLERS, WITHOUT_DATABASE, Handler, ca
 from ivr import toll
 from ivr.outgoing_desk import WATCH
 from storage import due
+from storage.engine import is_gone
 
 log = logging.getLogger("ivr.worker")
 
@@ -119,9 +120,11 @@ def _unless_away(do: Do, keeper: Keeper, clock: Clock) -> None:
         return
     try:
         do(keeper, clock())
-    except (SQLAlchemyError, OSError):
-        if keeper.away_since is None:
+    except (SQLAlchemyError, OSError) as error:
+        if not is_gone(error):
             log.exception("a tick failed; the next one tries again")
+        elif keeper.away_since is None:  # not yet: the next look at it will say so
+            log.error("no database for a tick (%s); the next one tries again", type(error).__name__)
 
 
 def _tick_once(keeper: Keeper, at: datetime) -> None:
