@@ -122,10 +122,11 @@ def _known(connection: Connection, at: datetime, rules: Rules, call: Call, known
 
 
 def _attempt(connection: Connection, at: datetime, call: Call, case_id: int, turn: int) -> int:
-    found = attempts.at_turn(connection, call.sid, turn)
+    phone = call.tried[-1]
+    found = attempts.at_turn(connection, call.sid, turn, phone)
     if found is not None:
         return found
-    place = next(each for each in call.ladder if each.phone == call.tried[-1])
+    place = next(each for each in call.ladder if each.phone == phone)
     return attempts.begin_attempt(
         connection, at, case_id, call.sid, place.technician, place.phone, place.rung, turn=turn
     )

@@ -114,13 +114,19 @@ def begin_attempt(
 
 
 _AT_TURN = select(attempts.c.id).where(
-    attempts.c.call_sid == bindparam("call"), attempts.c.turn == bindparam("rung_at")
+    attempts.c.call_sid == bindparam("call"),
+    attempts.c.turn == bindparam("rung_at"),
+    attempts.c.phone == bindparam("of"),
 )
 
 
-def at_turn(connection: Connection, call_sid: str, turn: int) -> int | None:
-    """The attempt that rang at this turn of this call, by its id."""
-    return connection.execute(_AT_TURN, {"call": call_sid, "rung_at": turn}).scalar()
+def at_turn(connection: Connection, call_sid: str, turn: int, phone: str) -> int | None:
+    """The attempt that rang this phone at this turn of this call, by its id.
+
+    Of a turn that was written in two places, since nobody knew whether the first had arrived, each may have
+    chosen a phone of its own.
+    """
+    return connection.execute(_AT_TURN, {"call": call_sid, "rung_at": turn, "of": phone}).scalar()
 
 
 def picked_up(connection: Connection, at: datetime, attempt_id: int) -> bool:

@@ -1,8 +1,8 @@
 """What a spare database noted of cases, attempts and notices is brought into the house's own.
 
 Nothing is called by its id here, for each database gives ids of its own: a case by its number or by the call
-that opened it, an attempt by its call and turn, a notice by its key. So bringing the same twice changes
-nothing. `here` is the house's own database, `there` the spare.
+that opened it, an attempt by its call, turn and phone, a notice by its key. So bringing the same twice
+changes nothing. `here` is the house's own database, `there` the spare.
 """
 
 from __future__ import annotations
@@ -167,11 +167,12 @@ def bring_attempts(here: Connection, there: Connection, case_there: int, case_he
     ids: dict[int, int] = {}
     wanted = select(attempts).where(attempts.c.case_id == case_there)
     for row in there.execute(wanted.order_by(attempts.c.id)):
+        # Never without the phone: the same turn may have rung one at each of two nodes.
+        same = attempts.c.phone == row.phone
         if row.turn is not None:
-            same = (attempts.c.call_sid == row.call_sid) & (attempts.c.turn == row.turn)
+            same &= (attempts.c.call_sid == row.call_sid) & (attempts.c.turn == row.turn)
         else:
-            same = (attempts.c.case_id == case_here) & (attempts.c.asked_at == row.asked_at)
-            same &= attempts.c.phone == row.phone
+            same &= (attempts.c.case_id == case_here) & (attempts.c.asked_at == row.asked_at)
         known = here.execute(select(attempts).where(same)).first()
         if known is None:
             its_pass = _pass(here, there, row.pass_id, case_here)

@@ -302,7 +302,7 @@ attempts = Table(
     Column("rung", Integer, nullable=False),
     # Set for a call that we placed, in the pursuit; else his phone rang during the caller's call.
     Column("pass_id", ForeignKey("passes.id")),
-    # The caller's turn at which it rang: with the call's sid, what this attempt is called on any node.
+    # The caller's turn at which it rang: with the call's sid and the phone, the attempt's name on any node.
     Column("turn", Integer),
     # The network's word that the two were connected. Without his key it makes nothing of it.
     Column("bridged", Boolean),

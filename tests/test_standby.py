@@ -402,6 +402,59 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(
     assert found.number == opened.number
 
 
+@pytest.mark.parametrize("back_in_time", [True, False])
+def test_the_phone_that_rang_is_the_one_whose_key_counts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, back_in_time: bool
+) -> None:
+    """The database took the turn and chose Dario, since Anna was engaged; its answer was lost. The
+    standby did not know that she was, and rang her. Whether the database is back before she answers or after the call.
+    """
+    rehearsal = stage()
+    rehearsal.play("@ 2026-03-10 22:00")
+    rehearsal.keeper.keep(rehearsal.clock.now())
+    anna = rehearsal.cast().phone("anna")
+    other = rehearsal.exchange.ring("+393471112202", "+390461825060")
+    other.press(rehearsal.pins["mele"], label="PIN of mele")
+    other.press("1")
+    other.wait()
+    assert [leg.phone for leg in other.ringing] == [anna]
+    line = rehearsal.exchange.ring("+393471112201", "+390461825060")
+    line.press(rehearsal.pins["acme"], label="PIN of acme")
+    line.press("1")
+    write = rehearsal.lifeline.write
+
+    @contextmanager
+    def committed_in_vain() -> Iterator[Connection]:
+        with write() as connection:
+            yield connection
+        rehearsal.lifeline.away = True
+        rehearsal.outages += 1
+        raise OperationalError("commit", None, ConnectionError("no answer"))
+
+    monkeypatch.setattr(rehearsal.lifeline, "write", committed_in_vain)
+    line.wait()
+    monkeypatch.undo()
+    (leg,) = line.ringing
+    assert leg.phone == anna
+    if back_in_time:
+        rehearsal.lifeline.away = False
+    leg.answer()
+    leg.press("1")
+    leg.talk(240)
+    rehearsal.outage(BACK)
+    with rehearsal.house.database.read() as connection:
+        asked = select(attempt_rows.c.technician, attempt_rows.c.pressed, attempt_rows.c.result)
+        found = connection.execute(asked.where(attempt_rows.c.call_sid == line.sid)).all()
+        pursuit = select(due_work).where(due_work.c.kind == cases.PURSUE, due_work.c.state == "pending")
+        case = cases.of_call(connection, line.sid)
+        assert case is not None
+        assert connection.execute(pursuit.where(due_work.c.key == case.number)).first() is None
+    assert sorted(map(tuple, found), key=str) == [
+        ("anna", "accepted", "connected"),
+        ("dario", None, "no-answer"),
+    ]
+
+
 def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:
     rehearsal = stage()
     call(rehearsal, WHOLE)

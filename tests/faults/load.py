@@ -18,13 +18,13 @@ from faults.network import Fault
 from faults.people import People
 from faults.town import NEW_TOKEN, OLD_TOKEN, PUBLIC_URL, Number
 
-BATCH = 150
+BATCH = 300
 SAID = 6
 # Time goes by in steps a little longer than the pursuit's pauses and a dead worker's lease.
 STEP = 190.0
 STEPS = 40
-# Between batches: what is counted by the hour is over.
-PAUSE = 3 * 3600.0
+# Between batches: what is counted by the hour is over, and a day's batches are within the day's budget.
+PAUSE = 6 * 3600.0
 CALLBACK_LATE = 3600.0
 
 KILLS = tuple(

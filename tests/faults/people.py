@@ -31,7 +31,7 @@ KINDS: tuple[Kind, ...] = (
 )
 RIGHTFUL = ("right", "wrong then right", "mistyped")
 # So few wrong ones that a batch leaves the budget of misses alone: what is throttled is tried elsewhere.
-WEIGHTS = (76, 3, 6, 1, 4, 4, 6)
+WEIGHTS = (77, 2, 6, 1, 4, 4, 6)
 Manner = Literal["accepts", "lets it ring", "busy", "voicemail", "passes", "hangs up", "caller gone"]
 MANNERS: tuple[Manner, ...] = (
     "accepts",
@@ -44,6 +44,8 @@ MANNERS: tuple[Manner, ...] = (
 )
 MANNERLY = (52, 16, 6, 10, 8, 5, 3)
 MOST_STEPS = 60
+# The customer is not dialled for him, and he hears why.
+TOLD_IT_IS_HIS = ("out-no-number", "out-no-more-calls", "out-capped")
 # Seconds that a voicemail may cost from picking up, by a rough count of how fast sentences are spoken. The
 # tests of the prompts measure them.
 VOICEMAIL = 28.0
@@ -179,7 +181,7 @@ class People:
         told = " ".join(phone.transcript)
         if had_somebody:
             self.judge.note("technicians phoned about a case that somebody had")
-        if "1" in phone.pressed and any(said(name, told) for name in ("out-no-number", "out-no-more-calls")):
+        if "1" in phone.pressed and any(said(name, told) for name in TOLD_IT_IS_HIS):
             self._has_it(code, phone)
 
     def _has_it(self, code: str, phone: PlacedPhone) -> None:
