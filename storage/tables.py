@@ -73,3 +73,13 @@ audit_details = Table(
     # The act that erased them; salt and details are then empty.
     Column("erased_by", Integer, ForeignKey("audit.id", name="fk_audit_details_erased_by")),
 )
+
+# What the house remembers of things outside it: see storage.notebook.
+notebook = Table(
+    "notebook",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("at", Instant, nullable=False),
+    # JSON.
+    Column("content", Text, nullable=False),
+)

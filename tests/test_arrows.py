@@ -19,8 +19,8 @@ ARROWS = {
     "oncall": {"storage"},
     "storage": set(),
 }
-# One module that a file may know beside the picture: what the rota asks of whoever telephones for it.
-BESIDE = {"webhooks/outbound.py": "oncall.channels"}
+# One module that a file or folder may know beside the picture: what the rota asks of who telephones for it.
+BESIDE = {"webhooks/outbound.py": "oncall.channels", "webhooks/rest/": "oncall.channels"}
 # Files that may import the standard library and these modules, nothing else.
 PURE = {
     "ivr/vocabulary.py": set(),
@@ -30,7 +30,7 @@ PURE = {
 }
 # A library, and the only folders or files that may import it; () for none.
 KEPT_APART = {
-    "twilio.rest": ("webhooks/outbound.py",),
+    "twilio.rest": ("webhooks/rest/line.py",),
     "passlib": ("pins/index.py", "console/access/passwords.py"),
     "twilio": ("webhooks/", "console/phone/"),
     "flask": ("webhooks/", "console/"),
@@ -112,7 +112,7 @@ def wrong_arrows(root: Path) -> list[str]:
                 library = top not in sys.stdlib_module_names and top != "__future__"
                 misplaced = library and not any(within(module, each) for each in PURE[name])
             else:
-                known = within(module, BESIDE[name]) if name in BESIDE else False
+                known = any(within(module, one) for home, one in BESIDE.items() if name.startswith(home))
                 misplaced = top in ARROWS and top not in allowed and not known
             if own == "webhooks" and top in ("sqlalchemy", "storage"):
                 misplaced = True

@@ -157,7 +157,7 @@ def bent(**values: object) -> Callable[[str], RestTelephone]:
     """A telephone whose requests are changed on the way; None leaves a field out."""
 
     def telephone(base: str) -> RestTelephone:
-        from webhooks.outbound import OverHttp
+        from webhooks.rest.line import OverHttp
 
         class Bending(OverHttp):
             def request(self, method: str, url: str, *args: Any, **more: Any) -> Any:

@@ -23,7 +23,8 @@ from making import utc
 from pydantic import SecretStr
 
 from oncall.channels import CallOut, ChannelFailed, Telephone, TextOut, Texts
-from webhooks.outbound import OverHttp, RestTelephone, RestTexts
+from webhooks.outbound import RestTelephone, RestTexts
+from webhooks.rest.line import OverHttp
 from webhooks.settings import TwilioSettings
 
 ACCOUNT = "AC" + "1" * 32

@@ -406,8 +406,8 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(
 def test_the_phone_that_rang_is_the_one_whose_key_counts(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, back_in_time: bool
 ) -> None:
-    """The database took the turn and chose Dario, since Anna was engaged; its answer was lost. The
-    standby did not know that she was, and rang her. Whether the database is back before she answers or after the call.
+    """The database took the turn and chose Dario, since Anna was engaged; its answer was lost. The standby
+    rang her: it did not know. Whether the database is back before she answers or after the call.
     """
     rehearsal = stage()
     rehearsal.play("@ 2026-03-10 22:00")

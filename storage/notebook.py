@@ -1,0 +1,41 @@
+"""What the house remembers of things outside it, one note a name: what was published, what was found.
+
+Nothing that a call needs, and no secret, stands here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from storage.tables import notebook
+
+
+@dataclass(frozen=True)
+class Note:
+    """`content` is what `write` was given; `at` when that was."""
+
+    at: datetime
+    content: dict[str, Any]
+
+
+def read(connection: Connection, name: str) -> Note | None:
+    """The note of this name; None if there is none."""
+    row = connection.execute(select(notebook).where(notebook.c.name == name)).first()
+    return None if row is None else Note(row.at, json.loads(row.content))
+
+
+def write(connection: Connection, at: datetime, name: str, content: dict[str, Any]) -> None:
+    """Write it, in the place of the one before. `content` is JSON."""
+    values = {"at": at, "content": json.dumps(content, ensure_ascii=False, sort_keys=True)}
+    if connection.execute(update(notebook).where(notebook.c.name == name).values(values)).rowcount == 0:
+        connection.execute(insert(notebook), {"name": name, **values})
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Nothing of this name stands there any more."""
+    connection.execute(delete(notebook).where(notebook.c.name == name))
