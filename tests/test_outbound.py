@@ -61,6 +61,7 @@ class Twilio:
     last: Any = (201, {"sid": CALL, "status": "queued"}, {})
     tokens: tuple[str, ...] = (TOKEN,)
     released: threading.Event = field(default_factory=threading.Event)
+    came: threading.Event = field(default_factory=threading.Event)
 
     def settings(self, *tokens: str) -> TwilioSettings:
         secrets = [SecretStr(token) for token in tokens or (TOKEN,)]
@@ -78,6 +79,7 @@ class Twilio:
         user, _, token = base64.b64decode(handler.headers["Authorization"].split()[1]).decode().partition(":")
         assert user == ACCOUNT
         self.asked.append(Asked(handler.command, address.path, one(address.query), one(body), token))
+        self.came.set()
         if token not in self.tokens:
             answer: Any = (401, {"code": 20003, "message": "Authenticate", "status": 401}, {})
         else:
@@ -364,6 +366,7 @@ def test_each_failure_is_told_apart(
         maybe_done,
         wait,
     )
+    assert twilio.came.wait(10)  # we may have given up before this thread had its turn
     assert len(twilio.asked) == 1  # trying again is for whoever asked
 
 
