@@ -1,9 +1,9 @@
 """A call that was served elsewhere is taken over from what it carries along.
 
 While a node cannot read the database it serves calls all the same (see `ivr.standby`), and so may the other
-node; the next turn may come to any of them. Whoever meets a call that has come further than his own rows
-writes down here what the call itself knows: where it stands, its case, whose phone is ringing. The rest of
-its story follows when everything is brought together (`ivr.merging`).
+node; the next turn may come to any of them. Whoever meets a call that has come further than his own rows, or
+another way, writes down here what the call itself knows: where it stands, its case, whose phone is ringing.
+The rest of its story follows when everything is brought together (`ivr.merging`).
 """
 
 from __future__ import annotations
@@ -46,6 +46,17 @@ def adopt(
         call = replace(call, attempt_id=_attempt(connection, at, call, call.case_id, carried.turn - 1))
     journal.move_on(connection, call, carried.turn)
     return call
+
+
+def is_behind(standing: journal.Standing, carried: Carried) -> bool:
+    """Whether a call's own address knows better than its row: it has come further, or another way. The latter
+    if its last turn was written here and the answer never arrived: a node that could not know has served that
+    turn anew, and what the telephones were told is what counts.
+    """
+    if standing.turn != carried.turn:
+        return standing.turn < carried.turn
+    here, there = standing.call, carried.call
+    return not standing.ended and (here.step, here.tried) != (there.step, there.tried)
 
 
 def _with_case(connection: Connection, at: datetime, rules: Rules, call: Call, case: NewCase) -> Call:

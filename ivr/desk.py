@@ -278,13 +278,14 @@ class Desk:
 
 
 def _ahead(standing: journal.Standing | None, got: Received) -> Carried | None:
-    """The call that the address brought along, if it has come further than ours: another node, or we
-    without our database, have served it meanwhile.
+    """The call that the address brought along, if it has come further than ours, or another way: another
+    node, or we without our database, have served it meanwhile.
     """
     carried = got.carried
     if carried is None or carried.call.sid != got.sid or carried.turn != got.turn:
         return None
-    return carried if standing is None or standing.turn < got.turn else None
+    further = standing is None or adoption.is_behind(standing, carried)
+    return carried if further else None
 
 
 def _as_carried(standing: journal.Standing | None, got: Received) -> journal.Standing | None:

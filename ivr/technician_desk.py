@@ -83,7 +83,7 @@ class TechnicianDesk:
         if got.turn != got.made_for:
             return None
         parent = journal.glance(connection, got.parent_sid, 0)
-        if parent is None or parent.turn < got.carried.turn or _rings_another(parent, got.carried):
+        if parent is None or adoption.is_behind(parent, got.carried):
             journal.lock(connection, got.parent_sid)
             adoption.adopt(connection, at, self._rules, got.carried, "", whole=self._whole)
             parent = journal.glance(connection, got.parent_sid, 0)
@@ -142,11 +142,3 @@ class TechnicianDesk:
         answer = self._wording.for_technician(turn, got.turn + 1, at, got.carried)
         journal.write_leg_turn(connection, at, turn.leg, got.turn, heard, answers.to_json(answer))
         return answer
-
-
-def _rings_another(parent: journal.Standing, carried: Carried) -> bool:
-    """Whether the turn that rang this phone was written here with another phone: its answer never arrived,
-    and a node that could not know served the turn anew. The phone that rings is the one that counts.
-    """
-    here, there = parent.call, carried.call
-    return not parent.ended and parent.turn == carried.turn and here.tried[-1:] != there.tried[-1:]

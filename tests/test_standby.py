@@ -402,9 +402,10 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(
     assert found.number == opened.number
 
 
+@pytest.mark.parametrize("missed", [True, False])
 @pytest.mark.parametrize("back_in_time", [True, False])
 def test_the_phone_that_rang_is_the_one_whose_key_counts(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, back_in_time: bool
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, back_in_time: bool, missed: bool
 ) -> None:
     """The database took the turn and chose Dario, since Anna was engaged; its answer was lost. The standby
     rang her: it did not know. Whether the database is back before she answers or after the call.
@@ -412,7 +413,7 @@ def test_the_phone_that_rang_is_the_one_whose_key_counts(
     rehearsal = stage()
     rehearsal.play("@ 2026-03-10 22:00")
     rehearsal.keeper.keep(rehearsal.clock.now())
-    anna = rehearsal.cast().phone("anna")
+    anna, dario = (rehearsal.cast().phone(name) for name in ("anna", "dario"))
     other = rehearsal.exchange.ring("+393471112202", "+390461825060")
     other.press(rehearsal.pins["mele"], label="PIN of mele")
     other.press("1")
@@ -438,6 +439,11 @@ def test_the_phone_that_rang_is_the_one_whose_key_counts(
     assert leg.phone == anna
     if back_in_time:
         rehearsal.lifeline.away = False
+    if missed:
+        leg.no_answer()
+        line.wait()
+        (leg,) = line.ringing
+        assert leg.phone == dario
     leg.answer()
     leg.press("1")
     leg.talk(240)
@@ -449,10 +455,12 @@ def test_the_phone_that_rang_is_the_one_whose_key_counts(
         case = cases.of_call(connection, line.sid)
         assert case is not None
         assert connection.execute(pursuit.where(due_work.c.key == case.number)).first() is None
-    assert sorted(map(tuple, found), key=str) == [
-        ("anna", "accepted", "connected"),
-        ("dario", None, "no-answer"),
-    ]
+    key = "dario" if missed else "anna"
+    assert [each.technician for each in found if each.pressed] == [key]
+    assert [each.technician for each in found if each.result == "connected"] == [key]
+    assert {each.technician for each in found if each.result == "no-answer"} == {"anna", "dario"} - (
+        set() if missed else {"anna"}
+    )
 
 
 def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:

@@ -36,7 +36,7 @@ READY_WITHIN = 40.0
 # Of a cluster: so many conversations share no technician.
 NUMBERS = 6
 # Seconds: the product's is 2. What waits for a tick is the most of the time that coming to rest takes.
-TICK = "0.3"
+TICK = "0.7"
 IDLE_WITHIN = 25.0
 
 

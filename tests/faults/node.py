@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 HEADER = "HTTP_X_FAULT"
+AT_ONCE = 15
 _now = threading.local()
 
 
@@ -115,7 +116,8 @@ def mortal(database: type[Any], moment: Callable[[str], None]) -> None:
 
 
 def webhooks(folder: Path) -> None:
-    from console import service
+    # Loaded before it is forked: as below, what a start costs is not what is tried here.
+    from console import doors, service  # noqa: F401
     from console.commands import ivr
     from storage.engine import Database
 
@@ -137,6 +139,8 @@ def work(folder: Path, tick: float) -> None:
 
     mortal(Database, Sentence(folder))
     setattr(worker, "TICK_SECONDS", tick)  # noqa: B010
+    # The product does few at once lest a slow provider outlast their lease. This one is quick.
+    setattr(worker, "AT_ONCE", AT_ONCE)  # noqa: B010
     setattr(worker, "HANDLERS", {kind: named(kind, do) for kind, do in kinds.HANDLERS.items()})  # noqa: B010
     arguments = ["--config", str(folder / "config.toml"), "serve", "--only", "work"]
     child = 0
