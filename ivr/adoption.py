@@ -77,7 +77,9 @@ def _with_case(connection: Connection, at: datetime, rules: Rules, call: Call, c
     if connection.execute(known).first() is None:
         connection.execute(insert(case_calls), {"case_id": found.id, "call_sid": call.sid, "joined_at": at})
     if _talked(call):
-        due.cancel(connection, at, cases.PURSUE, found.number, by="connected elsewhere")
+        since = call.ringing_since or at
+        if not attempts.wanted_since(connection, found.id, since, call.sid):
+            due.cancel(connection, since, cases.PURSUE, found.number, by="connected elsewhere")
         connected = update(case_rows).where(case_rows.c.id == found.id, case_rows.c.connected_at.is_(None))
         connection.execute(connected.values(connected_at=at))
     return replace(call, case_id=found.id)

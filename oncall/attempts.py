@@ -165,27 +165,33 @@ def settle(
     result = result_of(row.pressed, picked_up=row.picked_up_at is not None, status=status, bridged=bridged)
     connection.execute(_RESULT, {"attempt": attempt_id, "outcome": result, "ended": at, "joined": bridged})
     if result == "connected":
-        _stop_the_clock(connection, at, row)
+        _stop_the_clock(connection, row)
     return result
 
 
 def connected(connection: Connection, attempt_id: int) -> None:
-    """An attempt turns out to have ended connected, from what several nodes saw of it: whatever that ends, it
-    ended when he pressed his key.
+    """An attempt turns out to have ended connected, from what several nodes saw of it."""
+    _stop_the_clock(connection, connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).one())
+
+
+def wanted_since(connection: Connection, case_id: int, moment: datetime, call_sid: str = "") -> bool:
+    """Whether something has set a technician on the case anew since that moment: another call about it than
+    `call_sid`, or that it was passed on.
     """
-    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).one()
-    _stop_the_clock(connection, row.pressed_at, row)
+    since = {"case": case_id, "call": call_sid, "pressed": moment}
+    return connection.execute(_WANTED_SINCE, since).first() is not None
 
 
-def _stop_the_clock(connection: Connection, at: datetime, row: Row[Any]) -> None:
-    # When he took the call, not when the talk was over.
+def _stop_the_clock(connection: Connection, row: Row[Any]) -> None:
+    """Whatever his talk ends, it ended when he took the call and not when the talk was over: another node may
+    have promised somebody a technician meanwhile.
+    """
     connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
     # Another call may be joining the case at this very moment: its pursuit must not be cancelled unseen.
     connection.execute(_CASE_LOCKED, {"case": row.case_id})
-    since = {"case": row.case_id, "call": row.call_sid, "pressed": row.pressed_at}
-    if connection.execute(_WANTED_SINCE, since).first() is None:
+    if not wanted_since(connection, row.case_id, row.pressed_at, row.call_sid):
         number = cases.number_of(connection, row.case_id)
-        due.cancel(connection, at, cases.PURSUE, number, by=f"connected to {row.technician}")
+        due.cancel(connection, row.pressed_at, cases.PURSUE, number, by=f"connected to {row.technician}")
 
 
 def reached(connection: Connection, at: datetime, case_id: int) -> None:

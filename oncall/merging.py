@@ -113,7 +113,8 @@ def bring_pursuit(
     here: Connection, there: Connection, at: datetime, number_there: str, case_here: int
 ) -> None:
     """Whether the case is pursued and reminded of: it is while it was so in either place, unless something
-    has ended that in one of them since.
+    has ended that in one of them since. The case's calls have been brought before: one that came after that
+    end wants a technician of its own, though there it found the work still standing and began none.
     """
     number = casebook.number_of(here, case_here)
     for kind in (casebook.PURSUE, reminders.REMIND):
@@ -134,17 +135,25 @@ def bring_pursuit(
         )
         known = here.execute(standing).first()
         if row.state == due.PENDING:
-            # Wanted anew there since it ended here: he was connected, and asked for the technician again.
-            if known is None or (known.state != due.PENDING and row.created_at > known.ended_at):
+            if known is None or (known.state != due.PENDING and _anew(here, kind, case_here, row, known)):
                 due.add(here, at, kind, number, row.due_at, {"case": number})
             elif known.state == due.PENDING and row.due_at < known.due_at and known.lease is None:
                 due.move(here, kind, number, row.due_at)
-        elif row.state == due.CANCELLED and (known is None or known.created_at <= row.ended_at):
-            due.cancel(here, at, kind, number, by=str(row.ended_by))
+        elif (
+            row.state == due.CANCELLED and known is not None and not _anew(here, kind, case_here, known, row)
+        ):
+            due.cancel(here, row.ended_at, kind, number, by=str(row.ended_by))
     case = casebook.by_number(here, number)
     assert case is not None
     if case.closed_at is not None:
         due.cancel(here, at, casebook.PURSUE, number, by="closed")
+
+
+def _anew(here: Connection, kind: str, case_here: int, pending: Row[Any], ended: Row[Any]) -> bool:
+    """Whether the work that stands in one place is wanted although it ended in the other."""
+    if pending.created_at > ended.ended_at:
+        return True  # he was connected, and asked for the technician again
+    return kind == casebook.PURSUE and tries.wanted_since(here, case_here, ended.ended_at)
 
 
 def end_pursuit(here: Connection, there: Connection, at: datetime) -> None:

@@ -463,6 +463,36 @@ def test_the_phone_that_rang_is_the_one_whose_key_counts(
     )
 
 
+@pytest.mark.parametrize("copied", ["before the first talk", "after it"])
+def test_who_calls_again_without_the_database_is_pursued_though_an_earlier_talk_ended_meanwhile(
+    stage: Stage, copied: str
+) -> None:
+    """The standby's copy may still show the pursuit of the first call: joining it begins none anew."""
+    rehearsal = stage()
+    call(rehearsal, "* acme calls trento\n> PIN acme\n> 1\n* anna's phone rings\n* anna answers\n")
+    line = rehearsal.exchange.calls[-1]
+    if copied == "before the first talk":
+        rehearsal.keeper.keep(rehearsal.clock.now())
+    assert line.leg
+    line.leg.press("1")
+    line.leg.talk(300)
+    if copied == "after it":
+        rehearsal.keeper.keep(rehearsal.clock.now())
+    rehearsal.lifeline.away = True
+    rehearsal.outages += 1
+    again = rehearsal.exchange.ring("+393471112201", "+390461825060")
+    again.press(rehearsal.pins["acme"], label="PIN of acme")
+    again.press("1")
+    again.press("1")
+    again.wait()
+    assert again.ringing
+    again.hang_up()
+    rehearsal.outage(BACK)
+    with rehearsal.house.database.read() as connection:
+        (case,) = connection.execute(select(case_rows)).all()
+        assert due.pending(connection, cases.PURSUE, case.number)
+
+
 def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:
     rehearsal = stage()
     call(rehearsal, WHOLE)

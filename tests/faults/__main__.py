@@ -95,7 +95,9 @@ class Run:
         batch = min(BATCH, calls // 2 + 1)
         while load.played < calls:
             load.batch(min(batch, calls - load.played))
-            self._say(f"{load.played} conversations")
+            judge = load.judge
+            bad = len(judge.lost) + len(judge.strangers) + len(judge.unpressed) + len(judge.wrongs)
+            self._say(f"{load.played} conversations" + (f", {bad} complaints" if bad else ""))
 
     def _faults(self, load: Load, emergency: Emergency, machines: str) -> None:
         for fault in self._wanted(machines):
