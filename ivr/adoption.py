@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, update
 
-from ivr import journal
+from ivr import casework, journal
 from ivr.erasure import nobody
 from ivr.rules import Rules
 from ivr.vocabulary import Call, Carried, KnownCase, NewCase, Outcome, Step
 from oncall import attempts, cases
-from oncall.tables import case_calls
 from oncall.tables import cases as case_rows
 from pins import customers
 from storage import due
@@ -71,15 +70,17 @@ def _with_case(connection: Connection, at: datetime, rules: Rules, call: Call, c
             call = replace(call, case=replace(case, number=found.number))
     if found is None:
         return replace(call, case_id=_open(connection, at, rules, call, case))
-    known = select(case_calls.c.case_id).where(
-        case_calls.c.case_id == found.id, case_calls.c.call_sid == call.sid
-    )
-    if connection.execute(known).first() is None:
-        connection.execute(insert(case_calls), {"case_id": found.id, "call_sid": call.sid, "joined_at": at})
+    if cases.note_call(connection, at, found.id, call.sid) and not _talked(call) and case.due_at is not None:
+        # Whoever served him promised that; what that node wrote down may come home late.
+        now = casework.called_again(connection, at, found)
+        cases.note_call(connection, at, now.id, call.sid)
+        cases.pursue(connection, at, now.id, at + timedelta(seconds=rules.ringing.pursue_after))
     if _talked(call):
         since = call.ringing_since or at
         if not attempts.wanted_since(connection, found.id, since, call.sid):
-            due.cancel(connection, since, cases.PURSUE, found.number, by="connected elsewhere")
+            due.cancel(
+                connection, since, cases.PURSUE, found.number, by="connected elsewhere", begun_by=since
+            )
         connected = update(case_rows).where(case_rows.c.id == found.id, case_rows.c.connected_at.is_(None))
         connection.execute(connected.values(connected_at=at))
     return replace(call, case_id=found.id)

@@ -32,6 +32,8 @@ from pins import minutes as packages
 from storage import audit
 
 log_of = case_log.of
+# Who reopens a case about which somebody called without the database.
+STANDBY = "standby"
 
 
 def take(
@@ -124,13 +126,33 @@ def reopen(connection: Connection, actor: str, at: datetime, case: Case, reason:
 
     Raises CaseRefusal.
     """
+    _reopen(connection, actor, at, case, reason, closing.REOPENS_WITHIN)
+
+
+def called_again(connection: Connection, at: datetime, case: Case) -> Case:
+    """Somebody has called about this case since it was closed, at a node that could not know that: it is open
+    again, whenever it was closed. Returns it, or the one that it was merged into, open as well.
+
+    One whose customer has been erased stays closed; so does nothing else.
+    """
+    while case.merged_into is not None:
+        case = cases.find(connection, case.merged_into)
+    if case.closed_at is not None and (case.customer_id is not None or case.screened):
+        _reopen(connection, STANDBY, at, case, "called again during an outage", None)
+    return cases.find(connection, case.number)
+
+
+def _reopen(
+    connection: Connection, actor: str, at: datetime, case: Case, reason: str, within: timedelta | None
+) -> None:
     (now,) = cases.locked(connection, case.id)
-    closing.check_reopens(now, at)
+    closing.check_reopens(now, at, within)
     prepaid = int(closing.last_closing(connection, now.id).get("prepaid", 0))
     package = None
     if now.customer_id is not None and prepaid:
         package = packages.give_back(connection, now.customer_id, prepaid)
-    closing.reopen(connection, actor, at, case, reason, given_back=-package.used if package else 0)
+    given_back = -package.used if package else 0
+    closing.reopen(connection, actor, at, case, reason, given_back=given_back, within=within)
     _record(connection, actor, at, now, package)
 
 

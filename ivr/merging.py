@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
-from ivr import desk, journal, outgoing_desk, placed, standby
+from ivr import casework, desk, journal, outgoing_desk, placed, standby
 from ivr.erasure import nobody
 from ivr.outgoing_desk import PLACE, WATCH
 from ivr.standby import Standing
@@ -33,6 +33,7 @@ from ivr.tables import (
     wake_ups,
 )
 from ivr.vocabulary import Call, Outcome
+from oncall import attempts as attempts_of
 from oncall import cases as cases_of
 from oncall import merging, notices, reminders
 from oncall.attempts import LONGEST_TALK
@@ -240,10 +241,31 @@ def _bring_cases(
             if joined is not None:
                 _ensure_call(here, there, joined)
         merging.bring_calls_of_case(here, there, row.id, known)
+        _goes_on(here, at, known)
         merging.bring_links(here, there, row.id, known)
         attempt_ids |= merging.bring_attempts(here, there, row.id, known)
         merging.bring_pursuit(here, there, at, row.number, known)
     return case_ids, attempt_ids
+
+
+def _goes_on(here: Connection, at: datetime, case_id: int) -> None:
+    """A case that was closed here is open again if somebody has called about it since: whoever served him did
+    not know.
+    """
+    found = select(cases.c.number, cases.c.closed_at).where(
+        cases.c.id == case_id, cases.c.closed_at.is_not(None)
+    )
+    row = here.execute(found).first()
+    if row is not None and attempts_of.wanted_since(here, case_id, row.closed_at):
+        now = casework.called_again(here, at, cases_of.find(here, row.number))
+        if now.id == case_id:
+            return
+        late = select(case_calls).where(
+            case_calls.c.case_id == case_id, case_calls.c.joined_at > row.closed_at
+        )
+        for call in here.execute(late).all():
+            if cases_of.note_call(here, call.joined_at, now.id, call.call_sid):
+                cases_of.pursue(here, at, now.id, at)
 
 
 def _bring_legs(here: Connection, there: Connection, sid: str, attempt_ids: dict[int, int]) -> None:

@@ -190,8 +190,9 @@ def _stop_the_clock(connection: Connection, row: Row[Any]) -> None:
     # Another call may be joining the case at this very moment: its pursuit must not be cancelled unseen.
     connection.execute(_CASE_LOCKED, {"case": row.case_id})
     if not wanted_since(connection, row.case_id, row.pressed_at, row.call_sid):
-        number = cases.number_of(connection, row.case_id)
-        due.cancel(connection, row.pressed_at, cases.PURSUE, number, by=f"connected to {row.technician}")
+        number, pressed = cases.number_of(connection, row.case_id), row.pressed_at
+        by = f"connected to {row.technician}"
+        due.cancel(connection, pressed, cases.PURSUE, number, by, begun_by=pressed)
 
 
 def reached(connection: Connection, at: datetime, case_id: int) -> None:

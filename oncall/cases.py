@@ -217,14 +217,29 @@ def join(
     reminders.plan(connection, at, row.number, row.opened_at, row.due_at)
 
 
+def note_call(connection: Connection, at: datetime, case_id: int, call_sid: str) -> bool:
+    """Note that this call is about this case; False if that was known."""
+    known = select(case_calls.c.case_id).where(
+        case_calls.c.case_id == case_id, case_calls.c.call_sid == call_sid
+    )
+    if connection.execute(known).first() is not None:
+        return False
+    connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
+    return True
+
+
 _TIMES = select(cases.c.number, cases.c.opened_at, cases.c.due_at).where(cases.c.id == bindparam("case"))
 
 
 def pursue(connection: Connection, at: datetime, case_id: int, pursue_at: datetime) -> None:
-    """See to it that the case is pursued from `pursue_at` on, also if it was connected or taken before."""
+    """See to it that the case is pursued from `pursue_at` on, also if it was connected or taken before.
+
+    The work is begun anew, so that it tells since when: whatever turns out to have ended an earlier pursuit,
+    at a node that could not know of this one, has not ended it.
+    """
     number = number_of(connection, case_id)
-    if not due.move(connection, PURSUE, number, pursue_at):
-        due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
+    due.cancel(connection, at, PURSUE, number, by="wanted anew")
+    due.add(connection, at, PURSUE, number, pursue_at, {"case": number})
 
 
 def pursue_now(connection: Connection, at: datetime, case_id: int, call_back: str | None = None) -> None:

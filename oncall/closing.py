@@ -65,15 +65,23 @@ def close(
 
 
 def reopen(
-    connection: Connection, actor: str, at: datetime, case: Case, reason: str, *, given_back: int = 0
+    connection: Connection,
+    actor: str,
+    at: datetime,
+    case: Case,
+    reason: str,
+    *,
+    given_back: int = 0,
+    within: timedelta | None = REOPENS_WITHIN,
 ) -> None:
     """Open a case again that was closed by mistake within the last day: it is as it was before.
 
     Nobody has it: then it is pursued again. `given_back` minutes went back into the package. Raises
-    CaseRefusal: it is open, closed too long ago, merged, or its customer was erased.
+    CaseRefusal: it is open, closed too long ago (`within` None: whenever), merged, or its customer was
+    erased.
     """
     (now,) = casebook.locked(connection, case.id)
-    check_reopens(now, at)
+    check_reopens(now, at, within)
     before = last_closing(connection, now.id)
     casework.put(
         connection,
@@ -157,7 +165,7 @@ def check_minutes(minutes: int | None) -> None:
         raise CaseRefusal(f"minutes worked are counted from 0 to {MOST_MINUTES}", "minutes")
 
 
-def check_reopens(case: Case, at: datetime) -> None:
+def check_reopens(case: Case, at: datetime, within: timedelta | None = REOPENS_WITHIN) -> None:
     """Raises CaseRefusal if the case cannot be opened again."""
     if case.closed_at is None:
         raise CaseRefusal(f"case {case.number} is open", "open")
@@ -165,7 +173,7 @@ def check_reopens(case: Case, at: datetime) -> None:
         raise CaseRefusal(f"case {case.number} goes on as {case.merged_into}", "merged")
     if case.customer_id is None and not case.screened:
         raise CaseRefusal(f"the customer of case {case.number} was erased", "erased")
-    if at - case.closed_at > REOPENS_WITHIN:
+    if within is not None and at - case.closed_at > within:
         raise CaseRefusal(f"case {case.number} was closed more than 24 hours ago: open a new one", "too-late")
 
 

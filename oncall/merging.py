@@ -61,6 +61,8 @@ def bring_case(
         ("taken_at", ("taken_by", "taken_via")),
         ("closed_at", ("closed_by", "outcome", "minutes")),
     ):
+        if first == "closed_at" and row.closed_at and tries.wanted_since(here, found.id, row.closed_at):
+            continue  # open again: see ivr.casework.called_again
         if getattr(found, first) is None and row._mapping[first] is not None:
             values |= {name: row._mapping[name] for name in (first, *others)}
     if row.due_at is not None and (found.due_at is None or row.due_at < found.due_at):
@@ -142,7 +144,7 @@ def bring_pursuit(
         elif (
             row.state == due.CANCELLED and known is not None and not _anew(here, kind, case_here, known, row)
         ):
-            due.cancel(here, row.ended_at, kind, number, by=str(row.ended_by))
+            due.cancel(here, row.ended_at, kind, number, by=str(row.ended_by), begun_by=row.ended_at)
     case = casebook.by_number(here, number)
     assert case is not None
     if case.closed_at is not None:

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from storage.tables import due_work
+from storage.types import Instant
 
 PENDING, DONE, CANCELLED = "pending", "done", "cancelled"
 
@@ -29,6 +30,7 @@ _CANCEL = (
     )
     .values(state=CANCELLED, ended_at=bindparam("ended"), ended_by=bindparam("by"), lease=None)
 )
+_CANCEL_BEGUN_BY = _CANCEL.where(due_work.c.created_at <= bindparam("begun", type_=Instant))
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,18 @@ def add_all(
     )
 
 
-def cancel(connection: Connection, at: datetime, kind: str, key: str, by: str) -> int:
-    """Cancel the pending work of `kind` about `key`; `by` says who or what made it needless.
+def cancel(
+    connection: Connection, at: datetime, kind: str, key: str, by: str, *, begun_by: datetime | None = None
+) -> int:
+    """Cancel the pending work of `kind` about `key`; `by` says who or what made it needless. Of work that was
+    begun after `begun_by` it says nothing.
 
     Returns how many rows were cancelled. Work that has ended stays as it ended.
     """
-    return connection.execute(_CANCEL, {"of_kind": kind, "of_key": key, "ended": at, "by": by}).rowcount
+    told = {"of_kind": kind, "of_key": key, "ended": at, "by": by}
+    if begun_by is None:
+        return connection.execute(_CANCEL, told).rowcount
+    return connection.execute(_CANCEL_BEGUN_BY, told | {"begun": begun_by}).rowcount
 
 
 _WAITING = (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from making import NIGHT, SECRETS, configuration, fresh_database, with_lines
+from making import NIGHT, SECRETS, SID, a_case, configuration, fresh_database, with_lines
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -22,13 +22,13 @@ from console.commands import ivr
 from console.house import House, system_clock
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
-from ivr import desk, journal, merging, standby
+from ivr import casework, desk, journal, merging, standby
 from ivr.merging import Brought
 from ivr.tables import calls, leg_turns, legs, turns
-from oncall import attempts, cases
+from oncall import attempts, cases, closing
 from oncall.tables import attempts as attempt_rows
+from oncall.tables import case_calls, notices
 from oncall.tables import cases as case_rows
-from oncall.tables import notices
 from pins import registry, throttle
 from pins.tables import customers, pin_tries
 from storage import due, snapshot
@@ -491,6 +491,52 @@ def test_who_calls_again_without_the_database_is_pursued_though_an_earlier_talk_
     with rehearsal.house.database.read() as connection:
         (case,) = connection.execute(select(case_rows)).all()
         assert due.pending(connection, cases.PURSUE, case.number)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_who_calls_about_a_case_that_was_closed_meanwhile_is_pursued(stage: Stage, merged: bool) -> None:
+    """This node could not know that it was closed, and told him that it stays open."""
+    rehearsal = stage()
+    call(rehearsal, "* acme calls trento\n> PIN acme\n> 1\n* anna's phone rings\n> hangs up\n")
+    if merged:
+        again = "* acme calls trento\n> PIN acme\n> 2\n> 2\n* anna's phone rings\n> hangs up\n"
+        rehearsal.play("@ 2026-03-10 22:05\n" + again, "second")
+    rehearsal.keeper.keep(rehearsal.clock.now())
+    with rehearsal.house.database.write() as connection:
+        at, open_now = rehearsal.clock.now(), sorted(cases.recent(connection), key=lambda case: case.id)
+        if merged:
+            closing.merge(connection, "admin", at, open_now[0], open_now[1])
+        else:
+            casework.close(connection, "admin", at, open_now[0])
+    rehearsal.clock.forward(seconds=30)
+    rehearsal.lifeline.away = True
+    rehearsal.outages += 1
+    line = rehearsal.exchange.ring("+393471112201", "+390461825060")
+    line.press(rehearsal.pins["acme"], label="PIN of acme")
+    line.press("1")
+    line.press("1")
+    line.hang_up()
+    rehearsal.outage(BACK)
+    rehearsal.keeper.bring_home(rehearsal.clock.now())
+    with rehearsal.house.database.read() as connection:
+        still_open = [case for case in cases.recent(connection) if case.closed_at is None]
+        (case,) = still_open
+        assert due.pending(connection, cases.PURSUE, case.number)
+        about = select(case_calls.c.case_id).where(case_calls.c.call_sid == line.sid)
+        assert case.id in connection.execute(about).scalars().all()
+
+
+def test_what_an_earlier_talk_ended_is_not_what_was_wanted_after_it(tmp_path: Path) -> None:
+    """Another node saw the bridge, and its word comes after the caller has asked for the technician again."""
+    with fresh_database(tmp_path) as database, database.write() as connection:
+        case_id = a_case(connection).id
+        attempt = attempts.begin_attempt(connection, NIGHT, case_id, SID, "anna", "+393331234501", 1, turn=4)
+        attempts.press(connection, NIGHT, attempt, "accepted")
+        attempts.settle(connection, NIGHT, attempt, "completed", bridged=False)
+        later = NIGHT + timedelta(minutes=1)
+        cases.pursue(connection, later, case_id, later)
+        attempts.settle(connection, later, attempt, "completed", bridged=True)
+        assert due.pending(connection, cases.PURSUE, cases.number_of(connection, case_id))
 
 
 def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:

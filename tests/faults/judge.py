@@ -28,18 +28,23 @@ STORY = (
     " JOIN cases c ON d.key LIKE c.number || '%' WHERE c.code = :code AND c.closed_at IS NULL ORDER BY d.id",
 )
 
+# And of the call in which he heard that code.
+HIS = (
+    "SELECT c.number, c.code, c.opened_at, c.connected_at, c.taken_by, c.closed_at FROM cases c"
+    " JOIN case_calls j ON j.case_id = c.id WHERE j.call_sid = :sid ORDER BY c.id",
+    "SELECT turn, at, step, heard FROM turns WHERE sid = :sid ORDER BY turn",
+)
+
 ATTEMPTS = (
     "SELECT a.id, a.phone, a.pass_id, a.asked_at, a.picked_up_at, a.pressed, a.result, a.result_at, o.sid"
     " FROM attempts a LEFT JOIN outgoing o ON o.attempt_id = a.id WHERE a.call_sid = :call ORDER BY a.id"
 )
 
 
-def _told_of(cluster: Cluster, code: str) -> str:
-    return "".join(
-        "\n        " + " | ".join(str(value) for value in row)
-        for sql in STORY
-        for row in cluster.ask(sql, code=code)
-    )
+def _told_of(cluster: Cluster, code: str, sid: str) -> str:
+    rows = [row for sql in STORY for row in cluster.ask(sql, code=code)]
+    rows += [row for sql in HIS for row in cluster.ask(sql, sid=sid)]
+    return "".join("\n        " + " | ".join(str(value) for value in row) for row in rows)
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Judge:
     _met: dict[str, int] = field(default_factory=dict)
     _whose: dict[str, str] = field(default_factory=dict)
     _keys: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+    _accepted: dict[tuple[str, str], int] = field(default_factory=dict)
     _placed_keys: Counter[str] = field(default_factory=Counter)
     _events: int = 0
     _judged: int = 0
@@ -92,11 +98,26 @@ class Judge:
         with self._lock:
             return code in self._promised and self._met.get(code, 0) > self._promised[code]
 
-    def pressed(self, sid: str, phone: str, *, placed: bool = False) -> None:
-        """A 1 on this technician's phone, in the caller's call `sid` or in the placed call `sid`."""
+    def pressed(self, sid: str, phone: str, code: str = "", *, placed: bool = False) -> None:
+        """A 1 on this technician's phone, in the caller's call `sid`, or in the placed call `sid` in which he
+        had heard the `code`.
+        """
         with self._lock:
+            self._events += 1
             self._keys[sid, phone] += 1
             self._placed_keys[phone] += placed
+            if placed:
+                self._accepted[phone, code] = self._events
+
+    def has_in_writing(self, phone: str, code: str) -> None:
+        """A text message says to this technician that the case is his. If he had pressed his key when he was
+        called about it, somebody has it, though the answer to his key may have got lost on the way.
+        """
+        with self._lock:
+            when = self._accepted.get((phone, code), 0)
+            if when > self._met.get(code, 0):
+                self._met[code] = when
+                self.count["promises kept in writing"] += self._promised.get(code, 0) > 0
 
     def connected(self, about: str, *, pressed: bool, pin: bool, told_unverified: bool) -> None:
         """A technician and a caller were put through."""
@@ -128,7 +149,7 @@ class Judge:
         """Nothing goes on any more: whatever is unmet is lost, and the journal is held against the keys."""
         with self._lock:
             for code, whose in self.unmet().items():
-                self.lost.append(f"{whose}: nobody answered for case {code}{_told_of(cluster, code)}")
+                self.lost.append(f"{whose}: nobody answered for case {code}{_told_of(cluster, code, whose)}")
             self._promised.clear()
             self._met.clear()
         newest = self._judged

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 HEADER = "HTTP_X_FAULT"
-AT_ONCE = 15
+AT_ONCE = 40
 _now = threading.local()
 
 

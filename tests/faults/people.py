@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ MANNERS: tuple[Manner, ...] = (
 )
 MANNERLY = (52, 16, 6, 10, 8, 5, 3)
 MOST_STEPS = 60
+# The text message that whoever has pressed his key gets.
+CASE_YOURS = re.compile(r"Caso ([0-9]{4}) di .*: lo segue lei")
 # The customer is not dialled for him, and he hears why.
 TOLD_IT_IS_HIS = ("out-no-number", "out-no-more-calls", "out-capped")
 # Seconds that a voicemail may cost from picking up, by a rough count of how fast sentences are spoken. The
@@ -170,7 +173,7 @@ class People:
                 if said("out-not-reached", phone.heard) or said("out-cut-short", phone.heard):
                     phone.ends("completed")
                     break
-                self.judge.pressed(phone.sid, phone.number, placed=True)
+                self.judge.pressed(phone.sid, phone.number, code, placed=True)
                 phone.press("1")
             elif manner == "passes":
                 phone.press("2")
@@ -201,6 +204,8 @@ class People:
         with self._lock:
             drawn = self._random.random()
         made.status = "undelivered" if drawn < 0.05 else "delivered"
+        if made.status == "delivered" and (yours := CASE_YOURS.match(made.body)):
+            self.judge.has_in_writing(made.to, yours[1])
         if not made.callback or drawn > 0.95:
             return
         fields = [
