@@ -1,0 +1,49 @@
+"""A call with real sound, from ring to bridge.
+
+    python tests/realcall [--keep FOLDER]
+
+Exit code 1 if anything is not as it should be, 2 if something it needs is missing. docs/real-call.md tells what
+is real in it and how to read the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+
+from realcall.missing import missing  # noqa: E402
+from realcall.scene import Failed, play  # noqa: E402
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the recordings in this new folder")
+    keep = parser.parse_args().keep
+    if (lacks := missing()) is not None:
+        print(f"needs {lacks}", file=sys.stderr)
+        return 2
+    if keep is not None and keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        print(f"{keep} is there already and not an empty folder", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="realcall-") as folder:
+        try:
+            story = play(Path(folder), print)
+        except Failed as failed:
+            print(f"NOT RIGHT  {failed}")
+            return 1
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            for who in ("caller", "bruno"):
+                (keep / f"{who}.wav").write_bytes((Path(folder) / f"{who}.wav").read_bytes())
+    for check in story.checks:
+        print(f"{'holds    ' if check.holds else 'NOT RIGHT'}  {check.what}: {check.found}")
+    print(f"{story.seconds:.0f} s from the first ring to the end")
+    return 0 if story.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,281 @@
+"""SIP and RTP on this machine's loopback, by PJSUA2, in one thread.
+
+PJSUA is given no worker thread: it is driven by `Station.pump` on the event loop, so every callback comes in
+the loop's own thread and no thread of Python's ever has to be registered. Sound is moved by PJSUA's own
+clock thread, against the null device; it never enters Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pjsua2 as pj
+
+LOOPBACK = "127.0.0.1"
+RATE = 8000  # Hz, as PCMU has it
+CODEC = "PCMU/8000/1"
+PUMP = 5  # ms that PJSUA may wait for the network at a time
+KEY = 120  # ms that a key is held
+LOUDNESS = 8000  # of 32,767: -12 dBFS, well below where PCMU clips
+RINGS_IN_ITALY = (425, 1000, 4000)  # Hz, ms of sound, ms of silence
+INVALID = -1
+ENDS_WITHIN = 3  # seconds that a call may take to end
+
+
+class SipCall(pj.Call):
+    """One call. What happens to it can be waited for; `code` is the SIP status it ended with."""
+
+    def __init__(self, account: pj.Account, call_id: int = INVALID) -> None:
+        super().__init__(account, call_id)
+        self.rings, self.answered, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.keys: asyncio.Queue[str] = asyncio.Queue()
+        self.code = 0
+        self.media: pj.AudioMedia | None = None
+        self._confirmed = False
+
+    # Called by PJSUA. Nothing may be raised here.
+
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802 (PJSUA's name)
+        info = self.getInfo()
+        if info.state == pj.PJSIP_INV_STATE_EARLY:
+            self.rings.set()
+        elif info.state == pj.PJSIP_INV_STATE_CONFIRMED:
+            self._confirmed = True
+            self._maybe_answered()
+        elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            self.code = info.lastStatusCode
+            self.media = None
+            self.ended.set()
+
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802
+        info = self.getInfo()  # kept: what it holds dies with it
+        for place, medium in enumerate(info.media):
+            if medium.type == pj.PJMEDIA_TYPE_AUDIO and medium.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
+                self.media = self.getAudioMedia(place)
+                self._maybe_answered()
+
+    def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:  # noqa: N802
+        if prm.method == pj.PJSUA_DTMF_METHOD_RFC2833:
+            self.keys.put_nowait(prm.digit)
+
+    def _maybe_answered(self) -> None:
+        if self._confirmed and self.media is not None:
+            self.answered.set()
+
+    # What is done with it.
+
+    def reply(self, code: int) -> None:
+        """Answers an incoming call: 180 rings, 200 picks up, from 400 on refuses."""
+        parameters = pj.CallOpParam()
+        parameters.statusCode = code
+        self.answer(parameters)
+
+    def end(self) -> None:
+        """Hangs up; nothing if it is over already."""
+        if not self.ended.is_set():
+            self.hangup(pj.CallOpParam())
+
+    def press(self, keys: str) -> None:
+        """Sends keys as RFC 2833 events, one after the other."""
+        parameters = pj.CallSendDtmfParam()
+        parameters.method = pj.PJSUA_DTMF_METHOD_RFC2833
+        parameters.duration = KEY
+        parameters.digits = keys
+        self.sendDtmf(parameters)
+
+
+class _Account(pj.Account):
+    def __init__(self, station: Station) -> None:
+        super().__init__()
+        self._station = station
+
+    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802
+        call = SipCall(self, prm.callId)
+        self._station.keep(call)
+        self._station.incoming.put_nowait(call)
+
+
+class Station:
+    """One SIP endpoint. `address` is where it is reached; `incoming` holds calls that nobody looked at."""
+
+    def __init__(self, name: str) -> None:
+        self.incoming: asyncio.Queue[SipCall] = asyncio.Queue()
+        self._calls: list[SipCall] = []
+        self._accounts: dict[str, _Account] = {}
+        self._endpoint = pj.Endpoint()
+        self._endpoint.libCreate()
+        config = pj.EpConfig()
+        config.logConfig.level = config.logConfig.consoleLevel = 0
+        config.logConfig.msgLogging = 0  # a message may carry keys
+        config.uaConfig.threadCnt = 0
+        config.uaConfig.mainThreadOnly = True
+        config.uaConfig.maxCalls = 16
+        config.medConfig.clockRate = config.medConfig.sndClockRate = RATE
+        config.medConfig.ecTailLen = 0
+        config.medConfig.noVad = True  # a steady tone is no silence
+        self._endpoint.libInit(config)
+        transport = pj.TransportConfig()
+        transport.boundAddress = transport.publicAddress = LOOPBACK
+        number = self._endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        self._endpoint.libStart()
+        self._endpoint.audDevManager().setNullDev()
+        for codec in self._endpoint.codecEnum2():
+            self._endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId == CODEC else 0)
+        self.address = self._endpoint.transportGetInfo(number).localName
+        self._default = self.account(name)
+
+    def account(self, name: str) -> pj.Account:
+        """Who a call is from; nobody registers anywhere."""
+        if name not in self._accounts:
+            config = pj.AccountConfig()
+            config.idUri = f"sip:{name}@{LOOPBACK}"
+            config.regConfig.registerOnAdd = False
+            media = config.mediaConfig.transportConfig
+            media.port = 0  # the machine chooses
+            media.boundAddress = media.publicAddress = LOOPBACK
+            account = _Account(self)
+            account.create(config)
+            self._accounts[name] = account
+        return self._accounts[name]
+
+    def call(self, address: str, from_: str) -> SipCall:
+        """Calls a SIP address as `from_`. Only on this machine: ValueError otherwise."""
+        if address.rpartition("@")[2].removeprefix("sip:").partition(":")[0] != LOOPBACK:
+            raise ValueError("calls leave this machine for nowhere")
+        call = SipCall(self.account(from_))
+        self.keep(call)
+        call.makeCall(address, pj.CallOpParam(True))
+        return call
+
+    def keep(self, call: SipCall) -> None:
+        """PJSUA speaks to the object, so it must live."""
+        self._calls.append(call)
+
+    async def pump(self) -> None:
+        """Lets PJSUA work, for ever."""
+        while True:
+            self._endpoint.libHandleEvents(PUMP)
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Ends all calls, and waits for their ends: PJSUA must not be told of one that Python has forgotten."""
+        for call in self._calls:
+            call.end()
+        pump = asyncio.create_task(self.pump())
+        ends = [asyncio.create_task(call.ended.wait()) for call in self._calls]
+        if ends:
+            await asyncio.wait(ends, timeout=ENDS_WITHIN)
+        pump.cancel()
+        self._calls.clear()
+        self._accounts.clear()
+        self._endpoint.libDestroy()
+
+
+def number_of(uri: str) -> str:
+    """`+39…` of `"name" <sip:+39…@host:port;x=y>`."""
+    return uri.partition("sip:")[2].partition("@")[0]
+
+
+def run(name: str, program: Callable[[Station], Awaitable[None]]) -> None:
+    """Runs a program that has a station, until it returns."""
+
+    async def everything() -> None:
+        station = Station(name)
+        pump = asyncio.create_task(station.pump())
+        work = asyncio.ensure_future(program(station))
+        try:
+            for done in (await asyncio.wait({pump, work}, return_when=asyncio.FIRST_COMPLETED))[0]:
+                done.result()
+        finally:
+            pump.cancel()
+            await station.close()
+
+    asyncio.run(everything())
+
+
+# Sound -------------------------------------------------------------------------------------------------
+
+
+class _Player(pj.AudioMediaPlayer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = asyncio.Event()
+
+    def onEof2(self) -> None:  # noqa: N802
+        self.over.set()
+
+
+async def play(file: Path, into: pj.AudioMedia) -> None:
+    """Plays a WAV file to its end, or until cancelled."""
+    player = _Player()
+    player.createPlayer(str(file), pj.PJMEDIA_FILE_NO_LOOP)
+    player.startTransmit(into)
+    try:
+        await player.over.wait()
+    finally:
+        _part(player, into)
+
+
+@contextmanager
+def tone(into: pj.AudioMedia, hz: int, on: int = 1000, off: int = 0) -> Iterator[None]:
+    """A tone for as long as the context lasts; `on` ms of it, then `off` ms of silence, and again."""
+    generator = pj.ToneGenerator()
+    generator.createToneGenerator(RATE, 1)
+    wanted = pj.ToneDesc()
+    wanted.freq1, wanted.freq2, wanted.on_msec, wanted.off_msec, wanted.volume = hz, 0, on, off, LOUDNESS
+    generator.play(pj.ToneDescVector([wanted]), True)
+    generator.startTransmit(into)
+    try:
+        yield
+    finally:
+        _part(generator, into)
+
+
+class Recorder:
+    """Writes what `source` sends into a WAV file, from now until `close`."""
+
+    def __init__(self, source: pj.AudioMedia, file: Path) -> None:
+        self.file = file
+        self._source = source
+        self._port: pj.AudioMediaRecorder | None = pj.AudioMediaRecorder()
+        self._port.createRecorder(str(file))
+        source.startTransmit(self._port)
+
+    async def close(self) -> None:
+        """The file is whole afterwards. PJSUA closes it on its own clock, which tells nobody: the header,
+        written last, does.
+        """
+        port, self._port = self._port, None
+        if port is None:
+            return
+        _part(self._source, port)
+        del port
+        while not _is_whole(self.file):
+            await asyncio.sleep(0.005)
+
+
+def _is_whole(file: Path) -> bool:
+    """The header tells the length that the file has."""
+    with file.open("rb") as source:
+        header = source.read(8)
+    return int.from_bytes(header[4:8], "little") + 8 == os.path.getsize(file)
+
+
+def bridge(one: pj.AudioMedia, other: pj.AudioMedia) -> None:
+    """Each hears the other."""
+    one.startTransmit(other)
+    other.startTransmit(one)
+
+
+def part(one: pj.AudioMedia, other: pj.AudioMedia) -> None:
+    _part(one, other)
+    _part(other, one)
+
+
+def _part(source: pj.AudioMedia, sink: pj.AudioMedia) -> None:
+    with suppress(pj.Error):  # either may be gone with its call
+        source.stopTransmit(sink)
