@@ -2,8 +2,8 @@
 
     python tests/realcall [--keep FOLDER]
 
-Exit code 1 if anything is not as it should be, 2 if something it needs is missing. docs/real-call.md tells what
-is real in it and how to read the result.
+Exit code 1 if anything is not as it should be, 2 if something it needs is missing. docs/real-call.md
+tells what is real in it and how to read the result.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
+from realcall import emergency  # noqa: E402
 from realcall.missing import missing  # noqa: E402
-from realcall.scene import Failed, play  # noqa: E402
+from realcall.stage import Failed, Stage  # noqa: E402
 
 
 def main() -> int:
@@ -30,19 +31,21 @@ def main() -> int:
         print(f"{keep} is there already and not an empty folder", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="realcall-") as folder:
+        stage = Stage(Path(folder), print)
         try:
-            story = play(Path(folder), print)
+            stage.play(emergency.act)
         except Failed as failed:
             print(f"NOT RIGHT  {failed}")
             return 1
+        checks = emergency.judged(stage)
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
-            for who in ("caller", "bruno"):
-                (keep / f"{who}.wav").write_bytes((Path(folder) / f"{who}.wav").read_bytes())
-    for check in story.checks:
+            for kept in stage.keep(keep):
+                print(f"kept       {kept}")
+    for check in checks:
         print(f"{'holds    ' if check.holds else 'NOT RIGHT'}  {check.what}: {check.found}")
-    print(f"{story.seconds:.0f} s from the first ring to the end")
-    return 0 if story.holds else 1
+    print(f"{stage.seconds:.0f} s from the first ring to the end")
+    return 0 if all(check.holds for check in checks) else 1
 
 
 if __name__ == "__main__":

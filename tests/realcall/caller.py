@@ -97,6 +97,8 @@ class CallerLine(Line):
         self._dialling = None
         if verb.get("action"):
             await self.load(verb.get("action"), outcome)
+        told = {"status": outcome["DialCallStatus"], "bridged": outcome["DialBridged"]}
+        self.switch.tell("dialled", **told)
 
     async def _record(self, verb: Verb) -> None:
         """Twilio: an empty recording falls through."""
@@ -127,9 +129,7 @@ class CallerLine(Line):
             outcome = await self._dialling.caller_gone()
             action = self._dialling.verb.get("action")
             if action and self.switch.exchange.behaviour.action_after_caller_hangup:
-                await self.switch.report(
-                    urljoin(self.address, action), {**self.parameters(), **outcome}
-                )
+                await self.switch.report(urljoin(self.address, action), {**self.parameters(), **outcome})
         elif self._recording is not None and self._recording.seconds:
             action = urljoin(self.address, self._recording.verb.get("action"))
             about = {**self._recording.about, "Digits": "hangup"}

@@ -1,4 +1,4 @@
-"""Dial in real time: rings SIP phones, whispers to the one that is picked up, bridges it, tells how it went."""
+"""Dial in real time: rings SIP phones, whispers to the one that is picked up, bridges it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,10 @@ from console.phone.dialling import BAD_CALLER_ID, DIAL_TIMEOUT, TIME_LIMIT, TIME
 from console.phone.document import Verb
 from realcall import sip
 from realcall.line import HangUp, Line, forget_keys, over
+from realcall.signalling import fate
 
 if TYPE_CHECKING:
     from realcall.caller import CallerLine
-
-BUSY = {486, 600, 603}
-NOBODY = {408, 480, 487}
-
-
-def fate(code: int) -> str:
-    """The CallStatus of a phone that was not picked up, of the SIP status its ring ended with."""
-    if code in BUSY:
-        return "busy"
-    return "no-answer" if code in NOBODY else "failed"
 
 
 class Leg(Line):

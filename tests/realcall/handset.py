@@ -1,10 +1,10 @@
-"""A SIP phone without a person: it rings, is picked up, keys, makes a tone and records, each when it is told to.
+"""A SIP phone without a person: it rings, is picked up, keys, makes a tone and records, as it is told.
 
-    {"do": "call", "address": "sip:…"}  {"do": "answer"}  {"do": "refuse"}  {"do": "hang up"}
-    {"do": "press", "keys": "…"}        one after the other, as RFC 2833
-    {"do": "tone", "hz": 1000}          instead of a voice, from now on
-    {"do": "record", "as": "name"}      what is heard, from now on, in a file of its own
-    {"do": "listen", "seconds": 2}      says so when they have passed
+{"do": "call", "address": "sip:…"}  {"do": "answer"}  {"do": "refuse"}  {"do": "hang up"}
+{"do": "press", "keys": "…"}        one after the other, as RFC 2833
+{"do": "tone", "hz": 1000}          instead of a voice, from now on
+{"do": "record", "as": "name"}      what is heard, from now on, in a file of its own
+{"do": "listen", "seconds": 2}      says so when they have passed
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from realcall import sip
 from realcall.program import Wire
+from realcall.signalling import number_of
 
 BUSY_HERE, OK, RINGING = 486, 200, 180
 
@@ -39,7 +40,7 @@ class Handset:
                 continue
             self._take(call)
             call.reply(RINGING)
-            self._wire.tell("rings", shows=sip.number_of(call.getInfo().remoteUri))
+            self._wire.tell("rings", shows=number_of(call.getInfo().remoteUri))
 
     async def obey(self, order: dict[str, Any]) -> None:
         if order["do"] == "call":

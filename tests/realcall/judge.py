@@ -1,4 +1,4 @@
-"""Whether a call was what it should have been: from two recordings and from what the service wrote down. Pure."""
+"""Whether a call was as it should be, from two recordings and what the service wrote down. Pure."""
 
 from __future__ import annotations
 
@@ -28,16 +28,10 @@ class Check:
 def crossed(who: str, hz: int, before: Sound, talk: Sound) -> list[Check]:
     """That a tone of `hz` is in the talk, and was not in what the same phone heard before the key."""
     heard = talk.without(SETTLES)
-    tone = strongest(heard.samples, heard.rate)
     there = loudest_at(heard.samples, heard.rate, hz)
     leaked = loudest_at(before.samples, before.rate, hz)
     return [
-        Check(
-            f"{who} hears {hz} Hz after the key",
-            abs(tone.hz - hz) <= OFF_BY and tone.over_rest >= SURE,
-            f"{tone.hz:.1f} Hz, {tone.over_rest:.1f} dB over all the rest, at {there:.1f} dBFS"
-            f" ({heard.seconds:.1f} s)",
-        ),
+        held(f"what {who} hears after the key", hz, heard),
         Check(
             f"{who} hears none of it before the key",
             there - leaked >= KEPT_OUT,
@@ -45,6 +39,14 @@ def crossed(who: str, hz: int, before: Sound, talk: Sound) -> list[Check]:
             f" {there - leaked:.1f} dB below",
         ),
     ]
+
+
+def held(what: str, hz: int, sound: Sound) -> Check:
+    """That a tone of `hz` is the strongest of all, and stronger than all the rest."""
+    tone = strongest(sound.samples, sound.rate)
+    found = f"{tone.hz:.1f} Hz, {tone.over_rest:.1f} dB over all the rest, at {tone.level:.1f} dBFS"
+    right = abs(tone.hz - hz) <= OFF_BY and tone.over_rest >= SURE
+    return Check(f"{what} is {hz} Hz", right, f"{found} ({sound.seconds:.1f} s)")
 
 
 def audible(what: str, sound: Sound) -> Check:

@@ -72,7 +72,9 @@ class Line:
         while self._todo:
             await self._execute(self._todo.popleft())
 
-    async def load(self, url: str, more: Mapping[str, str] | None = None, *, redirected: bool = False) -> None:
+    async def load(
+        self, url: str, more: Mapping[str, str] | None = None, *, redirected: bool = False
+    ) -> None:
         """Asks `url`, relative to the present document, for the next one; the present one is over."""
         self._redirects = self._redirects + 1 if redirected else 0
         url = urljoin(self.address, url) if url else self.address

@@ -1,4 +1,4 @@
-"""A program that is told what to do and tells what happens, each in one line of JSON, over its standard streams.
+"""A program that is told what to do and tells what happens, a line of JSON each, over its standard streams.
 
 Secrets come in this way too: they stand in no argument and no environment.
 """

@@ -8,14 +8,14 @@ clock thread, against the null device; it never enters Python.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pjsua2 as pj
 
-LOOPBACK = "127.0.0.1"
+from realcall.signalling import LOOPBACK, stays_here
+
 RATE = 8000  # Hz, as PCMU has it
 CODEC = "PCMU/8000/1"
 PUMP = 5  # ms that PJSUA may wait for the network at a time
@@ -144,8 +144,8 @@ class Station:
 
     def call(self, address: str, from_: str) -> SipCall:
         """Calls a SIP address as `from_`. Only on this machine: ValueError otherwise."""
-        if address.rpartition("@")[2].removeprefix("sip:").partition(":")[0] != LOOPBACK:
-            raise ValueError("calls leave this machine for nowhere")
+        if not stays_here(address):
+            raise ValueError("no call leaves this machine")
         call = SipCall(self.account(from_))
         self.keep(call)
         call.makeCall(address, pj.CallOpParam(True))
@@ -162,7 +162,7 @@ class Station:
             await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Ends all calls, and waits for their ends: PJSUA must not be told of one that Python has forgotten."""
+        """Ends all calls and waits for their ends."""
         for call in self._calls:
             call.end()
         pump = asyncio.create_task(self.pump())
@@ -170,14 +170,9 @@ class Station:
         if ends:
             await asyncio.wait(ends, timeout=ENDS_WITHIN)
         pump.cancel()
-        self._calls.clear()
-        self._accounts.clear()
+        for kept in (*self._calls, *self._accounts.values()):
+            kept.thisown = False  # PJSUA is gone before Python would delete them, and they would ask it
         self._endpoint.libDestroy()
-
-
-def number_of(uri: str) -> str:
-    """`+39…` of `"name" <sip:+39…@host:port;x=y>`."""
-    return uri.partition("sip:")[2].partition("@")[0]
 
 
 def run(name: str, program: Callable[[Station], Awaitable[None]]) -> None:
@@ -262,7 +257,7 @@ def _is_whole(file: Path) -> bool:
     """The header tells the length that the file has."""
     with file.open("rb") as source:
         header = source.read(8)
-    return int.from_bytes(header[4:8], "little") + 8 == os.path.getsize(file)
+    return int.from_bytes(header[4:8], "little") + 8 == file.stat().st_size
 
 
 def bridge(one: pj.AudioMedia, other: pj.AudioMedia) -> None:

@@ -1,8 +1,8 @@
 """The carrier: takes SIP calls to our numbers, asks the real service what to do, and does it.
 
-It is to the service what Twilio is: it signs its requests, follows TwiML, tells Dial's action and the status
-callbacks. Telephone numbers are mapped to SIP phones here, as an operator maps them, so that the service keeps
-rota, whisper and `<Number>` as they are in earnest; a number that is not on the map cannot be reached.
+It is to the service what Twilio is: it signs its requests, follows TwiML, tells Dial's action and the
+status callbacks. Telephone numbers are mapped to SIP phones here, as an operator maps them: the service keeps
+rota, whisper and `<Number>` as they are in earnest. A number that is not on the map cannot be reached.
 
 Its first order: {"listener", "public_url", "account", "token", "numbers": […], "phones": {number: address},
 "folder"}.
@@ -28,6 +28,7 @@ from console.phone.exchange import Exchange
 from realcall import sip
 from realcall.caller import CallerLine
 from realcall.program import Wire
+from realcall.signalling import number_of
 from realcall.voice import Voice
 
 NOT_FOUND = 404
@@ -75,11 +76,11 @@ class Switch:
             while True:
                 call = await self.station.incoming.get()
                 info = call.getInfo()
-                to = sip.number_of(info.localUri)
+                to = number_of(info.localUri)
                 if to not in self.numbers:
                     call.reply(NOT_FOUND)
                     continue
-                calls.create_task(CallerLine(self, call, sip.number_of(info.remoteUri), to).run())
+                calls.create_task(CallerLine(self, call, number_of(info.remoteUri), to).run())
 
     async def fetch(self, url: str, form: Mapping[str, str], whisper: bool) -> Document:
         """The next document. Raises Fault. Asked in a thread of its own: the sound and SIP go on."""

@@ -1,4 +1,4 @@
-"""Which tone is in a recording, how sure that is, and how loud one frequency is in it. Pure; the standard library.
+"""Which tone is in a recording, how sure that is, and how loud one frequency is in it. Pure.
 
 Samples are floats from −1 to 1. Levels are in dBFS: 0 is the loudest sine that fits.
 """
