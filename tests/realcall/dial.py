@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 
 from console.phone.dialling import BAD_CALLER_ID, DIAL_TIMEOUT, TIME_LIMIT, TIMEOUT_BUFFER
 from console.phone.document import Verb
-from realcall import sip
+from realcall import audio, sip
 from realcall.line import HangUp, Line, forget_keys, over
 from realcall.signalling import fate
 
@@ -165,7 +165,7 @@ class Dialling:
     def _let_caller_hear_ringing(self, ringing: ExitStack) -> None:
         """Before the call is answered his own network does that."""
         if (call := self.caller.call) and call.media is not None:
-            ringing.enter_context(sip.tone(call.media, *sip.RINGS_IN_ITALY))
+            ringing.enter_context(audio.tone(call.media, *audio.RINGS_IN_ITALY))
 
     async def _ring(self, nouns: list[Verb]) -> Leg | None:
         """Rings these together; the first that is picked up, or None when nobody does."""
@@ -191,7 +191,7 @@ class Dialling:
         if ours is None or theirs is None:  # one of them left at this very moment
             await leg.end("completed")
             return self._outcome("completed", leg)
-        sip.bridge(ours, theirs)
+        audio.bridge(ours, theirs)
         self._bridged = True
         self.caller.switch.tell("bridged", phone=leg.phone)
         limit = int(self.verb.get("timeLimit", str(TIME_LIMIT)))
@@ -202,7 +202,7 @@ class Dialling:
         finally:
             await over(ended)
             await over(star)
-            sip.part(ours, theirs)
+            audio.part(ours, theirs)
         await leg.end("completed")
         return self._outcome("completed", leg)
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from realcall import sip
+from realcall import audio, sip
 from realcall.program import Wire
 from realcall.signalling import number_of
 
@@ -27,7 +27,7 @@ class Handset:
     def __init__(self, station: sip.Station, wire: Wire, number: str, folder: Path) -> None:
         self._station, self._wire, self._number, self._folder = station, wire, number, folder
         self._call: sip.SipCall | None = None
-        self._recorder: sip.Recorder | None = None
+        self._recorder: audio.Recorder | None = None
         self._sounding = ExitStack()
         self._watches: set[asyncio.Task[None]] = set()
 
@@ -60,7 +60,7 @@ class Handset:
                 self._wire.tell("pressed", keys=len(order["keys"]))
             case "tone":
                 assert call.media is not None, "the call is not answered"
-                self._sounding.enter_context(sip.tone(call.media, order["hz"]))
+                self._sounding.enter_context(audio.tone(call.media, order["hz"]))
                 self._wire.tell("sounds", hz=order["hz"])
             case "record":
                 await self._record(call, order["as"])
@@ -80,7 +80,7 @@ class Handset:
         if before is not None:
             await before.close()
         if call.media is not None:
-            self._recorder = sip.Recorder(call.media, self._folder / f"{name}.wav")
+            self._recorder = audio.Recorder(call.media, self._folder / f"{name}.wav")
         self._wire.tell("records", name=name)
 
     async def _tell_answer(self, call: sip.SipCall) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 from console.phone.document import Verb
 from console.phone.execution import FOR_EVER, MOST_REDIRECTS, TOO_MANY_REDIRECTS, Fault
-from realcall import sip
+from realcall import audio, sip
 from realcall.keys import Gathering
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Line:
         for _ in range(int(verb.get("loop", "1")) or FOR_EVER):
             assert call.media is not None or call.ended.is_set()
             if call.media is not None:
-                await sip.play(file, call.media)
+                await audio.play(file, call.media)
 
     async def _perform_all(self, verbs: Iterable[Verb]) -> None:
         for verb in verbs:

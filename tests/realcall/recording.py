@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pjsua2 as pj
 
 from console.phone.document import Verb
-from realcall import sip
+from realcall import audio, sip
 from realcall.line import over
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ class Recording:
     async def run(self, silence: float, limit: float) -> str:
         """What ended it: a key, "silence" or "limit". Cancelled when the caller hangs up."""
         if self.verb.get("playBeep", "true") == "true":
-            with sip.tone(self._media, BEEP):
+            with audio.tone(self._media, BEEP):
                 await asyncio.sleep(BEEP_FOR)
-        recorder = sip.Recorder(self._media, self.switch.folder / f"{self.sid}.wav")
+        recorder = audio.Recorder(self._media, self.switch.folder / f"{self.sid}.wav")
         self.switch.tell("records", party="caller")
         began = time.monotonic()
         key = asyncio.create_task(self._key())
