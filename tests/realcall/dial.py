@@ -173,17 +173,18 @@ class Dialling:
         legs = [Leg(self, noun) for noun in nouns]
         self.legs += legs
         rings = {asyncio.create_task(leg.ring(seconds)): leg for leg in legs}
+        picked: Leg | None = None
         try:
             waiting = set(rings)
-            while waiting:
+            while waiting and picked is None:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for ring in done:
-                    if ring.result():
-                        return rings[ring]
-            return None
+                picked = next((rings[ring] for ring in done if ring.result()), None)
+            return picked
         finally:
-            for ring in rings:
+            for ring, leg in rings.items():
                 await over(ring)
+                if leg is not picked:
+                    await leg.end("canceled")
 
     async def _talk(self, call: sip.SipCall, leg: Leg) -> dict[str, str]:
         assert leg.call is not None

@@ -2,7 +2,7 @@
 
 {"do": "call", "address": "sip:…"}  {"do": "answer"}  {"do": "refuse"}  {"do": "hang up"}
 {"do": "press", "keys": "…"}        one after the other, as RFC 2833
-{"do": "tone", "hz": 1000}          instead of a voice, from now on
+{"do": "tone", "hz": 1000}          instead of a voice, from now on until {"do": "hush"}
 {"do": "record", "as": "name"}      what is heard, from now on, in a file of its own
 {"do": "listen", "seconds": 2}      says so when they have passed
 """
@@ -62,11 +62,15 @@ class Handset:
                 assert call.media is not None, "the call is not answered"
                 self._sounding.enter_context(audio.tone(call.media, order["hz"]))
                 self._wire.tell("sounds", hz=order["hz"])
+            case "hush":
+                self._sounding.close()
             case "record":
                 await self._record(call, order["as"])
             case "listen":
                 await asyncio.sleep(order["seconds"])
                 self._wire.tell("listened")
+            case unknown:
+                raise ValueError(f"a phone cannot {unknown}")
 
     def _take(self, call: sip.SipCall) -> None:
         self._call = call

@@ -106,8 +106,7 @@ class Line:
     # Sound and keys
 
     async def _perform(self, verb: Verb) -> None:
-        if verb.name == "Pause":
-            await self.pick_up()
+        if verb.name == "Pause":  # which answers no call
             await asyncio.sleep(float(verb.get("length", "1")))
             return
         if verb.name == "Say":

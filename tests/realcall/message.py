@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from realcall.judge import Check, held
-from realcall.sound import read
+from realcall.sound import Sound, read
 from realcall.stage import Stage
 
 NO_PIN, LEAVES_ONE = "0#", "1"
@@ -21,8 +21,8 @@ async def act(stage: Stage) -> None:
     await switch.wait("records", party="caller")
     await caller.order(do="tone", hz=TONE)
     await stage.listen("caller", SPEAKS)
-    await caller.order(do="press", keys="#")
-    stage.show("the message is left")
+    await caller.order(do="hush")
+    stage.show("the message is left, and the caller is silent")
     await switch.wait("over", sid=stage.sid)
 
 
@@ -30,9 +30,10 @@ def judged(stage: Stage) -> list[Check]:
     shown = stage.house.json("call", "show", stage.sid)
     (recording,) = (stage.folder / "switch").glob("RE*.wav")
     sound = read(recording)
+    spoken = Sound(sound.samples[: int(SPEAKS * sound.rate)], sound.rate)
     return [
-        held("the message", TONE, sound),
-        Check("it is as long as he spoke", SPEAKS <= sound.seconds < SPEAKS + 3, f"{sound.seconds:.1f} s"),
+        held("the message", TONE, spoken.without(0.3)),
+        Check("it ended with the silence", SPEAKS < sound.seconds < SPEAKS + 20, f"{sound.seconds:.1f} s"),
         Check("the call's outcome is message", shown["outcome"] == "message", str(shown["outcome"])),
         Check("there is no case", shown["case"] is None, str(shown["case"])),
         *stage.faults(),

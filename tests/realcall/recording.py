@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from realcall.switch import Switch
 
 BEEP, BEEP_FOR = 1400, 0.3  # Hz, seconds
-QUIET = 10  # of 255, as PJSUA's meter shows it: the noise of a line stays below
+QUIET = 4  # of 255, as PJSUA's meter shows what a line sends: a tone at -12 dBFS is about 33, silence 0
 METER = 0.1  # seconds between two looks at the meter, which tells nothing of itself
 
 
@@ -78,5 +78,5 @@ class Recording:
         last = time.monotonic()
         while time.monotonic() - last < seconds:
             await asyncio.sleep(METER)
-            if self._call.media is not None and self._media.getRxLevel() > QUIET:
+            if self._call.media is not None and self._media.getTxLevel() > QUIET:
                 last = time.monotonic()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from realcall import emergency, message
+from realcall import emergency, gone, message
 from realcall.judge import Check
 from realcall.missing import missing
 from realcall.stage import Stage
@@ -36,3 +36,8 @@ def test_from_ring_to_bridge(stage: Stage) -> None:
 def test_a_message_is_left(stage: Stage) -> None:
     stage.play(message.act)
     assert wrong(message.judged(stage)) == []
+
+
+def test_the_caller_hangs_up(stage: Stage) -> None:
+    stage.play(gone.act)
+    assert wrong(gone.judged(stage)) == []
