@@ -23,6 +23,7 @@ class Program:
 
     def __init__(self, module: str, log: Path) -> None:
         self.events: list[dict[str, Any]] = []
+        self.complaint = ""
         self._module, self._log = module, log
         self._next = 0
         self._news = asyncio.Condition()
@@ -69,7 +70,7 @@ class Program:
         return any(wanted.items() <= each.items() for each in self.events)
 
     async def stop(self) -> None:
-        """Lets it end, or ends it."""
+        """Lets it end, or ends it. `complaint` is then what there is to say of its end."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -78,6 +79,8 @@ class Program:
             self._process.kill()
             await self._process.wait()
         await self._reader
+        code, said = self._process.returncode, self._tail().strip()
+        self.complaint = f"ended with {code}: {said}" if code or said else ""
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

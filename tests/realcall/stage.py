@@ -115,9 +115,11 @@ class Stage:
         told = [(name, json.dumps(program.events).encode()) for name, program in self.programs.items()]
         logs = [(file.name, file.read_bytes()) for file in self.folder.glob("*.log")]
         pin = self._pin.encode()
+        complaints = [f"{name} {p.complaint}" for name, p in self.programs.items() if p.complaint]
         leaks = [where for where, what in (*self.house.files(), *told, *logs) if pin in what]
         return [
             Check("the switch found no fault", not failed, "none" if not failed else str(failed)),
+            Check("every program ended well", not complaints, "all" if not complaints else str(complaints)),
             Check("the PIN stands nowhere", not leaks, "nowhere" if not leaks else ", ".join(leaks)),
         ]
 
