@@ -67,7 +67,7 @@ class Handset:
             case "record":
                 await self._record(call, order["as"])
             case "listen":
-                await asyncio.sleep(order["seconds"])
+                await asyncio.sleep(order["seconds"])  # what is recorded meanwhile takes its time
                 self._wire.tell("listened")
             case unknown:
                 raise ValueError(f"a phone cannot {unknown}")
