@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench mutants soak faults fuzz format phone transcripts lock audit sbom licences wheel clean
+.PHONY: run test check bench mutants soak faults fuzz realcall format phone transcripts lock audit sbom licences wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
 	@echo "make faults  10,000 conversations through real processes while everything breaks (an hour; QUICK=1: minutes)"
 	@echo "make fuzz    requests nobody would send, to the webhook door (MINUTES=10 SEED=…)"
+	@echo "make realcall a call with real sound, from ring to bridge, measured (half a minute; KEEP=folder keeps what was heard)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
 	@echo "make lock    resolve the dependencies anew (needs uv)"
@@ -80,6 +81,11 @@ faults: $(VENV)/made-test
 	$(BIN)/python tests/faults $(if $(QUICK),--quick) $(if $(CALLS),--calls $(CALLS)) \
 	    $(if $(SEED),--seed "$(SEED)") $(if $(ONLY_FAULT),--only "$(ONLY_FAULT)")
 
+# docs/real-call.md tells what is real in it, and what it needs beside the environment.
+KEEP ?=
+realcall: $(VENV)/made-test
+	$(BIN)/python tests/realcall $(if $(KEEP),--keep "$(KEEP)")
+
 format: $(VENV)/made-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -97,7 +103,7 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build --extra postgresql --extra oidc pyproject.toml --output-file requirements-server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --extra build --extra test --extra check pyproject.toml --output-file requirements-test.lock
+	    --extra build --extra test --extra check --extra realcall pyproject.toml --output-file requirements-test.lock
 
 # Fails if something is vulnerable (the script ends with 1), and also if nobody could be asked (with 3).
 audit:

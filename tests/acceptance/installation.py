@@ -160,8 +160,11 @@ class Installation:
         self.lines.append(line)
         return line
 
-    def start(self, *options: str) -> None:
-        """Start the service, or what `options` leave of it, and wait until it can serve a call."""
+    def start(self, *options: str, within: float = READY_WITHIN) -> None:
+        """Start the service, or what `options` leave of it, and wait until it can serve a call.
+
+        AssertionError if it cannot `within` so many seconds.
+        """
         assert self.service is None
         with self.printed.open("ab") as printed:
             self.service = subprocess.Popen(
@@ -173,7 +176,7 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        patience = time.monotonic() + READY_WITHIN
+        patience = time.monotonic() + within
         while not self.ready():
             if self.service.poll() is not None or time.monotonic() > patience:
                 self.kill()
