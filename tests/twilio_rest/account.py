@@ -11,7 +11,8 @@ from twilio_rest.server import UNKNOWN, Asked, Refusal, Route
 API, VOICE = "twilio_api_v2010", "twilio_voice_v1"
 ROOT = "/2010-04-01/Accounts/{Sid}.json"
 BELOW = "/2010-04-01/Accounts/{AccountSid}/"
-COUNTRY = "/v1/DialingPermissions/Countries/{IsoCode}"
+COUNTRIES = "/v1/DialingPermissions/Countries"
+COUNTRY = COUNTRIES + "/{IsoCode}"
 LONG_AGO = "Thu, 30 Jul 2015 23:19:04 +0000"
 
 # What a number's update writes, by the name it is read again.
@@ -48,8 +49,12 @@ class Account:
     currency: str = "EUR"
     numbers: dict[str, dict[str, Any]] = field(default_factory=dict)
     verified: list[str] = field(default_factory=list)
+    # Names of WRITTEN that an update leaves as they were, without a word.
+    left_alone: set[str] = field(default_factory=set)
     # Countries whose ordinary numbers may be dialled, or not; others Twilio does not know.
     countries: dict[str, bool] = field(default_factory=lambda: {"IT": True, "DE": True, "SM": False})
+    # Those of them whose special services and ranges of toll fraud may be dialled too.
+    risky: list[str] = field(default_factory=list)
 
     def add(self, number: str, *, voice: bool = True, text: bool = True, **written: Any) -> str:
         """A number in the account, by default as it is bought; returns its sid."""
@@ -76,6 +81,7 @@ def routes(account: Account) -> list[Route]:
         Route("GET", BELOW + "IncomingPhoneNumbers/{Sid}.json", API, part.number),
         Route("POST", BELOW + "IncomingPhoneNumbers/{Sid}.json", API, part.change),
         Route("GET", BELOW + "OutgoingCallerIds.json", API, part.callers),
+        Route("GET", COUNTRIES, VOICE, part.every_country),
         Route("GET", COUNTRY, VOICE, part.country),
     ]
 
@@ -122,10 +128,11 @@ class _Part:
     def change(self, asked: Asked) -> dict[str, Any]:
         """A fallback needs its primary; an application takes a trunk away and the other way round."""
         found = self.number(asked)
-        made = {**found, **{WRITTEN[name]: value for name, value in asked.form.items() if name in WRITTEN}}
-        if asked.form.get("VoiceApplicationSid"):
+        form = {k: v for k, v in asked.form.items() if k in WRITTEN and k not in self._account.left_alone}
+        made = {**found, **{WRITTEN[name]: value for name, value in form.items()}}
+        if form.get("VoiceApplicationSid"):
             made["trunk_sid"] = None
-        elif asked.form.get("TrunkSid"):
+        elif form.get("TrunkSid"):
             made["voice_application_sid"] = ""
         # As Twilio reads it back: a trunk that was taken away is none at all.
         made["trunk_sid"] = made["trunk_sid"] or None
@@ -155,6 +162,26 @@ class _Part:
         code = asked.named["IsoCode"]
         if code not in self._account.countries:
             raise Refusal(*UNKNOWN)
+        return self._country(code)
+
+    def every_country(self, asked: Asked) -> dict[str, Any]:
+        size, page = int(asked.query.get("PageSize", 50)), int(asked.query.get("Page", 0))
+        codes = list(self._account.countries)[size * page :]
+        here = f"{asked.request.base_url}?PageSize={size}&Page="
+        return {
+            "content": [self._country(code) for code in codes[:size]],
+            "meta": {
+                "first_page_url": f"{here}0",
+                "key": "content",
+                "next_page_url": f"{here}{page + 1}" if len(codes) > size else None,
+                "page": page,
+                "page_size": size,
+                "previous_page_url": f"{here}{page - 1}" if page else None,
+                "url": f"{here}{page}",
+            },
+        }
+
+    def _country(self, code: str) -> dict[str, Any]:
         here = f"https://voice.twilio.com/v1/DialingPermissions/Countries/{code}"
         return {
             "iso_code": code,
@@ -162,8 +189,8 @@ class _Part:
             "continent": "EUROPE",
             "country_codes": ["+39"],
             "low_risk_numbers_enabled": self._account.countries[code],
-            "high_risk_special_numbers_enabled": False,
-            "high_risk_tollfraud_numbers_enabled": False,
+            "high_risk_special_numbers_enabled": code in self._account.risky,
+            "high_risk_tollfraud_numbers_enabled": code in self._account.risky,
             "url": here,
             "links": {"highrisk_special_prefixes": f"{here}/HighRiskSpecialPrefixes"},
         }
