@@ -22,10 +22,13 @@ from making import (
 from twilio_rest.account import Account, routes
 from twilio_rest.server import StandIn, serving
 
-from console.commands import ivr
+from console.commands import ivr, twilio_provision
 from console.provisioning import memory
+from console.provisioning.plan import deviations, missing
+from console.settings import load
 from storage import audit, notebook
 from storage.engine import open_database
+from webhooks.rest.account import RestAccount
 
 OURS = ("+390461825060", "+390461402406", "+390465324963")
 FIRST, SECOND, THIRD = OURS
@@ -43,10 +46,10 @@ class Command:
         self.folder = folder
         self.secrets = dict(SECRETS)
 
-    def __call__(self, *arguments: str) -> Result:
+    def __call__(self, *arguments: str, typed: str | None = None) -> Result:
         config = str(self.folder / "config.toml")
         return CliRunner(env=self.secrets).invoke(
-            ivr, ["--config", config, "twilio", "provision", *arguments]
+            ivr, ["--config", config, "twilio", "provision", *arguments], input=typed
         )
 
     def done(self, *arguments: str) -> str:
@@ -145,6 +148,18 @@ def test_nothing_is_changed_without_yes(command: Command, account: Account, twil
     assert command.acts() == []
 
 
+def test_somebody_at_a_terminal_is_asked(
+    command: Command, account: Account, twilio: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twilio_provision, "_somebody_is_there", lambda: True)
+    told = command(typed="n\n")
+    assert (told.exit_code, twilio.written) == (0, [])
+    assert "Change this at Twilio?" in told.stderr
+    assert "nothing is changed" in told.stdout
+    assert command(typed="y\n").exit_code == 0
+    assert account.number(THIRD)["voice_url"] == VOICE
+
+
 def test_every_number_of_ours_leads_to_us_and_no_other_is_touched(
     command: Command, account: Account, twilio: StandIn
 ) -> None:
@@ -211,6 +226,11 @@ def test_one_number_may_be_set_up_alone(command: Command, account: Account) -> N
 # -- refused, and nothing changed --------------------------------------------------------------
 
 
+def texted(account: Account) -> None:
+    account.number(SECOND)["capabilities"]["sms"] = True
+    account.number(SECOND)["sms_application_sid"] = APPLICATION
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -224,9 +244,10 @@ def test_one_number_may_be_set_up_alone(command: Command, account: Account) -> N
         ),
         (lambda account: account.number(SECOND).update(voice_application_sid=APPLICATION), APPLICATION),
         (lambda account: account.number(SECOND).update(trunk_sid=TRUNK), TRUNK),
+        (texted, APPLICATION),
         (lambda account: setattr(account, "status", "suspended"), "the account is suspended"),
     ],
-    ids=["number missing", "no voice", "application", "trunk", "suspended"],
+    ids=["number missing", "no voice", "application", "trunk", "application for texts", "suspended"],
 )
 def test_what_cannot_be_right_is_refused_whole(
     fault: Any, told: str, command: Command, account: Account, twilio: StandIn
@@ -435,6 +456,27 @@ def test_a_password_in_somebodys_address_is_put_back_and_never_shown(
     assert "s3cr3t" not in told
     assert account.number(FIRST)["voice_url"] == theirs
     assert TOKEN.encode() not in everything_written(command.folder)
+
+
+# -- compared by others -------------------------------------------------------------------------
+
+
+def test_what_deviates_is_told_to_whoever_compares(command: Command, account: Account) -> None:
+    read = load(command.folder / "config.toml", SECRETS)
+    account.number(FIRST)["trunk_sid"] = TRUNK
+    account.numbers.pop(account.number(THIRD)["sid"])
+    found = deviations(read, RestAccount(read.twilio).numbers(), STAND_IN)
+    assert missing(read, RestAccount(read.twilio).numbers()) == [THIRD]
+    assert [(each.attribute, each.before, each.after) for each in found if each.number == FIRST] == [
+        ("trunk_sid", TRUNK, ""),
+        ("voice_url", BOUGHT, VOICE),
+        ("voice_fallback_url", "", STAND_IN),
+        ("status_callback", "", "https://ivr.example.net/voice/status"),
+    ]
+    assert {each.number for each in found} == {FIRST, SECOND}
+    command.note({memory.ADDRESS: STAND_IN})
+    command.done("--yes", "--take-over", "--number", FIRST, "--number", SECOND)
+    assert deviations(read, RestAccount(read.twilio).numbers(), STAND_IN) == []
 
 
 # -- said beside it ----------------------------------------------------------------------------

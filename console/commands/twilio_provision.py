@@ -125,10 +125,13 @@ class _Run:
         return None
 
     def _agreed(self) -> bool:
-        if self._as_json or not sys.stdin.isatty():
+        if self._as_json or not _somebody_is_there():
             self._say(NOT_YET)
             return False
-        return click.confirm("Change this at Twilio?")
+        agreed = click.confirm("Change this at Twilio?", err=True)
+        if not agreed:
+            self._say("nothing is changed")
+        return agreed
 
     def _end(self, changes: Sequence[Change], lines: Sequence[str], outcome: Outcome | None) -> None:
         """The JSON document if one is wanted. Raises Refused if anything failed."""
@@ -186,6 +189,10 @@ class _Run:
             click.echo()
         for line in lines:
             click.echo(f"note: {line}")
+
+
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 def _cell(value: str) -> str:
