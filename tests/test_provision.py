@@ -432,6 +432,19 @@ def test_an_undo_that_failed_half_way_is_finished_by_the_next(
     assert "no longer" not in command.done("--undo", "--yes")
 
 
+def test_a_later_change_that_failed_is_not_taken_for_somebody_elses(
+    command: Command, account: Account, twilio: StandIn
+) -> None:
+    before = as_they_stand(account)
+    command.done("--yes")
+    command.note({memory.ADDRESS: STAND_IN})
+    twilio.fail("POST", "IncomingPhoneNumbers", 503, 20503)
+    assert "20503" in one_line(command("--yes"))
+    assert account.number(FIRST)["voice_fallback_url"] == "https://ivr.example.net/voice/fallback"
+    command.done("--undo", "--yes")
+    assert as_they_stand(account) == before
+
+
 def test_what_cannot_be_written_down_is_not_changed(command: Command, twilio: StandIn) -> None:
     database = open_database("sqlite:///ivr.db", folder=command.folder)
     with database.write() as connection:
