@@ -1,6 +1,6 @@
 """What the house remembers of things outside it, one note a name: what was published, what was found.
 
-Nothing that a call needs, and no secret, stands here.
+Nothing that a call needs stands here, and no secret of ours.
 """
 
 from __future__ import annotations
