@@ -18,6 +18,7 @@ from conformance.twiml_table import (
     LONGEST_ENCODED,
     MESSAGE_TABLE,
     MOST_NOUNS,
+    OVERRIDES,
     TABLE,
     TYPES,
     UNREACHABLE_AFTER,
@@ -152,8 +153,10 @@ def _ours(root: Node, role: Role, accepted: bool | None, numbers: Collection[str
             yield f"<{node.tag}> is not POST: what was keyed would stand in an address"
         for name, value in [*node.attrib.items(), *_text_address(node)]:
             where = urlsplit(value)
-            if _is_address(name) and (where.scheme != "https" or not where.netloc or where.fragment):
+            if _is_address(name) and (where.scheme != "https" or not where.netloc):
                 yield f"<{node.tag}> {name} is no whole https address"
+            if _is_address(name) and where.fragment and not OVERRIDES(where.fragment):
+                yield f"<{node.tag}> {name} has #{where.fragment}, which overrides nothing"
     for say in root.iter("Say"):
         if not say.get("voice") or not say.get("language"):
             yield "<Say> without voice and language: an English voice would read it"

@@ -50,6 +50,10 @@ CLEAN: dict[str, tuple[Role, str]] = {
         WHISPERS.replace("<Number", "<Sip") + "sip:anna@pbx.example.net</Sip></Dial>",
     ),
     "a message": ("caller", SAY + RECORD + REDIRECT),
+    "overrides in an address": (
+        "caller",
+        (RECORD + REDIRECT).replace("l=x", "l=x#ct=2000&amp;rt=4000&amp;tt=8000&amp;rc=1&amp;rp=all"),
+    ),
     "a goodbye": ("caller", SAY + "<Hangup/>"),
     "a refusal that costs nothing": ("caller", '<Reject reason="busy"/>'),
     "a placed call": ("placed", ASK + "<Hangup/>"),
@@ -122,7 +126,11 @@ WRONG: dict[str, tuple[Role, str, str]] = {
     "silence unreported": ("caller", ASK.replace('"true"', '"false"') + REDIRECT, "silence"),
     "speech": ("caller", ASK.replace('"dtmf"', '"dtmf speech"') + REDIRECT, "more than keys"),
     "a relative address": ("caller", ASK.replace("https://ivr.example.net", "") + "<Hangup/>", "whole https"),
-    "overrides in an address": ("caller", RECORD.replace("l=x", "l=x#rc=1") + REDIRECT, "whole https"),
+    "an override that is none": (
+        "caller",
+        RECORD.replace("l=x", "l=x#rc=9") + REDIRECT.replace("l=x", "l=x#rc=9"),
+        "overrides nothing",
+    ),
     "a file": ("caller", "<Play>file:///etc/passwd</Play><Hangup/>", "whole https"),
     "a question that leads nowhere": ("caller", ASK, "falls through to nowhere"),
     "a question that connects": ("whisper", ASK, "falls through to a connection"),

@@ -131,7 +131,7 @@ TABLE: dict[str, Element] = {
             "referMethod": METHOD,
             "ringTone": RING_TONES,
             "sequential": YES_NO,
-            "timeLimit": number(1, 86400),
+            "timeLimit": number(1, 14400),
             "timeout": number(5, 600),
             **_RECORDING,
         },
@@ -155,7 +155,7 @@ TABLE: dict[str, Element] = {
             "method": METHOD,
             "timeout": number(0),
             "finishOnKey": form(r"[0-9#*]+"),
-            "maxLength": number(2, 86400),
+            "maxLength": number(2, 14400),
             "playBeep": YES_NO,
             "transcribe": YES_NO,
             "transcribeCallback": ADDRESS,
@@ -176,6 +176,13 @@ MESSAGE_TABLE: dict[str, Element] = {
 IN_A_WHISPER = frozenset({"Say", "Play", "Gather", "Hangup"})
 # What follows one of these is never reached: its page says so.
 UNREACHABLE_AFTER = frozenset({"Redirect", "Reject", "Hangup", "Record"})
+
+# What may follow # in an address, joined by &: it is for Twilio, and neither sent nor signed.
+# https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+OVERRIDES = form(
+    r"(?:(?:^|&)(?:ct=[0-9]{3,5}|rt=[0-9]{3,5}|tt=[0-9]{3,5}|rc=[0-5]|e=[a-z0-9-]+(?:,[a-z0-9-]+)*|sni=[yn]"
+    r"|rp=(?:4xx|5xx|ct|rt|all)(?:,(?:4xx|5xx|ct|rt|all))*))+"
+)
 
 LARGEST = 64 * 1024  # bytes: ERRORS/11750
 MOST_NOUNS = 10  # VOICE/number
