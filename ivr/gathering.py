@@ -314,7 +314,9 @@ class Gathering:
         name = here.call.step is Step.SCREENING_NAME and not got.gone
         kind: journal.MessageKind = "name" if name else "message"
         journal.keep_message(here.connection, here.at, here.call.sid, recording, "announced", kind)
-        return MessageLeft(at=here.at, gone=got.gone, seconds=recording.seconds, recording=recording.sid)
+        # One of no seconds is kept like any other; but nobody waits to hear it.
+        said = recording.sid if recording.seconds else None
+        return MessageLeft(at=here.at, gone=got.gone, seconds=recording.seconds, recording=said)
 
     def _to_be_screened(self, here: Moment) -> Heard:
         """Wait for what he said of himself, but not for long: a technician hears him either way."""

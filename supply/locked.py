@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 # What is installed beside the program on a machine that serves calls; a part of it suffices with SQLite.
 SERVER = ROOT / "requirements-server.lock"
 LOCKS = (ROOT / "requirements.lock", SERVER, ROOT / "requirements-test.lock")
-NPM_LOCK = ROOT / "tests" / "openapi" / "package-lock.json"
+NPM_LOCKS = tuple(ROOT / "tests" / folder / "package-lock.json" for folder in ("openapi", "conformance/node"))
 PROJECT = "after-hours-ivr"
 
 _PINNED = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>\S+?)(?: ; (?P<marker>[^\\]+?))? \\")
@@ -57,15 +58,15 @@ def read(lock: Path) -> list[Locked]:
     ]
 
 
-def read_npm(lock: Path = NPM_LOCK) -> list[Locked]:
-    """The packages of an npm lock file. Raises NotPinned for one without an integrity."""
-    packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
+def read_npm(locks: Sequence[Path] = NPM_LOCKS) -> list[Locked]:
+    """The packages of npm's lock files. Raises NotPinned for one without an integrity."""
     found = []
-    for place, each in packages.items():
-        if not place:
-            continue  # the folder itself
-        name = place.rpartition("node_modules/")[2]
-        if not each.get("integrity", "").startswith("sha512-"):
-            raise NotPinned(f"{lock.name}: {name} has no integrity")
-        found.append(Locked(name, each["version"], None, (each["integrity"],), ()))
+    for lock in locks:
+        for place, each in json.loads(lock.read_text(encoding="utf-8"))["packages"].items():
+            if not place:
+                continue  # the folder itself
+            name = place.rpartition("node_modules/")[2]
+            if not each.get("integrity", "").startswith("sha512-"):
+                raise NotPinned(f"{lock.name}: {name} has no integrity")
+            found.append(Locked(name, each["version"], None, (each["integrity"],), ()))
     return found

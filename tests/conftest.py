@@ -11,6 +11,9 @@ from console.commands.phone import shipped
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 
+# Holds every TwiML document that is made while the tests run against Twilio's documentation.
+pytest_plugins = ["conformance.watching"]
+
 
 @pytest.fixture(scope="session")
 def shipped_configuration() -> Configuration:

@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conformance.lint import findings, role_of
+
 from console.phone import Reply
 from console.phone.door import Door
 from console.phone.rest import Fault
@@ -81,6 +83,9 @@ class Post:
         deliver = partial(self._door.post, url, form, headers)
         if path not in STATUS and dict(form).get("CallStatus") not in FINAL:
             first = deliver()
+            if first.status == 200 and (role := role_of(path)) is not None:
+                for wrong in findings(first.body, role, kind=first.content_type):
+                    night.wrong(f"{path}: {wrong}")
             if night.chance(night.weather.doubled / 4):
                 night.count["turns asked twice"] += 1
                 if deliver() != first:

@@ -57,6 +57,10 @@ INCONVENIENT = Behaviour(
     action_after_caller_hangup=False,
     sends_digits_when_empty=False,
     keeps_keys=False,
+    gather_after_hangup=True,
+    failed_whisper="connects",
+    silent_recording="empty",
+    recording_told_first=True,
     callbacks_late=True,
     receipts_backwards=True,
 )
@@ -277,6 +281,9 @@ class Watched:
     def _waiting(self) -> dict[int, str]:
         with self.rehearsal.house.database.read() as connection:
             pending = select(due_work.c.id, due_work.c.kind).where(due_work.c.state == "pending")
+            # A recording of nothing is fetched like any other; nobody waits for it.
+            silent = select(messages.c.recording_sid).where(messages.c.seconds == 0).scalar_subquery()
+            pending = pending.where((due_work.c.kind != journal.FETCH) | due_work.c.key.not_in(silent))
             found = {row.id: row.kind for row in connection.execute(pending)}
         # The admins are told of an outage, whatever the call was about.
         return {row: kind for row, kind in found.items() if not (self.rehearsal.outages and kind == "alarm")}

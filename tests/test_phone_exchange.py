@@ -619,6 +619,7 @@ def test_nobody_listening_is_no_reply() -> None:
     assert failure.value.code == 11205
 
 
+@pytest.mark.usefixtures("wrong_on_purpose")
 def test_over_http_the_public_address_is_what_is_signed() -> None:
     script = Script({"/voice": "<Gather action='/next?turn=1'><Say>Buonasera</Say></Gather>"})
     with make_server("127.0.0.1", 0, script, handler_class=QuietHandler) as server:

@@ -102,12 +102,12 @@ def test_each_refusal_has_its_code(body: bytes, kind: str, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["<Dial>+390461825060</Dial>", "<Record/>", "<Redirect>/a</Redirect>", "<Reject/>"]
+    "verb", ["<Dial>+390461825060</Dial>", "<Record/>", "<Redirect>/a</Redirect>", "<Reject/>", "<Pause/>"]
 )
 def test_a_whisper_only_speaks_asks_and_hangs_up(verb: str) -> None:
     with pytest.raises(NotTwiml, match="Number url"):
         read_twiml(document(verb), XML, whisper=True)
-    read_twiml(document("<Say>a</Say><Pause/><Gather/><Hangup/>"), XML, whisper=True)
+    read_twiml(document("<Say>a</Say><Gather><Pause/></Gather><Hangup/>"), XML, whisper=True)
 
 
 def test_ssml_becomes_text() -> None:

@@ -98,6 +98,7 @@ def calls_ring_on_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(soak_night, "configuration", lambda: read.model_copy(update={"ringing": ringing}))
 
 
+@pytest.mark.usefixtures("wrong_on_purpose")
 @pytest.mark.parametrize(
     ("broken", "noticed"),
     [

@@ -263,27 +263,36 @@ class Call(Execution):
         self._finish("completed" if self._answered_at else "no-answer", by="program")
 
     def _recorded(self, verb: Verb, seconds: int, ended_by: str) -> None:
-        """Twilio: the action gets Digits, the key or "hangup"; an empty recording falls through."""
+        """Twilio: the action gets Digits, the key or "hangup". Its page says two things of a silent one."""
         self._recording = None
-        at = self.exchange.clock.now()
-        self.note(Recorded(at, self.party, seconds, ended_by))
+        self.note(Recorded(self.exchange.clock.now(), self.party, seconds, ended_by))
+        behaviour = self.exchange.behaviour
+        left = ended_by == "hang up"
         if seconds == 0:
-            return
+            if left or behaviour.silent_recording == "falls through":
+                return
+            if behaviour.silent_recording == "kept":
+                seconds = int(verb.get("timeout", str(RECORD_TIMEOUT)))
         sid = "RE" + self.exchange.hex32()
         address = f"{self.exchange.api}/Recordings/{sid}"
         about = {"RecordingUrl": address, "RecordingSid": sid, "RecordingDuration": str(seconds)}
-        key = ended_by if len(ended_by) == 1 else ""
-        left = ended_by == "hang up"
-        digits = {"Digits": "hangup" if left else key} if left or key else {}
         base = self._address
+        if behaviour.recording_told_first:
+            self._tell_of_recording(verb, base, about)
+        key = ended_by if len(ended_by) == 1 else ""
+        digits = {"Digits": "hangup" if left else key} if left or key else {}
         if left:
             self._status = "completed"
             self._report(urljoin(base, verb.get("action")), {**self.parameters(), **about, **digits})
         else:
             self._load(verb.get("action"), {**about, **digits})
+        if not behaviour.recording_told_first:
+            # After the action, as it comes in real life: the recording needs time to be ready.
+            self._tell_of_recording(verb, base, about)
+
+    def _tell_of_recording(self, verb: Verb, base: str, about: Mapping[str, str]) -> None:
         events = verb.get("recordingStatusCallbackEvent", "completed").split()
         if verb.get("recordingStatusCallback") and "completed" in events:
-            # After the action, as it comes in real life: the recording needs time to be ready.
             more = {"RecordingStatus": "completed", "RecordingChannels": "1", "RecordingSource": "RecordVerb"}
             form = {"AccountSid": self.exchange.account_sid, "CallSid": self.sid, **about, **more}
             self.callback(urljoin(base, verb.get("recordingStatusCallback")), form)
@@ -292,9 +301,12 @@ class Call(Execution):
         """The party is not on the line any more."""
         self._stop_prompt()
         self.note(HungUp(self.exchange.clock.now(), self.party, self.party))
-        self._gathering = None
+        gathering, self._gathering = self._gathering, None
         self._todo.clear()
         self._status = "completed" if self._answered_at else "no-answer"
+        if gathering is not None and self.exchange.behaviour.gather_after_hangup:
+            action, digits = gathering.verb.get("action"), {"Digits": gathering.digits}
+            self._report(urljoin(self._address, action), {**self.parameters(), **digits})
         dialling, self._dialling = self._dialling, None
         if dialling is not None:
             outcome = dialling.party_gone()

@@ -212,7 +212,8 @@ class Leg(Execution):
         return self.exchange.fetch(url, parameters, whisper=True)
 
     def _on_fault(self, fault: Fault) -> None:
-        self._hang_up(by="program")
+        if self.exchange.behaviour.failed_whisper == "ends":
+            self._hang_up(by="program")
 
     def _execute_more(self, verb: Verb) -> None:
         self._hang_up(by="program")  # Hangup: nothing else gets past the table

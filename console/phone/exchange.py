@@ -38,6 +38,11 @@ class Behaviour:
     action_after_caller_hangup: Dial's action is still asked, with CallStatus=completed.
     sends_digits_when_empty: with actionOnEmptyResult, an empty Digits is sent rather than none.
     keeps_keys: keys that a Gather did not take reach the next one rather than being lost.
+    gather_after_hangup: a Gather's action is asked too when the party hung up, with what was keyed so far.
+    failed_whisper: a called party whose whisper cannot be had is hung up on, or is connected without it.
+    silent_recording: a Record that heard nothing falls through, or asks its action with a recording of no
+    seconds, or with one of silence.
+    recording_told_first: a Record's status callback comes before its action is asked.
     callbacks_late: status callbacks come after the end of the call, last first.
     ends_reported: the end of a call that the program placed is told to its StatusCallback at all.
     receipts: what is told of a text message; receipts_backwards: the last of it first;
@@ -51,6 +56,10 @@ class Behaviour:
     action_after_caller_hangup: bool = True
     sends_digits_when_empty: bool = True
     keeps_keys: bool = True
+    gather_after_hangup: bool = False
+    failed_whisper: Literal["ends", "connects"] = "ends"
+    silent_recording: Literal["falls through", "empty", "kept"] = "falls through"
+    recording_told_first: bool = False
     callbacks_late: bool = False
     ends_reported: bool = True
     receipts: Receipts = "delivered"

@@ -125,8 +125,6 @@ RULES: Mapping[str, Rule] = {
             "numDigits": whole(1),
             "input": one_of("dtmf", "speech", "dtmf speech", "speech dtmf"),
             "actionOnEmptyResult": BOOLEAN,
-            "bargeIn": BOOLEAN,
-            "debug": BOOLEAN,
             "enhanced": BOOLEAN,
             "hints": TEXT,
             "language": LANGUAGE,
@@ -188,10 +186,9 @@ RULES: Mapping[str, Rule] = {
             "method": METHOD,
             "timeout": whole(1),
             "finishOnKey": KEYS,
-            "maxLength": whole(1, 14400),
+            "maxLength": whole(2, 14400),
             "playBeep": BOOLEAN,
             "trim": one_of("trim-silence", "do-not-trim"),
-            "recordingTrack": one_of("both", "inbound", "outbound"),
             "transcribe": BOOLEAN,
             "transcribeCallback": ADDRESS,
             **RECORDING_CALLBACK,
@@ -228,9 +225,9 @@ RULES: Mapping[str, Rule] = {
     "w": Rule({"role": TEXT}, text=TEXT),
 }
 
-# "Number, url": the document runs on the called party's side before the bridge; it may speak, ask
-# and hang up. Dial is refused by name, and nothing else is documented to work there.
-WHISPER_VERBS = frozenset({"Say", "Play", "Pause", "Gather", "Hangup"})
+# "Number, url": the document runs on the called party's side before the bridge. These four, and no other
+# verb: the page says so.
+WHISPER_VERBS = frozenset({"Say", "Play", "Gather", "Hangup"})
 
 ITALIAN_POLLY_VOICES = frozenset(
     f"Polly.{name}"

@@ -27,6 +27,8 @@ from typing import Any
 from urllib.parse import urldefrag, urlencode, urljoin, urlsplit
 from xml.etree.ElementTree import Element
 
+from conformance.lint import Role, findings, role_of
+
 Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 
 WAIT = 15  # seconds after which Twilio gives a request up
@@ -107,8 +109,10 @@ class Line:
     """The way to one running service: where it listens, the address it is known by, and the account.
 
     `before_request` is called before each request but the first of a call (a test may break something there).
-    `log` keeps every (address, answer).
+    `log` keeps every (address, answer). `lints`: what is followed is held against Twilio's documentation.
     """
+
+    lints = True
 
     def __init__(self, listener: str, public_url: str, account_sid: str, auth_token: str) -> None:
         self.listener = listener
@@ -196,6 +200,7 @@ class Leg:
         self.last: Answer | None = None
         self._verbs: list[Element] = []
         self._keys = ""  # keyed ahead: the next Gather gets them
+        self._accepted = False
         self._redirects = 0
         self._requests = 0
 
@@ -231,6 +236,7 @@ class Leg:
         """The end of a Gather with exactly this as `Digits`; an empty one falls through unless it may not."""
         gather = self._at("Gather")
         self.heard = ""
+        self._accepted |= digits == "1"
         if digits == "" and gather.get("actionOnEmptyResult", "false").lower() != "true":
             self._go_on()
         else:
@@ -265,8 +271,15 @@ class Leg:
     def take(self, url: str, answer: Answer) -> None:
         """Go on with a document that came from `url`."""
         self.here, self.last = url, answer
+        role = role_of(urlsplit(url).path)
+        wrong = self.line.lints and role and self._lint(answer, role)
+        if wrong:
+            raise CallError("; ".join(wrong))
         self._verbs = list(answer.document)
         self._go_on()
+
+    def _lint(self, answer: Answer, role: Role) -> list[str]:
+        return findings(answer.body, role, kind=answer.kind, accepted=self._accepted)
 
     def _go_on(self) -> None:
         self.waiting = None

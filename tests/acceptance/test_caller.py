@@ -57,7 +57,9 @@ def line(asked: list[tuple[str, dict[str, str]]]) -> Iterator[Line]:
     with make_server("127.0.0.1", 0, toy, handler_class=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield Line(f"127.0.0.1:{server.server_port}", PUBLIC, "AC" + "0" * 32, "secret")
+        line = Line(f"127.0.0.1:{server.server_port}", PUBLIC, "AC" + "0" * 32, "secret")
+        line.lints = False  # what the thirty lines answer is for the telephone to stumble over
+        yield line
         server.shutdown()
         thread.join()
 
@@ -131,6 +133,12 @@ def test_caller_who_hangs_up_while_it_rings_is_only_reported(line: Line, asked) 
     assert [path for path, _ in asked[-2:]] == ["/events", "/voice/status"]
     assert asked[-2][1]["CallStatus"] == "canceled"
     assert asked[-1][1]["CallStatus"] == "completed"
+
+
+def test_what_our_own_rules_refuse_is_an_error_too(line: Line) -> None:
+    line.lints = True
+    with pytest.raises(CallError, match="<Gather> that does not report silence"):
+        line.ring("+390461825060")
 
 
 def test_what_twilio_would_refuse_is_an_error(line: Line) -> None:

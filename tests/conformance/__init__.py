@@ -1,0 +1,1 @@
+"""What the program believes of Twilio, checked against things that others wrote. See docs/conformance.md."""
