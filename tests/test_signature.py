@@ -284,7 +284,12 @@ SAYS_256 = "key=webhooks_sharedkey_01,algorithm=HMAC_SHA256"
 # As VECTORS, with `openssl dgst -sha256 -hmac "$key"`.
 SHA256 = {
     "a call": ("/voice", "", FORM, "9+voaQy/hgZAcPnJFbsdtyEnNGGUr+cUpErKCrJIPzo="),
-    "a query": ("/voice/turn/3", "l=gAAAAAB-x_Y", {"Digits": "38205917", "CallSid": SID}, "DTCIk95jWOpZr5bXvSoF6AYv6uMnsGX4pt14Ud3/YMs="),
+    "a query": (
+        "/voice/turn/3",
+        "l=gAAAAAB-x_Y",
+        {"Digits": "38205917", "CallSid": SID},
+        "DTCIk95jWOpZr5bXvSoF6AYv6uMnsGX4pt14Ud3/YMs=",
+    ),
 }
 BY_KEY = SHA256["a call"][3]
 MODES: tuple[Signatures, ...] = ("sha1", "sha256", "both")
@@ -320,10 +325,7 @@ def test_a_request_never_chooses_a_weaker_check_than_is_configured(
     signature = hmac_of(algorithm, secret)
     by_token = (algorithm, secret) == ("sha1", TOKEN) and (says is None or says.endswith("HMAC_SHA1"))
     by_key = (algorithm, secret, says) == ("sha256", KEY, SAYS_256)
-    believed = {
-        mode: newer(mode).holds("/voice", "", MultiDict(FORM), signature, says)
-        for mode in MODES
-    }
+    believed = {mode: newer(mode).holds("/voice", "", MultiDict(FORM), signature, says) for mode in MODES}
     assert believed == {"sha1": by_token, "sha256": by_key, "both": by_token or by_key}
 
 

@@ -13,8 +13,8 @@ class TwilioSettings(BaseModel):
     """The account whose requests are believed.
 
     `auth_tokens` holds one token, or two while it is being changed. Without any, nothing is served:
-    an empty token would validate anybody's signature. `signatures` is how requests are signed: "sha1", with an
-    auth token; "sha256", with a shared key; "both" while one takes the other's place.
+    an empty token would validate anybody's signature. `signatures` is how requests are signed: "sha1", with
+    an auth token; "sha256", with a shared key; "both" while one takes the other's place.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

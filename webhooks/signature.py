@@ -79,7 +79,7 @@ def _algorithm(settings: str | None) -> str:
     Twilio's own reading of a header without an algorithm is HMAC-SHA1: ours is that nothing can be believed.
     """
     if settings is None:
-        return HMAC_SHA1
+        return str(HMAC_SHA1)
     parts = [part.partition("=") for part in settings.split(",")]
     named = [value.strip() for name, _, value in parts if name.strip() == "algorithm"]
     return named[0].upper() if len(named) == 1 and named[0].isascii() else ""

@@ -1,5 +1,5 @@
-"""Signs requests as Twilio does: X-Twilio-Signature over address and form, by HMAC-SHA1 with the auth token or by
-HMAC-SHA256 with a shared key, which a second header then tells.
+"""Signs requests as Twilio does: X-Twilio-Signature over address and form, by HMAC-SHA1 with the auth token
+or by HMAC-SHA256 with a shared key, which a second header then tells.
 """
 
 from urllib.parse import urlsplit, urlunsplit
