@@ -22,18 +22,21 @@ def unfit(configuration: Configuration) -> str:
     return ""
 
 
-def without_database(configuration: Configuration, at: datetime) -> str:
-    """What is wrong with its database, if calls cannot be served without it either; else ""."""
+def without_database(configuration: Configuration, at: datetime, *, may_be_away: bool = True) -> str:
+    """What is wrong with its database, if calls cannot be served without it either; else "". One that has
+    only just been named may not be away: it may not be there at all.
+    """
     house = open_house(configuration, hurried=True)
     try:
         found = readiness(house, at)
     finally:
         house.close()
-    if found.state == "not ready" or (found.state != "ready" and never_served(configuration)):
+    if found.state == "ready":
+        return ""
+    if found.state == "not ready" or not may_be_away or never_served(configuration):
         return f"database: {found.details['database']}"
-    if found.state != "ready":
-        # Whatever restarted us, callers do not wait for the database.
-        log.error("the database is away (%s): serving without it, %s", found.details["database"], found.state)
+    # Whatever restarted us, callers do not wait for the database.
+    log.error("the database is away (%s): serving without it, %s", found.details["database"], found.state)
     return ""
 
 
@@ -43,7 +46,8 @@ def read_again(known: Configuration, at: datetime) -> Configuration | None:
     """
     try:
         found = load(known.file)
-        why = unfit(found) or without_database(found, at)
+        same = found.database.url == known.database.url
+        why = unfit(found) or without_database(found, at, may_be_away=same)
     except ConfigurationRefused as refused:
         why = "; ".join(refused.mistakes)
     except Exception as error:  # a driver that is not installed, say: the telephone goes on

@@ -47,6 +47,7 @@ def run_part(part: str, configuration: Configuration) -> None:
         os.execv(sys.executable, _command(configuration.file, part))  # noqa: S606 - HUP: as from the start
     if part == "webhooks":
         server = Gunicorn(
+            part,
             configuration,
             make=_webhooks,
             listen=lambda known: known.service.listen,
@@ -55,6 +56,7 @@ def run_part(part: str, configuration: Configuration) -> None:
         )
     else:
         server = Gunicorn(
+            part,
             configuration,
             make=lambda known: console_app.serving_app(open_house(known)),
             listen=lambda known: known.console.listen,

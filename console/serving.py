@@ -53,13 +53,14 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
 
     def __init__(
         self,
+        name: str,
         configuration: Configuration,
         make: Callable[[Configuration], Wsgi],
         listen: Callable[[Configuration], str],
         size: Callable[[Configuration], Size],
         prepare: Callable[[Configuration], None] = lambda _: None,
     ) -> None:
-        self.configuration = configuration
+        self.name, self.configuration = name, configuration
         self._make, self._size, self._prepare, self._listen = make, size, prepare, listen
         self._bind = listen(configuration)
         self.prepare(configuration)
@@ -122,6 +123,8 @@ class _Master(Arbiter):  # type: ignore[misc]
 
     def __init__(self, app: Gunicorn) -> None:
         self._terminal = Terminal()
+        # Workers that finish what they are serving, by a configuration that is no longer in force.
+        self._leaving: set[int] = set()
         super().__init__(app)
 
     def handle_hup(self) -> None:
@@ -137,7 +140,6 @@ class _Master(Arbiter):  # type: ignore[misc]
             log.error("the configuration cannot be exchanged: %s", type(error).__name__)
             exchanged = False
         if exchanged:
-            log.info("%s is in force", found.file)
             return
         self.app.take(known)
         self.setup(self.app)
@@ -153,9 +155,16 @@ class _Master(Arbiter):  # type: ignore[misc]
             for pid in new:
                 self._away_with(pid)
             return False
+        self._leaving.update(old)
         for pid in old:
             self.kill_worker(pid, signal.SIGTERM)
         return True
+
+    def manage_workers(self) -> None:
+        super().manage_workers()
+        if self._leaving and not self._leaving & set(self.WORKERS):
+            self._leaving.clear()
+            log.info("%s: the configuration as it is now is in force", self.app.name)
 
     def _all_serve(self, pids: Collection[int]) -> bool:
         """Wait until all of these new workers can serve. False as soon as one has ended, or time is up."""
