@@ -30,7 +30,7 @@ from pins import customers, registry
 NEW_TOKEN = "also-not-a-token-fedcba9876543210"
 OUR_NUMBER = "+390461825060"
 CONVERSATIONS = 100
-AT_ONCE = 8
+AT_ONCE = 4
 
 
 def furnish(service: Service, people: int) -> list[tuple[str, str]]:
@@ -118,7 +118,11 @@ class Conversation:
         assert self.call.asks_for_pin, self.call.heard
 
     def keys_pin(self) -> None:
-        self._call.press(self.pin + "#")
+        """Again, if he is asked again: on a busy machine a check may not come to its end in time."""
+        for _ in range(3):
+            self._call.press(self.pin + "#")
+            if not self._call.asks_for_pin:
+                break
         assert self._call.one_key, self._call.heard
 
     def keys_urgency(self) -> None:
