@@ -72,15 +72,24 @@ def reception(house: House, source: random.Random | None = None) -> Reception:
     return Reception(desks(house, source), house.database, own)
 
 
+def _signature_check(configuration: Configuration) -> SignatureCheck:
+    twilio = configuration.twilio
+    return SignatureCheck(
+        [token.get_secret_value() for token in twilio.auth_tokens],
+        configuration.service.public_url,
+        twilio.signatures,
+        [key.get_secret_value() for key in twilio.shared_keys],
+    )
+
+
 def webhook_app(house: House, clock: Clock = system_clock, source: random.Random | None = None) -> Flask:
     """The webhook application. Raises ValueError if a setting it cannot do without is missing."""
     configuration = house.configuration
     # The calendar of the next days is worked out now, not while the first caller waits.
     for number in configuration.number:
         configuration.hours.build(configuration.zone, number.holidays).at(clock())
-    tokens = [token.get_secret_value() for token in configuration.twilio.auth_tokens]
     believed = Believed(
-        SignatureCheck(tokens, configuration.service.public_url),
+        _signature_check(configuration),
         configuration.twilio.account_sid,
         frozenset(configuration.our_numbers),
         reception(house, source),

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from console.public.keys import link_secret
 from console.settings import Configuration
 from ivr import case_facts, journal
-from oncall import cases, links, notice_texts, people, phones
+from oncall import cases, links, notice_texts, people, phones, senders
 from oncall.cases import Case, UnknownCase
 from oncall.channels import ChannelName, Channels
 from oncall.delivery import Route
@@ -134,7 +134,7 @@ def _facts(
     elif sid := _call_of(connection, notice):
         facts = _of_call(connection, sid)
     facts |= {name: value for name, value in notice.facts.items() if value not in (None, "")}
-    if notice.kind == "shift-confirm" and sender(connection, configuration, notice).startswith("+"):
+    if notice.kind == "shift-confirm" and senders.invites_answers(configuration.notices.text_sender):
         facts["yes"] = "OK"
     if case is not None and case.call_back_to:
         facts["caller"] = case.call_back_to
@@ -164,12 +164,15 @@ def _ways_to_act(
     """What he can do about an open case: answer the message, open the link."""
     found: dict[str, Any] = {}
     key = reader.technician.key if reader.technician else None
-    if key and sender(connection, configuration, notice).startswith("+"):
+    answered = senders.invites_answers(configuration.notices.text_sender)
+    if key and answered:
         found["ok"] = f"OK {case.code}"
     service = configuration.service
     if service.public_url and service.keys:
         secret = link_secret(configuration)
         found["link"] = links.address(connection, at, service.public_url, secret, case.number, key)
+        if key and not answered:
+            found["here"] = found["link"]
     return found
 
 

@@ -126,6 +126,7 @@ class Playhouse:
             public_url=self.configuration.service.public_url,
             account_sid=twilio.account_sid,
             auth_token=twilio.auth_tokens[0].get_secret_value(),
+            shared_key=twilio.shared_keys[0].get_secret_value() if twilio.signatures == "sha256" else "",
             clock=self.clock,
             behaviour=behaviour,
             owned=self.configuration.our_numbers,

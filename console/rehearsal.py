@@ -169,7 +169,13 @@ def _throwaway(
         update={
             "service": service,
             "twilio": configuration.twilio.model_copy(
-                update={"account_sid": account_sid, "auth_tokens": [SecretStr(auth_token)], "api_base": None}
+                update={
+                    "account_sid": account_sid,
+                    "auth_tokens": [SecretStr(auth_token)],
+                    "signatures": "sha1",
+                    "shared_keys": [],
+                    "api_base": None,
+                }
             ),
             # Nothing of a rehearsal leaves it: no mail server, no other service, nobody's calendar.
             "mail": MailSettings(),

@@ -1,7 +1,8 @@
 """`ivr serve`: a supervisor of three parts, each a process of its own that can also run alone.
 
 A dead part is started again with back-off. TERM is passed on, and the webhook part then finishes the
-turns it is serving. The parts stay in the supervisor's process group and die with it, however it dies.
+turns it is serving. The parts stay in the supervisor's process group and die with it, however it dies. HUP is
+passed on too: each part then takes the configuration as it is now, without refusing a request.
 """
 
 from __future__ import annotations
@@ -17,16 +18,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
-
-from gunicorn.app.base import BaseApplication
 
 from console import app as console_app
 from console import worker
 from console.doors import webhook_app
 from console.house import open_house, system_clock
 from console.keyholder import note_keys
-from console.settings import Configuration
+from console.reloading import Terminal, read_again
+from console.serving import GRACE, Gunicorn, Size
+from console.settings import Configuration, load
 from console.standing_by import first_snapshot
 from console.waiting_room import ROOM, OnFile, Wsgi, waiting_room
 from pins import customers
@@ -34,62 +34,41 @@ from pins import customers
 log = logging.getLogger("ivr.service")
 
 PARTS = ("webhooks", "console", "work")
-# Seconds a part may take to stop after TERM: longer than any turn.
-GRACE = 20
 LONGEST_BACK_OFF = 30.0
 # A part that ran this long has started well: its next failure waits as briefly as the first.
 STARTED_WELL = 60.0
 PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
 
 
-class Gunicorn(BaseApplication):  # type: ignore[misc]
-    """One listener. The application is made in each worker, so that no connection crosses a fork."""
-
-    def __init__(self, make: Callable[[], Wsgi], listen: str, workers: int, threads: int) -> None:
-        self._make = make
-        self._options: dict[str, Any] = {
-            "bind": listen,
-            "worker_class": "gthread",
-            "workers": workers,
-            "threads": threads,
-            "graceful_timeout": GRACE - 5,
-            "timeout": 30,
-            "keepalive": 5,
-            # No access log: an address carries a call's luggage, and a body may hold a PIN.
-            "accesslog": None,
-            "errorlog": "-",
-            "loglevel": "warning",
-            "control_socket_disable": True,
-            "proc_name": "ivr",
-        }
-        super().__init__()
-
-    def load_config(self) -> None:
-        for key, value in self._options.items():
-            self.cfg.set(key, value)
-
-    def load(self) -> Wsgi:
-        return self._make()
-
-
 def run_part(part: str, configuration: Configuration) -> None:
-    """Run one part until it is told to stop."""
+    """Run one part until it is told to stop. On HUP it reads the configuration again, if that is sound."""
     if part == "work":
         worker.run(open_house(configuration), system_clock)
-        return
-    service = configuration.service
+        os.execv(sys.executable, _command(configuration.file, part))  # noqa: S606 - HUP: as from the start
     if part == "webhooks":
-        note_keys(configuration, system_clock())
-        first_snapshot(configuration, system_clock())
         server = Gunicorn(
-            lambda: _webhooks(configuration), service.listen, service.workers, service.threads + ROOM
+            part,
+            configuration,
+            make=_webhooks,
+            listen=lambda known: known.service.listen,
+            size=lambda known: Size(known.service.workers, known.service.threads + ROOM),
+            prepare=_before_calls,
         )
     else:
-        # One process: rehearsals that are under way stand in its memory.
         server = Gunicorn(
-            lambda: console_app.serving_app(open_house(configuration)), configuration.console.listen, 1, 8
+            part,
+            configuration,
+            make=lambda known: console_app.serving_app(open_house(known)),
+            listen=lambda known: known.console.listen,
+            # One process: rehearsals that are under way stand in its memory.
+            size=lambda _: Size(1, 8),
         )
     server.run()
+
+
+def _before_calls(configuration: Configuration) -> None:
+    note_keys(configuration, system_clock())
+    first_snapshot(configuration, system_clock())
 
 
 def _webhooks(configuration: Configuration) -> Wsgi:
@@ -115,32 +94,59 @@ class _Part:
 
 
 def supervise(config_path: Path, on_started: Callable[[], None] = lambda: None) -> int:
-    """Run all parts until TERM or INT; returns 0 when every part stopped in time, else 1."""
-    stopping = False
+    """Run all parts until TERM or INT; returns 0 when every part stopped in time, else 1.
+
+    HUP has each part read the configuration again; a bad one is refused here, and no part hears of it.
+    """
+    stopping = hung_up = False
+    terminal = Terminal()
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal stopping
         stopping = True
 
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        nonlocal hung_up
+        hung_up = True
+
+    signal.signal(signal.SIGHUP, hang_up)
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, stop)
+    configuration = load(config_path)
     parts = [_Part(name) for name in PARTS]
     for part in parts:
         _start(part, config_path)
     on_started()
     while not stopping:
+        if hung_up:
+            hung_up = False
+            if terminal.gone:
+                break
+            if found := read_again(configuration, system_clock()):
+                configuration = found
+                _exchange(parts)
         for part in parts:
             _keep_alive(part, config_path)
         time.sleep(0.2)
     return _stop(parts)
 
 
+def _command(config_path: Path, part: str) -> list[str]:
+    return [sys.executable, "-m", "console.commands", "--config", str(config_path), "serve", "--only", part]
+
+
 def _start(part: _Part, config_path: Path) -> None:
-    command = [sys.executable, "-m", "console.commands", "--config", str(config_path)]
     part.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [*command, "serve", "--only", part.name], preexec_fn=_die_with_parent
+        _command(config_path, part.name), preexec_fn=_die_with_parent
     )
     part.started = time.monotonic()
+
+
+def _exchange(parts: list[_Part]) -> None:
+    """Have the parts that run take the configuration as it is now; one that starts anyway reads it then."""
+    for part in parts:
+        if part.process is not None and part.process.poll() is None:
+            part.process.send_signal(signal.SIGHUP)
 
 
 def _keep_alive(part: _Part, config_path: Path) -> None:

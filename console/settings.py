@@ -44,6 +44,7 @@ SECRETS = {
     ("console", "oidc_client_secret"): False,
     ("mail", "password"): False,
     ("twilio", "auth_tokens"): True,
+    ("twilio", "shared_keys"): True,
     ("pins", "peppers"): True,
     ("pins", "salt"): False,
     ("backup", "sealing_keys"): True,

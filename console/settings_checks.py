@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from console.settings import Configuration
+from oncall import senders
 from pins.settings import DEFAULT_MEMORY_KIB, DEFAULT_PASSES
 
 Level = Literal["alarm", "warn", "note", "good"]
@@ -94,7 +95,10 @@ def _people(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("good", "admins", "notices.admins")
     if not notices.managers:
         yield Finding("note", "no-managers", "notices.managers")
-    if notices.text_sender != "called" and not notices.text_sender.startswith("+"):
+    mute = senders.senders_that_cannot(notices.text_sender, configuration.our_numbers)
+    if mute:
+        yield Finding("warn", "text-landline", "notices.text_sender", {"sender": ", ".join(mute)})
+    if not senders.invites_answers(notices.text_sender):
         yield Finding("note", "text-sender", "notices.text_sender", {"sender": notices.text_sender})
     if not configuration.letters.office_phone and not configuration.letters.office_email:
         yield Finding("note", "letters-office", "letters.office_phone")

@@ -17,6 +17,7 @@ from console import certificate
 from console.backups.daily import Daily
 from console.house import Clock, House, open_house
 from console.outside import keep_anchor
+from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
 from console.work import APART, AT_ONCE, HANDLERS, WITHOUT_DATABASE, Handler, calendars, clocks, mail, rota
 from ivr import toll
@@ -73,11 +74,14 @@ def tick(
 
 
 def run(house: House, clock: Clock) -> None:
-    """Tick until TERM or INT."""
+    """Tick until TERM or INT, which end the process. Returns on HUP, if the configuration can be read again:
+    everything is then to begin anew with it.
+    """
     # Blocked in every thread and waited for here: a handler that stopped the scheduler would run in the
     # middle of whatever its thread holds, and could wait for itself for ever.
-    ends = {signal.SIGTERM, signal.SIGINT}
+    ends = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    terminal = Terminal()
     scheduler = BackgroundScheduler(timezone="UTC")
     # By default a tick more than a second late is dropped.
     add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
@@ -104,12 +108,19 @@ def run(house: House, clock: Clock) -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
     log.info("worker started")
-    signal.sigwait(ends)
+    anew = False
+    while not anew:
+        if signal.sigwait(ends) != signal.SIGHUP or terminal.gone:
+            break
+        anew = read_again(house.configuration, clock()) is not None
     # What is being done now is finished if that is soon; else it is left to its lease, as after a crash.
     # The scheduler itself may be busy: after a leap of the clock it counts every tick it missed.
     ending = threading.Thread(target=scheduler.shutdown, daemon=True)
     ending.start()
     ending.join(STOPS_WITHIN)
+    if anew:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
+        return
     logging.shutdown()
     os._exit(0)
 

@@ -36,6 +36,8 @@ ALSO_CALLED = {"start": "starts", "end": "ends", "back_start": "back_starts", "b
 SWAP_ACTS = {"swap-accepted": "counterpart", "swap-declined": "counterpart"}
 # What can only be done by answering a text message.
 BY_TEXT = ("{ok}", "{yes}")
+# The link, with a sentence that says what it is for: where a text message cannot be answered.
+HERE, LINK = "{here}", "{link}"
 # What an e-mail lists below its sentences, in this order.
 LISTED = ("customer", "caller", "urgency", "code", "due", "number", "link")
 _PLACE = re.compile(r"\{([a-z_]+)(?::([a-z]+))?\}")
@@ -138,7 +140,9 @@ class _Writer:
         """Those whose facts are known. In an e-mail the link stands in the list below, and nobody is asked
         to answer.
         """
-        left_out = ("{link}", *BY_TEXT) if mail else ()
+        left_out = (LINK, HERE, *BY_TEXT) if mail else (HERE,)
+        if not mail and "here" in self._facts and any(HERE in each for each in sentences):
+            left_out = (LINK,)
         kept = [each for each in sentences if not any(place in each for place in left_out)]
         said = [text for each in kept if (text := self.filled(each, form, longest))]
         begins = self._nobody or "\0"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
+from typing import Literal
 
 import phonenumbers
 from phonenumbers import PhoneNumberType
@@ -110,6 +111,20 @@ def is_mobile(number: str) -> bool:
     except phonenumbers.NumberParseException:  # a sip: address
         return False
     return kind in (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
+
+
+def kind_of(number: str) -> Literal["mobile", "landline", "unknown"]:
+    """What a number is by its country's plan; "unknown" for a kind of its own, and for what is no number.
+    Where a country does not tell its mobiles apart, every number may be one.
+    """
+    if is_mobile(number):
+        return "mobile"
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return "unknown"
+    fixed = phonenumbers.number_type(parsed) == PhoneNumberType.FIXED_LINE
+    return "landline" if fixed else "unknown"
 
 
 def beginnings(text: str, countries: Collection[str]) -> tuple[str, ...]:

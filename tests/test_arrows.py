@@ -36,7 +36,7 @@ KEPT_APART = {
     "flask": ("webhooks/", "console/"),
     "werkzeug": ("webhooks/", "console/"),
     "apscheduler": ("console/worker.py",),
-    "gunicorn": ("console/service.py",),
+    "gunicorn": ("console/serving.py",),
     "alembic": ("storage/",),
     "phonenumbers": ("oncall/phones.py",),
     "holidays": ("ivr/settings.py",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -1170,6 +1171,7 @@ def test_an_alphanumeric_sender_cannot_be_answered(house: House, network: Networ
     (text,) = network.texts.values()
     assert text.sender == "Cloudfabric"
     assert "OK " not in text.text
+    assert re.search(r"Per prenderlo apra: https://\S+/c/\S+$", text.text)
 
 
 def test_nobody_else_reads_a_technicians_link(house: House, network: Network) -> None:

@@ -277,6 +277,9 @@ WRONG = {
         with_lines(SHIPPED, auth_tokens='["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]'),
         "twilio.auth_tokens",
     ),
+    "a scheme that is none": (with_lines(SHIPPED, signatures='"none"'), "twilio.signatures"),
+    "no key for the newer scheme": (with_lines(SHIPPED, signatures='"both"'), "twilio"),
+    "a weak shared key": (with_lines(SHIPPED, shared_keys='["aaaaaaaaaaaaaaaaaaaa"]'), "twilio.shared_keys"),
     "an empty token": (with_lines(SHIPPED, auth_tokens='[""]'), "twilio.auth_tokens"),
     "not an e-mail address": (
         SHIPPED.replace('# admins = ["admin@example.net"]', 'admins = ["admin"]'),
@@ -320,6 +323,7 @@ SPOILT = {
     "pepper": with_lines(SHIPPED, peppers=f'["{PEPPER[:-1]}"]'),
     "salt": with_lines(SHIPPED, salt=f'"{SALT[:-1]}"'),
     "token": with_lines(SHIPPED, auth_tokens=f'["{TOKEN[:15]}"]'),
+    "a shared key": with_lines(SHIPPED, shared_keys=f'["{TOKEN[:15]}"]'),
     "token as text": with_lines(SHIPPED, auth_tokens=f'"{TOKEN}"'),
     "seal": with_lines(SHIPPED, keys=f'["{SEAL[:-4]}"]'),
     "seal as text": with_lines(SHIPPED, keys=f'"{SEAL}"'),

@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 from making import ACCOUNT, NIGHT, SID, TOKEN, configuration, fresh_database
+from pydantic import SecretStr
 from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from console.doors import webhook_app
 from console.house import House
+from console.phone.signature import signed
 from ivr.tables import calls, turns
 from storage.engine import Database
+from webhooks.settings import Signatures
 from webhooks.signature import HEADER, SignatureCheck
 
 PUBLIC = "https://ivr.example.net"
@@ -271,3 +274,123 @@ def test_a_signed_key_hidden_behind_a_moved_border_has_no_effect(
 def test_get_is_not_served(door: AtTheDoor) -> None:
     for path in ADDRESSES:
         assert door.client.get(path, headers={HEADER: by_hand(f"{PUBLIC}{path}", [])}).status_code == 405
+
+
+# -- the newer scheme: a shared key, HMAC-SHA256, and a header that says so -----------------------------
+
+KEY = "whsk-0123456789abcdefghijklmnopqrstuv"
+OTHER_KEY = "whsk-vutsrqponmlkjihgfedcba9876543210"
+SAYS_256 = "key=webhooks_sharedkey_01,algorithm=HMAC_SHA256"
+# As VECTORS, with `openssl dgst -sha256 -hmac "$key"`.
+SHA256 = {
+    "a call": ("/voice", "", FORM, "9+voaQy/hgZAcPnJFbsdtyEnNGGUr+cUpErKCrJIPzo="),
+    "a query": (
+        "/voice/turn/3",
+        "l=gAAAAAB-x_Y",
+        {"Digits": "38205917", "CallSid": SID},
+        "DTCIk95jWOpZr5bXvSoF6AYv6uMnsGX4pt14Ud3/YMs=",
+    ),
+}
+BY_KEY = SHA256["a call"][3]
+MODES: tuple[Signatures, ...] = ("sha1", "sha256", "both")
+
+
+def newer(signatures: Signatures, *keys: str) -> SignatureCheck:
+    return SignatureCheck([TOKEN], PUBLIC, signatures, list(keys or (KEY,)))
+
+
+def hmac_of(algorithm: str, secret: str) -> str:
+    """FORM posted to /voice, signed with any secret by any algorithm."""
+    text = f"{PUBLIC}/voice" + "".join(name + value for name, value in sorted(FORM.items()))
+    return base64.b64encode(hmac.new(secret.encode(), text.encode(), algorithm).digest()).decode()
+
+
+@pytest.mark.parametrize(("path", "query", "form", "signature"), SHA256.values(), ids=SHA256.keys())
+def test_a_shared_key_s_signature_that_another_implementation_made(
+    path: str, query: str, form: dict[str, str], signature: str
+) -> None:
+    for check in (newer("sha256"), newer("both"), newer("sha256", OTHER_KEY, KEY)):
+        assert check.holds(path, query, MultiDict(form), signature, SAYS_256)
+        assert not check.holds(path, query, MultiDict({**form, "Digits": "1"}), signature, SAYS_256)
+    assert not newer("sha256", OTHER_KEY).holds(path, query, MultiDict(form), signature, SAYS_256)
+
+
+# Each secret under each algorithm, with what the second header may say of it.
+@pytest.mark.parametrize("says", [None, "", SAYS_256, "key=webhooks_sharedkey_01,algorithm=HMAC_SHA1"])
+@pytest.mark.parametrize("secret", [TOKEN, KEY, OTHER_KEY, ""])
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512", "md5"])
+def test_a_request_never_chooses_a_weaker_check_than_is_configured(
+    algorithm: str, secret: str, says: str | None
+) -> None:
+    signature = hmac_of(algorithm, secret)
+    by_token = (algorithm, secret) == ("sha1", TOKEN) and (says is None or says.endswith("HMAC_SHA1"))
+    by_key = (algorithm, secret, says) == ("sha256", KEY, SAYS_256)
+    believed = {mode: newer(mode).holds("/voice", "", MultiDict(FORM), signature, says) for mode in MODES}
+    assert believed == {"sha1": by_token, "sha256": by_key, "both": by_token or by_key}
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "",
+        ",",
+        "=",
+        "algorithm",
+        "algorithm=",
+        "key=webhooks_sharedkey_01",
+        "algorithm=HMAC_SHA512",
+        "algorithm=HMAC_MD5",
+        "algorithm=none",
+        "algorithm=HMAC_SHA1,algorithm=HMAC_SHA256",
+        "algorithm=HMAC_SHA256,algorithm=HMAC_SHA1",
+        "algorithm=HMAC_SHA256,algorithm=HMAC_SHA256",
+        "algorithm=,algorithm=HMAC_SHA256",
+        "Algorithm=HMAC_SHA256",
+        "algorithm = HMAC_SHA256 ; HMAC_SHA1",
+        "algorithm=hmac_ſha256",
+        "algorithm=HMAC_SHA256\x00",
+    ],
+)
+def test_an_algorithm_that_is_none_is_not_believed(says: str) -> None:
+    """Twilio's own library takes a header without an algorithm for HMAC-SHA1."""
+    for mode in MODES:
+        for signature in (SIGNED, BY_KEY):
+            assert not newer(mode).holds("/voice", "", MultiDict(FORM), signature, says)
+
+
+def test_no_shared_key_is_no_key() -> None:
+    for mode in MODES[1:]:
+        for keys in ([], [""], [KEY, ""]):
+            with pytest.raises(ValueError, match="shared key"):
+                SignatureCheck([TOKEN], PUBLIC, mode, keys)
+
+
+def test_at_the_door_the_second_header_counts(tmp_path: Path) -> None:
+    made = configuration(tmp_path)
+    twilio = made.twilio.model_copy(update={"signatures": "sha256", "shared_keys": [SecretStr(KEY)]})
+    with fresh_database(tmp_path) as database:
+        app = webhook_app(House(made.model_copy(update={"twilio": twilio}), database), lambda: NIGHT)
+        door = AtTheDoor(app.test_client(), database)
+        assert door.post(signature=SIGNED).status_code == 403
+        assert door.post(signature=BY_KEY).status_code == 403
+        weaker = "key=webhooks_sharedkey_01,algorithm=HMAC_SHA1"
+        assert door.post(signature=SIGNED, X_Twilio_Webhooks_Signature_Settings=weaker).status_code == 403
+        assert door.rows() == 0
+        told = {"X_Twilio_Webhooks_Signature_Settings": SAYS_256}
+        foreign = {**FORM, "AccountSid": "AC" + "f" * 32}
+        assert door.post(form=foreign, signature=by_key(foreign), **told).status_code == 403
+        assert door.rows() == 0
+        assert door.post(signature=BY_KEY, **told).status_code == 200
+        assert door.rows() == 2
+
+
+def by_key(form: dict[str, str]) -> str:
+    text = f"{PUBLIC}/voice" + "".join(name + value for name, value in sorted(form.items()))
+    return base64.b64encode(hmac.new(KEY.encode(), text.encode(), "sha256").digest()).decode()
+
+
+def test_the_telephone_signs_so_too() -> None:
+    headers = signed(TOKEN, KEY, f"{PUBLIC}/voice", list(FORM.items()))
+    says = headers["X-Twilio-Webhooks-Signature-Settings"]
+    assert newer("sha256").holds("/voice", "", MultiDict(FORM), headers[HEADER], says)
+    assert headers[HEADER] == BY_KEY

@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, Unsupporte
 from ivr.luggage import Seal
 from ivr.reception import Reception
 from webhooks.parameters import Parameters
-from webhooks.signature import HEADER, SignatureCheck
+from webhooks.signature import HEADER, SETTINGS_HEADER, SignatureCheck
 
 LARGEST_BODY = 64 * 1024
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::([0-9]{1,6}))?")
@@ -74,7 +74,8 @@ def signed_form(believed: Believed) -> MultiDict[str, str]:
         raise BadRequest
     query = request.query_string.decode("ascii", "replace")
     signature = request.headers.get(HEADER)
-    if not believed.signature.holds(request.path, query, form, signature):
+    settings = request.headers.get(SETTINGS_HEADER)
+    if not believed.signature.holds(request.path, query, form, signature, settings):
         raise Forbidden
     # From here on it is Twilio that asks: see what a technician's leg is answered.
     g.signed = True

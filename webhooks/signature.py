@@ -1,34 +1,85 @@
-"""Is this request from Twilio? Fails closed, always; there is no switch that turns it off."""
+"""Is this request from Twilio? Fails closed, always; there is no switch that turns it off.
+
+Twilio signs in one of two ways. By default with the account's auth token, HMAC-SHA1. Where one of its webhook
+rules says so, with a shared key made for that purpose, HMAC-SHA256; the request then carries a second header
+that names key and algorithm. That header is itself not signed: whoever sends a request writes it as he likes.
+So it decides nothing but which of the configured checks is made.
+"""
 
 from __future__ import annotations
 
-from twilio.request_validator import RequestValidator
+from collections.abc import Sequence
+
+from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator
 from werkzeug.datastructures import MultiDict
 
+from webhooks.settings import Signatures
+
 HEADER = "X-Twilio-Signature"
+# There with a shared key's signature: `key=…,algorithm=…`.
+SETTINGS_HEADER = "X-Twilio-Webhooks-Signature-Settings"
 
 
 class SignatureCheck:
-    """Checks Twilio's signature: base64(HMAC-SHA1(auth token, address + sorted parameters)).
+    """Checks Twilio's signature: base64(HMAC(secret, address + sorted parameters)).
 
     The address is built from the configured public one, never from Host or X-Forwarded-*: those are
-    whatever the sender writes. Any of the tokens may have signed, so that a token can be changed
-    during calls.
+    whatever the sender writes. Any of the tokens, or of the shared keys, may have signed, so that one can be
+    changed during calls. A token counts for HMAC-SHA1 alone and a shared key for HMAC-SHA256 alone, and
+    each only where `signatures` has it.
     """
 
-    def __init__(self, tokens: list[str], public_url: str) -> None:
-        # An empty token makes Twilio's validator believe a signature that anybody can compute.
-        if not tokens or not all(tokens):
-            raise ValueError("no auth token: nothing could be believed")
-        self._validators = [RequestValidator(token) for token in tokens]
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        public_url: str,
+        signatures: Signatures = "sha1",
+        shared_keys: Sequence[str] = (),
+    ) -> None:
+        """Raises ValueError if that leaves nothing, or an empty secret, to check with."""
+        self._validators = {
+            HMAC_SHA1: _validators("auth token", tokens) if signatures != "sha256" else [],
+            HMAC_SHA256: _validators("shared key", shared_keys) if signatures != "sha1" else [],
+        }
         self._public = public_url.rstrip("/")
 
-    def holds(self, path: str, query: str, form: MultiDict[str, str], signature: str | None) -> bool:
+    def holds(
+        self,
+        path: str,
+        query: str,
+        form: MultiDict[str, str],
+        signature: str | None,
+        settings: str | None = None,
+    ) -> bool:
         """Whether a form posted to `path` (with the raw `query`) carries a signature of ours.
 
-        `form` keeps its duplicates: as a plain dict it would sign differently.
+        `form` keeps its duplicates: as a plain dict it would sign differently. `settings` is the second
+        header, None if the request has none.
         """
         if not signature or not signature.isascii():
             return False
+        algorithm = _algorithm(settings)
         address = f"{self._public}{path}" + (f"?{query}" if query else "")
-        return any(validator.validate(address, form, signature) for validator in self._validators)
+        return any(
+            validator.validate(address, form, signature, algorithm=algorithm)
+            for validator in self._validators.get(algorithm, ())
+        )
+
+
+def _validators(what: str, secrets: Sequence[str]) -> list[RequestValidator]:
+    # An empty secret makes Twilio's validator believe a signature that anybody can compute.
+    if not secrets or not all(secrets):
+        raise ValueError(f"no {what}: nothing could be believed")
+    return [RequestValidator(secret) for secret in secrets]
+
+
+def _algorithm(settings: str | None) -> str:
+    """The algorithm that a settings header names; "" if it names none, or more than one.
+
+    Twilio's own reading of a header without an algorithm is HMAC-SHA1: ours is that nothing can be believed.
+    """
+    if settings is None:
+        return str(HMAC_SHA1)
+    parts = [part.partition("=") for part in settings.split(",")]
+    named = [value.strip() for name, _, value in parts if name.strip() == "algorithm"]
+    return named[0].upper() if len(named) == 1 and named[0].isascii() else ""

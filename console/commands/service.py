@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import secrets
@@ -20,14 +19,12 @@ from console.commands.common import Context, Refused, refusing
 from console.commands.phone import example_path
 from console.house import open_house, system_clock
 from console.outside import follow
+from console.reloading import unfit, without_database
 from console.service import PARTS, run_part, supervise
 from console.settings import load
-from console.standing_by import never_served, readiness
 from pins import keyring
 from storage import schema
 from storage.engine import sqlite_file
-
-log = logging.getLogger("ivr.service")
 
 
 def write_configuration(path: Path, **lines: str) -> None:
@@ -104,20 +101,16 @@ def _migrate(context: Context) -> str | None:
 @click.option("--only", type=click.Choice(PARTS), help="One part alone.")
 @click.pass_obj
 def serve(context: Context, only: str | None) -> None:
-    """Serve calls: webhooks, console and worker, each a process; a dead one is started again."""
+    """Serve calls: webhooks, console and worker, each a process; a dead one is started again.
+
+    TERM ends it. HUP has it read the configuration again: no request is refused meanwhile, and a
+    configuration with a mistake changes nothing.
+    """
     configuration = context.configuration
-    if missing := configuration.missing_for_calls():
-        raise Refused(f"{context.config_path}: missing {', '.join(missing)}")
-    if configuration.pins.cost.weaker_than_default():
-        raise Refused(f"{context.config_path}: pins.cost: less than the default is for rehearsals only")
-    house = open_house(configuration, hurried=True)
-    found = readiness(house, system_clock())
-    house.close()
-    if found.state == "not ready" or (found.state != "ready" and never_served(configuration)):
-        raise Refused(f"database: {found.details['database']}")
-    if found.state != "ready":
-        # Whatever restarted us, callers do not wait for the database.
-        log.error("the database is away (%s): serving without it, %s", found.details["database"], found.state)
+    if why := unfit(configuration):
+        raise Refused(f"{context.config_path}: {why}")
+    if why := without_database(configuration, system_clock()):
+        raise Refused(why)
     if only:
         run_part(only, configuration)
         return

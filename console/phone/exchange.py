@@ -18,7 +18,7 @@ from console.phone.execution import HTTP_FAILURE, Fault
 from console.phone.placed import Order, PlacedCall
 from console.phone.rest import Fault as RestFault
 from console.phone.rest import Rest
-from console.phone.signature import signature, without_fragment
+from console.phone.signature import signed, without_fragment
 from console.phone.texts import Receipts, Text, Texts
 
 CALLBACK_WARNING = 15003  # Twilio: warning response to a callback
@@ -97,9 +97,11 @@ class Exchange:
         on_event: Callable[[Event], None] | None = None,
         hex32: Callable[[], str] = lambda: secrets.token_hex(16),
         rest: Rest | None = None,
+        shared_key: str = "",
     ) -> None:
         """`owned`: numbers a Dial may show beside the call's own, and that calls and texts of the program
-        may come from. `hex32` makes the ends of new SIDs. `rest` is one that was made before.
+        may come from. `hex32` makes the ends of new SIDs. `rest` is one that was made before. With
+        `shared_key` requests are signed with that, by HMAC-SHA256.
 
         ValueError without an auth token: an empty one would validate anybody.
         """
@@ -125,6 +127,7 @@ class Exchange:
         self.last_request: Request | None = None
         self.door = door
         self._auth_token = auth_token
+        self._shared_key = shared_key
         self._requests = 0
         self._later: list[tuple[datetime, int, Callable[[], None]]] = []
         self._promised = 0
@@ -238,7 +241,7 @@ class Exchange:
         address = without_fragment(url)
         pairs = list(form.items())
         headers = {
-            "X-Twilio-Signature": signature(self._auth_token, address, pairs),
+            **signed(self._auth_token, self._shared_key, address, pairs),
             "I-Twilio-Idempotency-Token": str(uuid.uuid4()),
             "User-Agent": "TwilioProxy/1.1",
             "Accept": "*/*",

@@ -150,13 +150,14 @@ def live(configuration: Configuration, database: Database) -> Stage:
     Technicians are played here: no phone of theirs rings. Calls, wrong PINs and cases count. The
     configuration must have what a call needs.
     """
-    service = configuration.service
+    service, twilio = configuration.service, configuration.twilio
     listener = f"http://{service.listen}".replace("//0.0.0.0:", "//127.0.0.1:")
     exchange = Exchange(
         HttpDoor(service.public_url, listener),
         public_url=service.public_url,
-        account_sid=configuration.twilio.account_sid,
-        auth_token=configuration.twilio.auth_tokens[0].get_secret_value(),
+        account_sid=twilio.account_sid,
+        auth_token=twilio.auth_tokens[0].get_secret_value(),
+        shared_key=twilio.shared_keys[0].get_secret_value() if twilio.signatures == "sha256" else "",
         clock=SystemClock(),
         owned=configuration.our_numbers,
     )

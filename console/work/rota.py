@@ -11,7 +11,19 @@ from console import calling
 from console.house import House, rules
 from ivr import outgoing_desk, placed
 from ivr.tables import outgoing
-from oncall import cases, coverage, people, phones, rota_book, shift_checks, swaps, turns, validation, watch
+from oncall import (
+    cases,
+    coverage,
+    people,
+    phones,
+    rota_book,
+    senders,
+    shift_checks,
+    swaps,
+    turns,
+    validation,
+    watch,
+)
 from oncall.people import Technician
 from oncall.rota import Book
 from oncall.shift_checks import Check
@@ -131,7 +143,7 @@ def _still_his(book: Book, found: Check, at: datetime) -> bool:
 def _by_text(house: House, person: Technician) -> bool:
     """Whether he is asked by a text message: only a mobile phone takes one, and only a number is answered."""
     settings = house.configuration.notices
-    answered = settings.text_sender == "called" or settings.text_sender.startswith("+")
+    answered = senders.invites_answers(settings.text_sender)
     mobile = any(phones.is_mobile(phone) for phone in person.phones)
     return settings.confirm == "text" and answered and mobile and house.channels.texts is not None
 

@@ -11,6 +11,7 @@ if TESTS not in sys.path:
     sys.path.append(TESTS)
 
 from acceptance.installation import Clock, Installation, missing  # noqa: E402 (the path comes first)
+from acceptance.reading_again import NIGHT, Service  # noqa: E402
 
 
 @pytest.fixture
@@ -32,3 +33,16 @@ def installed(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
     yield install
     for installation in made:
         installation.kill()
+
+
+@pytest.fixture
+def service(installed: Callable[..., Installation]) -> Iterator[Service]:
+    installation = installed("edited", shifted=True)
+    assert installation.clock is not None
+    installation.clock.set(NIGHT)
+    installation.ivr("init")
+    installation.configure()
+    yield Service(installation)
+    if installation.service is not None:
+        installation.stop()
+    assert "Traceback" not in installation.printed.read_text()

@@ -165,6 +165,17 @@ class Installation:
 
         AssertionError if it cannot `within` so many seconds.
         """
+        self.begin(*options)
+        assert self.service is not None
+        patience = time.monotonic() + within
+        while not self.ready():
+            if self.service.poll() is not None or time.monotonic() > patience:
+                self.kill()
+                raise AssertionError(f"the service is not ready:\n{self.printed.read_text()[-3000:]}")
+            time.sleep(0.03)
+
+    def begin(self, *options: str) -> None:
+        """Start it and wait for nothing."""
         assert self.service is None
         with self.printed.open("ab") as printed:
             self.service = subprocess.Popen(
@@ -176,12 +187,6 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        patience = time.monotonic() + within
-        while not self.ready():
-            if self.service.poll() is not None or time.monotonic() > patience:
-                self.kill()
-                raise AssertionError(f"the service is not ready:\n{self.printed.read_text()[-3000:]}")
-            time.sleep(0.03)
 
     def ready(self) -> bool:
         connection = HTTPConnection(self.listener, timeout=5)

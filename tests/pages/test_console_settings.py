@@ -57,6 +57,7 @@ def test_every_choice_has_words() -> None:
         "mail.security": ("starttls", "tls", "none"),
         "ringing.caller_id": ("called",),
         "notices.text_sender": ("called",),
+        "twilio.signatures": ("sha1", "sha256", "both"),
         "console.oidc_name": ("email", "preferred_username"),
     }
     assert set(offered) == set(CHOICES)
@@ -184,6 +185,7 @@ def test_a_sound_configuration_is_said_to_be_sound(tmp_path: Path) -> None:
         host='"mail.example.net"',
         sender='"ivr@example.net"',
         office_phone='"0461 000000"',
+        text_sender='"+393511234567"',
         sealing_keys=f'["{PEPPER}"]',
         folder='"backups"',
     )

@@ -46,6 +46,7 @@ NAMES = ("mail.port",)
 # Keys whose values are words of a list: each has a text `value-KEY-VALUE`.
 CHOICES = (
     *("notices.confirm", "mail.security", "ringing.caller_id", "notices.text_sender", "console.oidc_name"),
+    "twilio.signatures",
 )
 
 
