@@ -206,7 +206,8 @@ def join(
     An earlier deadline than the case's own means that it is more urgent now: then the deadline moves
     and `urgency` becomes its final one; the first stays on record. So it does where there was none.
     """
-    connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
+    # That it is may be known already: the turn was written elsewhere, and its answer never arrived.
+    note_call(connection, at, case_id, call_sid)
     connection.execute(
         update(cases)
         .where(cases.c.id == case_id, or_(cases.c.due_at.is_(None), cases.c.due_at > due_at))
@@ -219,13 +220,10 @@ def join(
 
 def note_call(connection: Connection, at: datetime, case_id: int, call_sid: str) -> bool:
     """Note that this call is about this case; False if that was known."""
-    known = select(case_calls.c.case_id).where(
-        case_calls.c.case_id == case_id, case_calls.c.call_sid == call_sid
-    )
-    if connection.execute(known).first() is not None:
-        return False
-    connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
-    return True
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(case_calls).on_conflict_do_nothing(index_elements=["case_id", "call_sid"])
+    values = {"case_id": case_id, "call_sid": call_sid, "joined_at": at}
+    return connection.execute(new, values).rowcount == 1
 
 
 _TIMES = select(cases.c.number, cases.c.opened_at, cases.c.due_at).where(cases.c.id == bindparam("case"))

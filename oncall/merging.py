@@ -85,13 +85,8 @@ def copy_row(here: Connection, table: Table, row: Row[Any], **otherwise: Any) ->
 
 def bring_calls_of_case(here: Connection, there: Connection, case_there: int, case_here: int) -> None:
     """Which calls are about it, so far as they are here; and what its log says."""
-    known = set(
-        here.execute(select(case_calls.c.call_sid).where(case_calls.c.case_id == case_here)).scalars()
-    )
     for row in there.execute(select(case_calls).where(case_calls.c.case_id == case_there)):
-        if row.call_sid not in known:
-            values = {"case_id": case_here, "call_sid": row.call_sid, "joined_at": row.joined_at}
-            here.execute(insert(case_calls), values)
+        casebook.note_call(here, row.joined_at, case_here, row.call_sid)
     written = {
         (row.at, row.act, row.actor)
         for row in here.execute(select(case_log).where(case_log.c.case_id == case_here))

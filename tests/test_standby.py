@@ -402,6 +402,45 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(
     assert found.number == opened.number
 
 
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_case_that_was_joined_and_nobody_knew_is_joined_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, copied: bool
+) -> None:
+    """The same of a turn at which a second call joins: its row may be in the copy, the call's own not yet."""
+    rehearsal = stage()
+    call(rehearsal, "* acme calls trento\n> PIN acme\n> 1\n* anna's phone rings\n> hangs up\n")
+    line = rehearsal.exchange.ring("+393471112201", "+390461825060")
+    line.press(rehearsal.pins["acme"], label="PIN of acme")
+    line.press("1")
+    rehearsal.keeper.keep(rehearsal.clock.now())
+    write = rehearsal.lifeline.write
+
+    @contextmanager
+    def committed_in_vain() -> Iterator[Connection]:
+        with write() as connection:
+            yield connection
+        rehearsal.lifeline.away = True
+        rehearsal.outages += 1
+        if copied:
+            spare = rehearsal.keeper.spares.current(rehearsal.clock.now())
+            with spare.write() as connection:
+                connection.execute(text("PRAGMA defer_foreign_keys=ON"))
+                case = connection.execute(select(case_rows.c.id)).scalar_one()
+                cases.note_call(connection, rehearsal.clock.now(), case, line.sid)
+        raise OperationalError("commit", None, ConnectionError("no answer"))
+
+    monkeypatch.setattr(rehearsal.lifeline, "write", committed_in_vain)
+    line.press("1")
+    monkeypatch.undo()
+    line.wait()
+    assert line.ringing
+    line.hang_up()
+    rehearsal.outage(BACK)
+    with rehearsal.house.database.read() as connection:
+        (case,) = connection.execute(select(case_rows)).all()
+        assert due.pending(connection, cases.PURSUE, case.number)
+
+
 @pytest.mark.parametrize("missed", [True, False])
 @pytest.mark.parametrize("back_in_time", [True, False])
 def test_the_phone_that_rang_is_the_one_whose_key_counts(
