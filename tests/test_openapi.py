@@ -1,33 +1,24 @@
 """What we ask of Twilio, held against Twilio's own OpenAPI document by a server that validates requests.
 
-The document and the server (Prism) come from npm: `npm ci` in tests/openapi brings them.
+The server is openapi_server.py's: documents and Prism come from npm, `npm ci` in tests/openapi brings them.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from making import utc
+from openapi_server import account_paths, available, node, served
 from pydantic import SecretStr
 
 from oncall.channels import CallOut, ChannelFailed, TextOut
 from webhooks.outbound import RestTelephone, RestTexts
 from webhooks.settings import TwilioSettings
 
-HERE = Path(__file__).parent / "openapi"
-PRISM = HERE / "node_modules/@stoplight/prism-cli/dist/index.js"
-DOCUMENT = HERE / "node_modules/@twilio-alpha/mcp/twilio-oai/spec/json/twilio_api_v2010.json"
-STARTS_WITHIN = 30  # seconds; it takes about one
 USED = ("Calls.json", "Calls/{Sid}.json", "Messages.json", "Messages/{Sid}.json")
 
 ACCOUNT, CALL, TEXT = "AC" + "1" * 32, "CA" + "2" * 32, "SM" + "3" * 32
@@ -38,87 +29,11 @@ CALL_OUT = CallOut(
 TEXT_OUT = TextOut("+393331234501", "+390461825060", "Chiamata P1+ da Acme", "https://ivr.example.net/s")
 
 
-def node() -> str:
-    """Node.js, once Prism and the document are there too."""
-    found = shutil.which("node") or shutil.which("nodejs")
-    if found and PRISM.exists() and DOCUMENT.exists():
-        return found
-    what = "`npm ci` in tests/openapi" if found else "Node.js 18 or newer, and `npm ci` in tests/openapi"
-    if os.environ.get("REQUIRE_ALL") == "1":
-        pytest.fail(f"needs {what}", pytrace=False)
-    pytest.skip(f"needs {what}")
-
-
-def part_that_is_used(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with the paths we ask alone: Prism reads it in a second rather than in ten."""
-    paths = {
-        path: value
-        for path, value in document["paths"].items()
-        if path.removeprefix("/2010-04-01/Accounts/{AccountSid}/") in USED
-    }
-    assert len(paths) == len(USED)
-    schemas = document["components"]["schemas"]
-    wanted: dict[str, Any] = {}
-    missing = _named(paths)
-    while missing:
-        wanted |= {name: schemas[name] for name in missing}
-        missing = _named(wanted) - wanted.keys()
-    # Twilio's own examples of answers hold relative addresses where the document wants whole ones.
-    # Prism checks what it answers too; what we ask is in `paths` and stays as it is.
-    for method in ("get", "post"):
-        for path in paths.values():
-            _forget_addresses(path.get(method, {}).get("responses", {}))
-    _forget_addresses(wanted)
-    return {**document, "paths": paths, "components": {**document["components"], "schemas": wanted}}
-
-
-def _named(part: object) -> set[str]:
-    return set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(part)))
-
-
-def _forget_addresses(part: Any) -> None:
-    if isinstance(part, dict):
-        if part.get("format") == "uri":
-            del part["format"]
-        part = list(part.values())
-    if isinstance(part, list):
-        for each in part:
-            _forget_addresses(each)
-
-
 @pytest.fixture(scope="module")
 def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Prism's address. It ends with the module's tests."""
-    program = node()
-    folder = tmp_path_factory.mktemp("openapi")
-    document = folder / "twilio.json"
-    document.write_text(json.dumps(part_that_is_used(json.loads(DOCUMENT.read_text(encoding="utf-8")))))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = folder / "prism.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [program, str(PRISM), "mock", "--errors", "-h", "127.0.0.1", "-p", str(port), str(document)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "SCARF_ANALYTICS": "false"},
-        )
-        try:
-            _wait_for(process, port, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + STARTS_WITHIN
-    while time.monotonic() < until and process.poll() is None:
-        with socket.socket() as knock:
-            if knock.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail(f"Prism did not start: {log.read_text(errors='replace')[-500:]}", pytrace=False)
+    with served("twilio_api_v2010", account_paths(*USED), tmp_path_factory.mktemp("openapi")) as base:
+        yield base
 
 
 def settings(base: str, account: str = ACCOUNT) -> TwilioSettings:
@@ -187,3 +102,28 @@ WRONG: dict[str, Callable[[str], object]] = {
 def test_what_is_not_in_the_document_is_caught(ask: Callable[[str], object], prism: str) -> None:
     with pytest.raises(ChannelFailed, match="HTTP 422"):
         ask(prism)
+
+
+OTHERS = {
+    "twilio_serverless_v1": "/v1/Services",
+    "twilio_voice_v1": "/v1/DialingPermissions/Countries/{IsoCode}",
+    "twilio_monitor_v1": "/v1/Alerts",
+}
+
+
+@pytest.mark.parametrize("document", OTHERS)
+def test_other_documents_of_twilio_are_served(document: str, tmp_path: Path) -> None:
+    path = OTHERS[document].replace("{IsoCode}", "IT")
+    with served(document, [OTHERS[document]], tmp_path) as base:
+        assert requests.get(base + path, auth=("AC", "key"), timeout=10).status_code == 200
+        assert requests.get(base + "/v1/Nothing", auth=("AC", "key"), timeout=10).status_code == 404
+
+
+def test_a_document_or_path_that_does_not_exist_is_said(tmp_path: Path) -> None:
+    node()
+    with pytest.raises(LookupError, match="twilio_monitor_v1"), served("twilio_moon_v1", [], tmp_path):
+        pass
+    colls = account_paths("Colls.json")
+    with pytest.raises(LookupError, match="has no path"), served("twilio_api_v2010", colls, tmp_path):
+        pass
+    assert "twilio_api_v2010" in available()

@@ -241,6 +241,13 @@ WRONG = {
     "a zone that does not exist": (with_lines(SHIPPED, time_zone='"Europe/Trent"'), "service.time_zone"),
     "an unknown language": (with_lines(SHIPPED, languages='["fr"]'), "service.languages"),
     "no sealing key": (with_lines(SHIPPED, keys='["secret"]'), "service.keys"),
+    "a connection override that is none": (with_lines(SHIPPED, connection='"xx=1"'), "twilio.connection"),
+    "a time that Twilio does not wait": (with_lines(SHIPPED, connection='"tt=20000"'), "twilio.connection"),
+    "an override twice": (with_lines(SHIPPED, connection='"ct=200&ct=300"'), "twilio.connection"),
+    "another fallback in the clear": (
+        with_lines(SHIPPED, fallback_url='"http://two.example.net/voice/fallback"'),
+        "twilio.fallback_url",
+    ),
     "an account of another kind": (with_lines(SHIPPED, account_sid='"SK123"'), "twilio.account_sid"),
     "a REST interface elsewhere": (
         SHIPPED.replace('# api_base = "http://127.0.0.1:4010"', 'api_base = "http://evil.example:1"'),

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+# What may stand after the # of an address that Twilio asks, and between which values: milliseconds to
+# connect, to read, in all; how often to try again. From Twilio's page on connection overrides.
+OVERRIDES = {"ct": (100, 10_000), "rt": (100, 15_000), "tt": (100, 15_000), "rc": (0, 5)}
+# When to try again.
+RETRIED = frozenset({"4xx", "5xx", "ct", "rt", "all"})
 
 
 class TwilioSettings(BaseModel):
@@ -23,6 +30,22 @@ class TwilioSettings(BaseModel):
         Annotated[str, Field(pattern=r"\Ahttp://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?\z")] | None
     ) = None
 
+    # When Twilio gives up on a slow answer and how often it tries, as after the # of an address; empty: as it
+    # always does.
+    connection: str = "ct=2000&rt=4000&tt=8000&rc=1&rp=all"
+    # Whom Twilio asks when we do not answer, until the stand-in document is published: another machine's
+    # /voice/fallback. Empty: our own.
+    fallback_url: Annotated[str, Field(pattern=r"\A(https://[A-Za-z0-9.-]+(:[0-9]+)?(/[^\s?#]*)?)?\z")] = ""
+
+    @field_validator("connection")
+    @classmethod
+    def overrides(cls, value: str) -> str:
+        pairs = [each.partition("=")[::2] for each in value.split("&")] if value else []
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names) or not all(_sound(*pair) for pair in pairs):
+            raise ValueError('expected such as "ct=2000&rt=4000&tt=8000&rc=1&rp=all"')
+        return value
+
     @field_validator("auth_tokens")
     @classmethod
     def strong(cls, value: list[SecretStr]) -> list[SecretStr]:
@@ -31,3 +54,11 @@ class TwilioSettings(BaseModel):
             if len(raw) < 16 or len(set(raw)) < 6 or not raw.isascii():
                 raise ValueError("expected the account's auth token as Twilio shows it, 32 characters")
         return value
+
+
+def _sound(name: str, value: str) -> bool:
+    """Whether Twilio takes this override."""
+    if name == "rp":
+        return set(value.split(",")) <= RETRIED
+    least, most = OVERRIDES.get(name, (1, 0))
+    return re.fullmatch("[0-9]{1,5}", value) is not None and least <= int(value) <= most

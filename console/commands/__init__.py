@@ -32,6 +32,7 @@ COMMANDS = {
     "rota": "rota",
     "serve": "service",
     "technician": "reach",
+    "twilio": "twilio",
     "user": "users",
 }
 

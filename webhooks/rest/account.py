@@ -58,6 +58,18 @@ class HostedNumber:
         return self.addresses["voice_application_sid"] or self.addresses["trunk_sid"] or None
 
 
+@dataclass(frozen=True)
+class DialledCountry:
+    """What Twilio would dial in a country ("IT"): ordinary numbers, special services (premium, shared cost),
+    ranges known for toll fraud.
+    """
+
+    code: str
+    ordinary: bool
+    special: bool
+    fraud: bool
+
+
 # What `change_number` may write, by the names that twilio's library has for them.
 ADDRESSES = (
     "voice_url",
@@ -119,6 +131,19 @@ class RestAccount(Rest):
         """Numbers of others that may be shown as calling, because their owner has agreed."""
         every = listed(lambda: self._account.outgoing_caller_ids.stream(page_size=PAGE))
         return [str(each.phone_number) for each in every]
+
+    def dialled_countries(self) -> list[DialledCountry]:
+        """Every country that Twilio knows, with what it would dial there."""
+        every = listed(lambda: self._client.voice.v1.dialing_permissions.countries.stream(page_size=PAGE))
+        return [
+            DialledCountry(
+                str(each.iso_code),
+                bool(each.low_risk_numbers_enabled),
+                bool(each.high_risk_special_numbers_enabled),
+                bool(each.high_risk_tollfraud_numbers_enabled),
+            )
+            for each in every
+        ]
 
     def may_dial(self, country: str) -> bool | None:
         """Whether ordinary numbers of this country ("IT") may be dialled; None if Twilio does not know it."""

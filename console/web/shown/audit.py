@@ -30,7 +30,7 @@ COLUMNS = ("id", "at", "actor", "name", "act", "subject", "details")
 # Faults that are kept of a verification: more say no more.
 KEPT_FAULTS = 50
 # Acts whose details are pairs: what it was, what it became.
-_CHANGES = re.compile(r".*\.(change|minutes|import)")
+_CHANGES = re.compile(r".*\.(change|minutes|import|provision|undo)")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?([+-]\d\d:\d\d|Z)")
 # Details that hold a technician's key.

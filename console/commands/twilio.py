@@ -1,0 +1,15 @@
+"""`ivr twilio`: what stands at Twilio"""
+
+from __future__ import annotations
+
+import click
+
+from console.commands.twilio_provision import provision
+
+
+@click.group()
+def twilio() -> None:
+    """What stands at Twilio: where its numbers send calls."""
+
+
+twilio.add_command(provision)
