@@ -9,6 +9,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 from making import SECRETS, TOKEN, configuration, fresh_database, staff
+from well_house import AUTHORITY, well_house
 
 from console.commands import ivr
 from console.doctor.examination import Examination
@@ -92,6 +93,22 @@ def test_the_table_has_subjects_and_remedies_and_no_secret(tmp_path: Path) -> No
     assert any(line.startswith("          → ") for line in said)
     assert any(line.startswith("not looked at: public address, mail, ") for line in said)
     assert all(secret not in result.stdout for secret in (*SECRETS.values(), TOKEN))
+
+
+def test_a_house_that_is_well_is_left_with_0(tmp_path: Path) -> None:
+    """It believes the certificate as machines do: by the system's authorities, here another file of them."""
+    authority = tmp_path / "authority.pem"
+    AUTHORITY.cert_pem.write_to_path(authority)
+    with well_house(tmp_path) as well:
+        code, made = document_of(tmp_path, SSL_CERT_FILE=str(authority))
+        assert keys(made, "red") == set()
+        assert (code, made["ok"], made["not_looked_at"]) == (0, True, [])
+        assert "address" in keys(made, "green")
+        well.account.kind = "Trial"
+        result = run(tmp_path, "doctor", SSL_CERT_FILE=str(authority))
+        assert result.exit_code == 1
+        assert "Upgrade it in Twilio's console" in result.stdout
+        assert all(secret not in result.output for secret in well.secrets)
 
 
 def test_json_and_table_of_an_examination() -> None:

@@ -27,9 +27,13 @@ def check(look: Look) -> Iterator[Finding]:
         yield red("not-asked", f"The numbers could not be asked: {told(failed)}.", "Run this again.")
         return
     found = [*_absent(look), *_voiceless(look), *_fallbacks(look)]
+    # Of a fallback that is none, or our own, enough is said.
+    told_of = {each.key.removeprefix("fallback.") for each in found if each.key.startswith("fallback.")}
     if configuration.service.public_url:
         found += [
-            _deviation(each) for each in deviations(configuration, hosted, _published(look)) if _ours(each)
+            _deviation(each)
+            for each in deviations(configuration, hosted, _published(look))
+            if each.attribute != "voice_fallback_url" or each.number not in told_of
         ]
     yield from found
     if not found:
@@ -76,11 +80,6 @@ def _fallbacks(look: Look) -> Iterator[Finding]:
         else:
             continue
         yield red(f"fallback.{each.number}", what, PUBLISH)
-
-
-def _ours(change: Change) -> bool:
-    """Whether a deviation is told here: of an empty or own fallback more is said above."""
-    return change.attribute != "voice_fallback_url" or bool(change.before and change.why)
 
 
 def _deviation(change: Change) -> Finding:
