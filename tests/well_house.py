@@ -162,8 +162,20 @@ def well_house(
         well = Well(house, at, folder, Tools(trust=trust), account, twilio, door, post, [*kept.values()])
         profiles.well = well
         _lived_in(well)
-        door.app = webhook_app(well.house)
+        door.app = _made_when_asked(well.house)
         yield well
+
+
+def _made_when_asked(house: House) -> Any:
+    """The real door. Most faults are none of it."""
+    made: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        if not made:
+            made.append(webhook_app(house))
+        return made[0](environ, start_response)
+
+    return app
 
 
 class _Profiles:
