@@ -39,9 +39,8 @@ def check(look: Look) -> Iterator[Finding]:
     if facts.kind.lower() == "trial":
         yield red(
             "trial",
-            "The account is on trial: calls and texts reach verified numbers only (21608), "
-            "callers hear Twilio "
-            "first, and a call ends after ten minutes.",
+            "The account is on trial: calls and texts reach verified numbers only (21608), callers hear "
+            "Twilio first, and a call ends after ten minutes.",
             "Upgrade it in Twilio's console (Billing).",
         )
     if facts.status == "active" and facts.kind.lower() != "trial":
@@ -75,9 +74,8 @@ def _balance(look: Look) -> Iterator[Finding]:
 def _calls_at_once(look: Look) -> Iterator[Finding]:
     """Twilio tells nobody the limit itself; what lifts it is a business profile that it has approved."""
     where = (
-        "Ask for one in Twilio's console (Trust Hub, Customer profiles); the limit in force "
-        "is shown under Voice, "
-        "Settings, or told by Twilio's support."
+        "Ask for one in Twilio's console (Trust Hub, Customer profiles); the limit in force is shown "
+        "under Voice, Settings, or told by Twilio's support."
     )
     try:
         approved = look.account.business_profile_approved()
@@ -93,7 +91,7 @@ def _calls_at_once(look: Look) -> Iterator[Finding]:
     else:
         yield yellow(
             "calls-at-once",
-            "The account has no approved business profile: accounts upgraded since February 2026 may then be "
-            "limited to two or three calls at once, and a call that is put through takes two.",
+            "The account has no approved business profile: accounts upgraded since February 2026 may "
+            "then be limited to two or three calls at once, and a call that is put through takes two.",
             where,
         )

@@ -46,16 +46,15 @@ def _certificate(look: Look, host: str, port: int) -> Finding:
         return red(
             "unreachable",
             f"Nobody answers at {host}:{port} from this machine: no call comes in.",
-            "See that `ivr serve` and the proxy run and that the name leads to it. If only "
-            "this machine cannot "
-            "reach its own public address (NAT), let the name lead to the proxy in /etc/hosts.",
+            "See that `ivr serve` and the proxy run and that the name leads to it. If only this machine "
+            "cannot reach its own public address (NAT), let the name lead to the proxy in /etc/hosts.",
             blocks=True,
         )
     if found.ends is None:
         return red(
             "certificate-refused",
-            f"The certificate of {host} is not to be believed: {found.why}. Twilio refuses it, "
-            "no call comes in.",
+            f"The certificate of {host} is not to be believed: {found.why}. Twilio refuses it, no call "
+            "comes in.",
             "Replace it at once; a proxy must show the whole chain, and Twilio takes no self-signed one.",
             blocks=True,
         )
@@ -108,25 +107,23 @@ def _judged(public: str, signed: list[int], unsigned: int) -> Iterator[Finding]:
     elif signed[0] == 403 or 403 in signed:
         yield red(
             "signature-refused",
-            "Our own door refuses a request that is signed for the public address: it would "
-            "refuse Twilio's too.",
-            "See that `[service] public_url` and `[twilio] auth_tokens` are those `ivr serve` "
-            "runs with (restart "
-            "it), and that the proxy changes neither path nor query.",
+            "Our own door refuses a request that is signed for the public address: it would refuse "
+            "Twilio's too.",
+            "See that `[service] public_url` and `[twilio] auth_tokens` are those `ivr serve` runs with "
+            "(restart it), and that the proxy changes neither path nor query.",
         )
     elif any(status != 204 for status in signed):
         yield red(
             "other-service",
-            f"{public}{PATH} answers {', '.join(map(str, signed))} where our door answers 204: "
-            "something else "
-            "answers, or the door fails.",
+            f"{public}{PATH} answers {', '.join(map(str, signed))} where our door answers 204: something "
+            "else answers, or the door fails.",
             "See that the proxy leads to `[service] listen`, and what the log of `ivr serve` says.",
         )
     elif unsigned != 403:
         yield red(
             "unsigned-believed",
-            f"A request without a signature was answered {unsigned} and not refused: anybody "
-            "could pose as Twilio.",
+            f"A request without a signature was answered {unsigned} and not refused: anybody could pose "
+            "as Twilio.",
             "See what stands between: only our own door may answer, and it refuses what is not signed.",
         )
     else:

@@ -73,8 +73,8 @@ def _outside(look: Look) -> Iterator[Finding]:
         # Not red: of two machines the other one may have written it.
         yield yellow(
             "no-ledger",
-            f"{ledger.FILE} on this machine is missing or empty, though PINs or customers are gone: a backup "
-            "restored here would bring them back.",
+            f"{ledger.FILE} on this machine is missing or empty, though PINs or customers are gone: a "
+            "backup restored here would bring them back.",
             "Copy the file from the other machine, or from your copy of the state folder.",
         )
     if waiting:

@@ -25,9 +25,9 @@ def check(look: Look) -> Iterator[Finding]:
             found.append(
                 yellow(
                     f"verified-only.{number}",
-                    f"{number} is shown to technicians and not hosted at Twilio, only "
-                    "verified: Italian operators "
-                    "may drop calls that come from abroad with an Italian number (AGCOM 106/25/CONS).",
+                    f"{number} is shown to technicians and not hosted at Twilio, only verified: Italian "
+                    "operators may drop calls that come from abroad with an Italian number (AGCOM "
+                    "106/25/CONS).",
                     "Show a number that is hosted at Twilio (`[ringing] caller_id`).",
                 )
             )
@@ -35,8 +35,8 @@ def check(look: Look) -> Iterator[Finding]:
             found.append(
                 red(
                     f"foreign.{number}",
-                    f"{number} is neither hosted at Twilio nor verified: every call to a "
-                    "technician fails (13214).",
+                    f"{number} is neither hosted at Twilio nor verified: every call to a technician fails "
+                    "(13214).",
                     'Set `[ringing] caller_id` to "called", or to one of our numbers at Twilio.',
                 )
             )

@@ -39,7 +39,7 @@ def _found(look: Look) -> Iterator[Finding]:
     apart = look.ahead_of_twilio or timedelta()
     if abs(apart) > TWILIO:
         told = (
-            f"Our clock is {apart.total_seconds():+.0f} s from Twilio's: callers would be "
-            "treated as at another time."
+            f"Our clock is {apart.total_seconds():+.0f} s from Twilio's: callers would be treated as at "
+            "another time."
         )
         yield red("twilio", told, _REMEDY)

@@ -16,17 +16,16 @@ ELSEWHERE = frozenset({"missing", "no-rota", "open-file", "no-backup", "plain-ht
 # Graver here than on the page, which an admin reads by day.
 RED = frozenset({"no-signing"})
 _MISSING = {
-    "service.public_url": "Write the https address at which Twilio reaches this service into "
-    "`[service] public_url`.",
+    "service.public_url": "Write the https address at which Twilio reaches this service into `[service] "
+    "public_url`.",
     "service.keys": "Write a key into `[service] keys`: `ivr init` makes one in a new file.",
     "twilio.account_sid": "Copy the Account SID (AC…) from Twilio's console into `[twilio] account_sid`.",
-    "twilio.auth_tokens": "Copy the auth token from Twilio's console into `[twilio] "
-    "auth_tokens`, or put it in a "
-    "file and name that in `auth_tokens_file`.",
-    "pins.peppers": "Put the pepper back from your copy; only where no PIN was ever issued, a "
-    "new one from `ivr init`.",
-    "pins.salt": "Put the salt back from your copy; only where no PIN was ever issued, a new "
-    "one from `ivr init`.",
+    "twilio.auth_tokens": "Copy the auth token from Twilio's console into `[twilio] auth_tokens`, or put "
+    "it in a file and name that in `auth_tokens_file`.",
+    "pins.peppers": "Put the pepper back from your copy; only where no PIN was ever issued, a new one "
+    "from `ivr init`.",
+    "pins.salt": "Put the salt back from your copy; only where no PIN was ever issued, a new one from "
+    "`ivr init`.",
 }
 _REMEDIES = {
     "no-office": "Name the office's phones in `[[number]] office`.",
@@ -36,9 +35,9 @@ _REMEDIES = {
     "api-base": "Take `[twilio] api_base` out.",
     "weak-cost": "Take `cost` in `[pins]` back to the shipped figures.",
     "screening": "Switch `[pins] screen_without_pin` off, unless it is meant so.",
-    "no-signing": "Write 32 random bytes in hexadecimal into `[service] signing_key` "
-    "(`python3 -c 'import secrets; print(secrets.token_hex(32))'`): without it there is no snapshot for "
-    "outages and no ledger of revocations.",
+    "no-signing": "Write 32 random bytes in hexadecimal into `[service] signing_key` (`python3 -c "
+    "'import secrets; print(secrets.token_hex(32))'`): without it there is no snapshot for outages and "
+    "no ledger of revocations.",
     "no-mail": "Name a mail server in `[mail]`.",
     "no-admins": "Write e-mail addresses into `[notices] admins`.",
     "state": "Make the folder writable for the user that the service runs as.",

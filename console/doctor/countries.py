@@ -33,8 +33,8 @@ def check(look: Look) -> Iterator[Finding]:
     if risky:
         some = ", ".join(risky[:6]) + ("…" if len(risky) > 6 else "")
         what = (
-            f"Twilio may dial high-risk numbers of {some}: whoever gets hold of the account "
-            "can spend its money."
+            f"Twilio may dial high-risk numbers of {some}: whoever gets hold of the account can spend its "
+            "money."
         )
         found.append(yellow("risky", what, f"Switch them off ({GEO})."))
     yield from found

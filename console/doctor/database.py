@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import text
+from sqlalchemy import false, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from console.doctor.finding import Finding, green, red
 from console.doctor.look import Look
 from console.house import not_ready
+from storage.tables import notebook
+
+# Changes no row, and is refused all the same by a replica and to whoever may only read.
+_NOTHING = update(notebook).where(false()).values(name=notebook.c.name)
 
 
 def check(look: Look) -> Iterator[Finding]:
@@ -18,19 +22,14 @@ def check(look: Look) -> Iterator[Finding]:
         return
     try:
         with look.house.database.write() as connection:
-            if connection.dialect.name == "postgresql":
-                only = connection.execute(text("SHOW transaction_read_only")).scalar_one()
-                if only != "off":
-                    raise PermissionError
+            connection.execute(_NOTHING)
     except (SQLAlchemyError, OSError) as error:
         yield red(
             "read-only",
-            f"The database can be read and not written ({type(error).__name__}): calls would "
-            "be served from the "
-            "snapshot.",
-            "See whether it is a replica, whether its disk is full, and whether the file and "
-            "its folder belong to "
-            "the user that the service runs as.",
+            f"The database can be read and not written ({type(error).__name__}): calls would be served "
+            "from the snapshot.",
+            "See whether it is a replica, whether its disk is full, and whether our user (of SQLite: the "
+            "file's and its folder's owner) may write.",
         )
         return
     yield green("database", "The database answers, can be written, and its tables are up to date.")

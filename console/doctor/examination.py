@@ -159,7 +159,7 @@ def _stuck(check: Check, limit: float) -> Finding:
     return red(
         f"check-stuck.{check.subject}",
         f"The check of {check.subject} did not end within {limit:g} seconds.",
-        "Find out what it waits for (the database's lock, a server that takes connections and says nothing), "
-        "then run it again.",
+        "Find out what it waits for (the database's lock, a server that takes connections and says "
+        "nothing), then run it again.",
         blocks=True,
     )

@@ -86,9 +86,8 @@ def _deviation(change: Change) -> Finding:
     key = f"{change.attribute}.{change.number}"
     if change.attribute in DIVERSIONS:
         what = (
-            f"{change.number} belongs to {DIVERSIONS[change.attribute]} ({change.before}): "
-            "Twilio ignores the "
-            "addresses that stand at the number."
+            f"{change.number} belongs to {DIVERSIONS[change.attribute]} ({change.before}): Twilio ignores "
+            "the addresses that stand at the number."
         )
         remedy = "Take it off with `ivr twilio provision --take-over --yes`."
     else:

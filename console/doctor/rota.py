@@ -27,12 +27,11 @@ _WHAT = {
     "one-person": "the whole ladder of rota {rota} is one person ({who}) from {start}",
 }
 _REMEDY = {
-    "hole": "Put somebody on duty (`ivr rota override`) or correct the rules (`ivr rota "
-    "apply`); `ivr rota gaps` "
-    "shows what is missing.",
+    "hole": "Put somebody on duty (`ivr rota override`) or correct the rules (`ivr rota apply`); `ivr "
+    "rota gaps` shows what is missing.",
     "not-employed": "Take the name out of the rota (`ivr rota apply`), or bring the person back.",
-    "unreachable": "Correct the phone (`ivr technician change`), or allow its country in "
-    "`[ringing] countries`.",
+    "unreachable": "Correct the phone (`ivr technician change`), or allow its country in `[ringing] "
+    "countries`.",
     "double-duty": "Give one of the turns to somebody else (`ivr rota override`).",
     "empty-rung": "Put somebody on it (`ivr rota override`), unless it is meant so.",
     "one-person": "Add a second person to the ladder: a phone may be flat.",

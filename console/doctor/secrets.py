@@ -48,9 +48,8 @@ def check(look: Look) -> Iterator[Finding]:
         yield green(
             "secrets",
             "The secrets look random.",
-            "Keep a copy of pins.peppers, pins.salt, service.signing_key and "
-            "backup.sealing_keys away from this "
-            "machine: without them no PIN works and no backup can be read.",
+            "Keep a copy of pins.peppers, pins.salt, service.signing_key and backup.sealing_keys away "
+            "from this machine: without them no PIN works and no backup can be read.",
         )
 
 

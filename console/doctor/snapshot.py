@@ -16,9 +16,8 @@ _WORKER = "See that `ivr serve` runs on this machine and that its worker does (t
 _WHY = {
     "missing": _WORKER,
     "damaged": "Remove the file and see that the disk is sound; the worker writes a new one within a minute.",
-    "unsigned": "See that `[service] signing_key` is the one the service runs with, and "
-    "restart `ivr serve`; if it "
-    "is, somebody else wrote the file.",
+    "unsigned": "See that `[service] signing_key` is the one the service runs with, and restart `ivr "
+    "serve`; if it is, somebody else wrote the file.",
 }
 
 
@@ -30,8 +29,8 @@ def check(look: Look) -> Iterator[Finding]:
     except SnapshotRefused as refused:
         yield red(
             f"snapshot-{refused.why}",
-            f"The local snapshot is {refused.why}: if the database fails tonight, no PIN can "
-            "be checked here.",
+            f"The local snapshot is {refused.why}: if the database fails tonight, no PIN can be checked "
+            "here.",
             _WHY[refused.why],
         )
         return

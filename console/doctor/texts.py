@@ -25,9 +25,8 @@ def check(look: Look) -> Iterator[Finding]:
         # No address: nothing at Twilio can be asked of it.
         yield yellow(
             "name",
-            f"Text messages come from the name “{setting}”, which nobody can answer: "
-            "technicians take a case by "
-            "call or link alone.",
+            f"Text messages come from the name “{setting}”, which nobody can answer: technicians take a "
+            "case by call or link alone.",
             "Set `[notices] text_sender` to a mobile number at Twilio, if they are to answer by text.",
         )
         return
@@ -36,8 +35,8 @@ def check(look: Look) -> Iterator[Finding]:
         # Not red: what is not taken as a text goes by the next channel.
         yield yellow(
             "mute",
-            f"No text message can come from {', '.join(mute)}: technicians are told by the "
-            "next channel only.",
+            f"No text message can come from {', '.join(mute)}: technicians are told by the next channel "
+            "only.",
             "Set `[notices] text_sender` to a mobile number at Twilio, or to a name of up to eleven letters.",
         )
     else:

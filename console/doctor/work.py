@@ -30,8 +30,8 @@ def check(look: Look) -> Iterator[Finding]:
             f"{late.since.astimezone(look.zone):%Y-%m-%d %H:%M}"
         )
         remedy = (
-            "See that `ivr serve` runs and that its worker does not fail (the log of "
-            "`ivr.worker`), then restart it."
+            "See that `ivr serve` runs and that its worker does not fail (the log of `ivr.worker`), then "
+            "restart it."
         )
         if look.at - late.since > STOPPED:
             yield red("late", f"{told}: nobody would pursue a case tonight.", remedy)
@@ -41,8 +41,8 @@ def check(look: Look) -> Iterator[Finding]:
         yield red(
             "alarms",
             f"{alarms} alarm(s) have not reached the admins for more than an hour.",
-            "See what `[mail]` and its server say, and read the alarms in the log or on the "
-            "console's first page.",
+            "See what `[mail]` and its server say, and read the alarms in the log or on the console's "
+            "first page.",
         )
     if late is None and not alarms:
         yield green("work", "No work is late, and no alarm waits.")
