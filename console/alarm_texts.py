@@ -35,12 +35,18 @@ def written(
     what = str(raised["what"])
     about = texts.get(SAME_AS.get(what, what), texts["fallback"])
     local = at.astimezone(zone)
-    values = {name: clean(str(value)) for name, value in raised.items() if value not in ("", None)}
+    values = _values(raised)
     values |= {"company": company, "date": f"{local:%Y-%m-%d}", "time": f"{local:%H:%M}"}
     subject = _filled(about["subject"], values) or what
     frame = texts["frame"]
-    said = [_filled(sentence, values) for sentence in [*about["text"], frame["raised"]]]
-    parts = [textwrap.fill(sentence, _WIDTH) for sentence in said if sentence]
+    parts = [
+        *(
+            said
+            for sentence in about["text"]
+            if (said := _listed(sentence, raised) or _wrapped(sentence, values))
+        ),
+        _wrapped(frame["raised"], values) or "",
+    ]
     details = [f"  {name}: {values[name]}" for name in raised if name in values]
     parts.append("\n".join([frame["details"], *details]))
     parts.append(_filled(frame["sent-by"], values) or "")
@@ -52,13 +58,34 @@ def headline(raised: Mapping[str, Any], language: str) -> str:
     texts = catalogue(language)
     what = str(raised["what"])
     about = texts.get(SAME_AS.get(what, what), texts["fallback"])
-    values = {name: clean(str(value)) for name, value in raised.items() if value not in ("", None)}
-    return _filled(about["subject"], values) or what
+    return _filled(about["subject"], _values(raised)) or what
 
 
 def told(raised: Mapping[str, Any]) -> str:
     """An alarm in one line, for the log."""
     return ", ".join(f"{name}={clean(str(value))}" for name, value in raised.items() if value != "")
+
+
+def _values(raised: Mapping[str, Any]) -> dict[str, str]:
+    """What may be put into a sentence; a list is none of it."""
+    given = {name: value for name, value in raised.items() if not isinstance(value, list)}
+    return {name: clean(str(value)) for name, value in given.items() if value not in ("", None)}
+
+
+def _listed(sentence: str, raised: Mapping[str, Any]) -> str | None:
+    """A place that is all of a sentence, and whose value is a list: each in a paragraph of its own."""
+    place = _PLACE.fullmatch(sentence)
+    value = raised.get(place[1]) if place else None
+    if not isinstance(value, list) or not value:
+        return None
+    return "\n".join(
+        textwrap.fill(clean(str(each)), _WIDTH, initial_indent="- ", subsequent_indent="  ") for each in value
+    )
+
+
+def _wrapped(sentence: str, values: Mapping[str, str]) -> str | None:
+    said = _filled(sentence, values)
+    return textwrap.fill(said, _WIDTH) if said else None
 
 
 def _filled(sentence: str, values: Mapping[str, str]) -> str | None:

@@ -81,9 +81,26 @@ def send(settings: MailSettings, message: EmailMessage, to: list[str], folder: P
     if not settings.host:
         raise MailFailed("mail.host is not configured")
     _, sender = parseaddr(settings.sender)
+    with _in_our_words(), _connected(settings, folder) as server:
+        return _refused(server.send_message(message, sender, to))
+
+
+def try_out(settings: MailSettings, folder: Path) -> None:
+    """Connect as for a message, log in, and send nothing. Raises MailFailed, within AT_MOST seconds."""
+    if not settings.host:
+        raise MailFailed("mail.host is not configured")
     try:
-        with _connected(settings, folder) as server:
-            return _refused(server.send_message(message, sender, to))
+        with _in_our_words(), _connected(settings, folder) as server:
+            server.noop()
+    except MailRefused as refused:
+        raise MailFailed(str(refused)) from None
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Whatever goes wrong with a server is raised as MailRefused or MailFailed."""
+    try:
+        yield
     except smtplib.SMTPRecipientsRefused as error:
         answers = list(error.recipients.values())
         if all(code >= 500 for code, _ in answers):

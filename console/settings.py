@@ -259,6 +259,31 @@ class BackupSettings(BaseModel):
         return self
 
 
+class DoctorSettings(BaseModel):
+    """When `ivr doctor` looks by itself, by the wall clock ("": never), and what the account at Twilio is to
+    have left, in its own currency: less than `balance_yellow` is said, less than `balance_red` is grave.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: str = "16:00"
+    balance_yellow: Annotated[float, Field(ge=0, le=1_000_000)] = 25
+    balance_red: Annotated[float, Field(ge=0, le=1_000_000)] = 10
+
+    @field_validator("at")
+    @classmethod
+    def wall_clock(cls, value: str) -> str:
+        if value and not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+            raise ValueError('expected a time such as 16:00, or ""')
+        return value
+
+    @model_validator(mode="after")
+    def graver_is_less(self) -> Self:
+        if self.balance_red > self.balance_yellow:
+            raise ValueError("balance_red: expected no more than balance_yellow")
+        return self
+
+
 class RehearsalSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -294,6 +319,7 @@ class Configuration(BaseModel):
     letters: LetterSettings = LetterSettings()
     privacy: PrivacySettings = PrivacySettings()
     backup: BackupSettings = BackupSettings()
+    doctor: DoctorSettings = DoctorSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     folder: Path = Field(default=Path(), exclude=True)
     file: Path = Field(default=Path(), exclude=True)

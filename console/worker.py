@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from console import certificate
 from console.backups.daily import Daily
+from console.doctor import nightly
 from console.house import Clock, House, open_house
 from console.outside import keep_anchor
 from console.reloading import Terminal, read_again
@@ -41,6 +42,7 @@ CLOCKS_EVERY = 60
 BACKUP_LOOK_MINUTES = 1
 CAPS_SECONDS = 60
 CERTIFICATE_HOURS = 12
+DOCTOR_LOOK_MINUTES = 1
 
 
 def tick(
@@ -104,6 +106,9 @@ def run(house: House, clock: Clock) -> None:
     again = partial(_unless_away, lambda _, at: daily.write(at), keeper, clock)
     add(again, "interval", minutes=BACKUP_LOOK_MINUTES, next_run_time=clock())
     add(partial(_unless_away, lambda _, at: daily.look(at), keeper, clock), "interval", hours=SWEEP_HOURS)
+    # Not at the start: it asks the network.
+    again = partial(_unless_away, lambda keeper, at: nightly.look(keeper.house, at), keeper, clock)
+    add(again, "interval", minutes=DOCTOR_LOOK_MINUTES)
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()

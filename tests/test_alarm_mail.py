@@ -72,6 +72,7 @@ KNOWN = {
     "backup-failed": {"why": "OSError", "folder": "/mnt/backups"},
     "backup-stale": {"since": "2026-08-14 03:30"},
     "backup-restored": {"written": "2026-08-14 01:30 UTC", "cases": "2026-00412", "unsure": "yes", "row": 12},
+    "doctor": {"red": 1, "new_many": 1, "again_many": 1, "gone_many": 1},
     "pin-keys": {"about": "node-1", "faults": "pepper 2 is missing"},
 }
 

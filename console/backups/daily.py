@@ -79,16 +79,10 @@ class Daily:
         return due_today if due_today <= at else instant_of(today - timedelta(days=1), clock, self._zone)
 
     def _newest(self) -> datetime | None:
-        names = [file.name for file in self._backups()]
-        return datetime.strptime(names[-1], _FORM).replace(tzinfo=UTC) if names else None
-
-    def _backups(self) -> list[Path]:
-        """The oldest first."""
-        found = self._folder.iterdir() if self._folder.is_dir() else ()
-        return sorted(file for file in found if _NAME.fullmatch(file.name))
+        return newest(self._folder)
 
     def _prune(self, at: datetime) -> None:
-        for file in self._backups()[: -self._settings.keep]:
+        for file in _backups(self._folder)[: -self._settings.keep]:
             file.unlink(missing_ok=True)
         for file in self._folder.glob(".ivr-*.part"):
             if file.stat().st_mtime < (at - UNFINISHED).timestamp():
@@ -100,3 +94,15 @@ class Daily:
                 raise_alarm(connection, at, what, details=details)
         except SQLAlchemyError as error:
             log.error("%s: %s; nobody could be told: %s", what, details, type(error).__name__)
+
+
+def newest(folder: Path) -> datetime | None:
+    """When the newest daily backup in a folder was written; None if there is none."""
+    names = [file.name for file in _backups(folder)]
+    return datetime.strptime(names[-1], _FORM).replace(tzinfo=UTC) if names else None
+
+
+def _backups(folder: Path) -> list[Path]:
+    """The oldest first."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in found if _NAME.fullmatch(file.name))

@@ -22,6 +22,7 @@ COMMANDS = {
     "case": "cases",
     "customer": "customers",
     "demo": "service",
+    "doctor": "doctor",
     "explain": "explain",
     "init": "service",
     "migrate": "service",

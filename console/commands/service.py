@@ -66,6 +66,7 @@ def init(context: Context) -> None:
     click.echo("Now set service.public_url, twilio.account_sid and twilio.auth_tokens in it.")
     click.echo("Keep a copy of [pins] peppers and salt elsewhere: without them no PIN works.")
     click.echo("And of [backup] sealing_keys: without them no backup can be read.")
+    click.echo("`ivr doctor` says what is still missing before the first night.")
 
 
 @click.command()

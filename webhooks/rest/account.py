@@ -145,6 +145,11 @@ class RestAccount(Rest):
             for each in every
         ]
 
+    def business_profile_approved(self) -> bool:
+        """Whether Twilio has approved a business profile of this account."""
+        profiles = self._client.trusthub.v1.customer_profiles
+        return bool(listed(lambda: profiles.stream(status="twilio-approved", limit=1, page_size=1)))
+
     def may_dial(self, country: str) -> bool | None:
         """Whether ordinary numbers of this country ("IT") may be dialled; None if Twilio does not know it."""
         try:

@@ -26,7 +26,7 @@ NOT_FOUND = "20404"
 # Codes that tell of our account, not of the number: nothing is settled for good by them.
 OF_THE_ACCOUNT = frozenset({"10001", "20003", "20005"})
 # The domains of Twilio's interface that we ask, each at a host of its own.
-DOMAINS = ("api", "voice", "serverless", "messaging")
+DOMAINS = ("api", "voice", "serverless", "messaging", "trusthub")
 
 
 class Answer(Protocol):

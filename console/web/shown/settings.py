@@ -24,7 +24,18 @@ from pins.settings import HashCost
 # In the order in which people think of them.
 SECTIONS = (
     *("hours", "number", "urgency", "ringing", "flood", "toll", "pins", "notices", "calendars", "mail"),
-    *("letters", "reports", "privacy", "backup", "service", "console", "twilio", "database", "rehearsal"),
+    *(
+        "letters",
+        "reports",
+        "privacy",
+        "doctor",
+        "backup",
+        "service",
+        "console",
+        "twilio",
+        "database",
+        "rehearsal",
+    ),
 )
 # What a figure counts, by key.
 UNITS = {
