@@ -19,6 +19,7 @@ from well_house import DAY, OURS, STRANGER, Well, found, well_house
 from console.doctor.examination import CHECKS, Check, examine
 from console.doctor.finding import Finding, green
 from console.doctor.look import Look
+from console.doors import webhook_app
 from console.provisioning.memory import ADDRESS, STAND_IN
 from console.standing_by import snapshot_file
 from oncall import people
@@ -528,3 +529,14 @@ def test_nothing_of_what_is_kept_secret_is_written(well: Well) -> None:
     well.examined()
     written = everything_written(well.folder / "state")
     assert all(secret.encode() not in written for secret in well.secrets)
+
+
+@pytest.mark.parametrize("signatures", ["sha256", "both"])
+def test_the_public_address_is_asked_as_twilio_signs(well: Well, signatures: str) -> None:
+    """With a shared key too, where the configuration says that Twilio signs with one."""
+    shared = [SecretStr("a-shared-key-of-32-letters-123456")]
+    well.configured("twilio", signatures=signatures, shared_keys=shared)
+    well.door.app = webhook_app(well.house)
+    assert "address" in {each.key for each in found(well.examined(), PUBLIC, "green")}
+    well.configured("twilio", shared_keys=[SecretStr("another-key-of-32-letters-1234567")])
+    assert [each.key for each in found(well.examined(), PUBLIC, "red")] == ["signature-refused"]

@@ -7,18 +7,20 @@ passes: name, certificate, proxy, path, query, form, signature. Unsigned it must
 
 from __future__ import annotations
 
-import secrets
+import secrets as drawn
 import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlencode, urlsplit
 
+from pydantic import SecretStr
+
 from console import certificate
 from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
-from console.phone.signature import signature
-from webhooks.signature import HEADER
+from console.phone.signature import signed
+from webhooks.settings import TwilioSettings
 
 # Twilio hears nothing for longer: it gives up after 15 s, we after less.
 PATIENCE = 8.0
@@ -68,12 +70,13 @@ def _certificate(look: Look, host: str, port: int) -> Finding:
 def _door(look: Look) -> Iterator[Finding]:
     configuration = look.configuration
     public = configuration.service.public_url
-    if not (configuration.twilio.auth_tokens and configuration.twilio.account_sid):
+    twilio = configuration.twilio
+    if not (twilio.auth_tokens and twilio.account_sid):
         return
     form = {
-        "AccountSid": configuration.twilio.account_sid,
+        "AccountSid": twilio.account_sid,
         "ApiVersion": "2010-04-01",
-        "CallSid": f"CA{secrets.token_hex(16)}",
+        "CallSid": f"CA{drawn.token_hex(16)}",
         "CallStatus": "ringing",  # never the end of a call: nothing is written for it
         "Direction": "inbound",
         "From": configuration.our_numbers[0],
@@ -81,11 +84,10 @@ def _door(look: Look) -> Iterator[Finding]:
     }
     try:
         pairs, full = list(form.items()), f"{public}{PATH}?{QUERY}"
-        signed = [
-            _post(look, form, signature(token.get_secret_value(), full, pairs))
-            for token in configuration.twilio.auth_tokens
-        ]
-        unsigned = _post(look, form, None)
+        ways = [signed(secret, "", full, pairs) for secret in _of(twilio.auth_tokens, "sha256", twilio)]
+        ways += [signed("", secret, full, pairs) for secret in _of(twilio.shared_keys, "sha1", twilio)]
+        answers = [_post(look, form, way) for way in ways]
+        unsigned = _post(look, form, {})
     except (OSError, HTTPException) as error:
         yield red(
             "no-answer",
@@ -93,18 +95,23 @@ def _door(look: Look) -> Iterator[Finding]:
             "See that `ivr serve` runs and that the proxy leads to it.",
         )
         return
-    yield from _judged(public, signed, unsigned)
+    yield from _judged(public, answers, unsigned)
 
 
-def _judged(public: str, signed: list[int], unsigned: int) -> Iterator[Finding]:
-    """`signed` has the answer for each auth token."""
-    if 300 <= signed[0] < 400:
+def _of(secrets: list[SecretStr], but_not: str, twilio: TwilioSettings) -> list[str]:
+    """These, unless the door looks at the others alone."""
+    return [] if twilio.signatures == but_not else [each.get_secret_value() for each in secrets]
+
+
+def _judged(public: str, answers: list[int], unsigned: int) -> Iterator[Finding]:
+    """`answers` has one for each auth token and shared key that the door believes."""
+    if 300 <= answers[0] < 400:
         yield red(
             "redirected",
-            f"{public}{PATH} answers {signed[0]}, another address: Twilio's signature does not hold there.",
+            f"{public}{PATH} answers {answers[0]}, another address: Twilio's signature does not hold there.",
             "Write the address that does not redirect into `[service] public_url`.",
         )
-    elif signed[0] == 403 or 403 in signed:
+    elif answers[0] == 403 or 403 in answers:
         yield red(
             "signature-refused",
             "Our own door refuses a request that is signed for the public address: it would refuse "
@@ -112,10 +119,10 @@ def _judged(public: str, signed: list[int], unsigned: int) -> Iterator[Finding]:
             "See that `[service] public_url` and `[twilio] auth_tokens` are those `ivr serve` runs with "
             "(restart it), and that the proxy changes neither path nor query.",
         )
-    elif any(status != 204 for status in signed):
+    elif any(status != 204 for status in answers):
         yield red(
             "other-service",
-            f"{public}{PATH} answers {', '.join(map(str, signed))} where our door answers 204: something "
+            f"{public}{PATH} answers {', '.join(map(str, answers))} where our door answers 204: something "
             "else answers, or the door fails.",
             "See that the proxy leads to `[service] listen`, and what the log of `ivr serve` says.",
         )
@@ -132,8 +139,10 @@ def _judged(public: str, signed: list[int], unsigned: int) -> Iterator[Finding]:
         )
 
 
-def _post(look: Look, form: dict[str, str], signed: str | None) -> int:
-    """The status of the answer. Nothing is followed, and no proxy of this machine's settings is asked."""
+def _post(look: Look, form: dict[str, str], way: dict[str, str]) -> int:
+    """The status of the answer; `way` has the headers that sign it. Nothing is followed, and no proxy of this
+    machine's settings is asked.
+    """
     public = urlsplit(look.configuration.service.public_url)
     assert public.hostname
     connection: HTTPConnection
@@ -142,9 +151,7 @@ def _post(look: Look, form: dict[str, str], signed: str | None) -> int:
         connection = HTTPSConnection(public.hostname, public.port, timeout=PATIENCE, context=context)
     else:
         connection = HTTPConnection(public.hostname, public.port, timeout=PATIENCE)
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "ivr doctor"}
-    if signed is not None:
-        headers[HEADER] = signed
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "ivr doctor", **way}
     try:
         connection.request("POST", f"{PATH}?{QUERY}", urlencode(form), headers)
         answer = connection.getresponse()

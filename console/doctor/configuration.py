@@ -12,7 +12,7 @@ from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
 
 # Said by another subject, with more to it.
-ELSEWHERE = frozenset({"missing", "no-rota", "open-file", "no-backup", "plain-http"})
+ELSEWHERE = frozenset({"missing", "no-rota", "open-file", "no-backup", "plain-http", "text-landline"})
 # Graver here than on the page, which an admin reads by day.
 RED = frozenset({"no-signing"})
 _MISSING = {

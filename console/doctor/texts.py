@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from console.doctor.finding import Finding, green, yellow
 from console.doctor.look import Look
 from console.provisioning.failures import told
-from oncall import phones
 from oncall.channels import ChannelFailed
+from oncall.senders import ABLE, sender_kind
 
 
 def check(look: Look) -> Iterator[Finding]:
@@ -47,4 +47,4 @@ def can_send(sender: str, able: dict[str, bool]) -> bool:
     """Whether a number can send texts: as Twilio says of those in the account (`able`), else as its country's
     plan does, by which a landline cannot.
     """
-    return able.get(sender, phones.is_mobile(sender))
+    return able.get(sender, ABLE[sender_kind(sender)].sends)
