@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from ivr import adoption, flow, journal
+from ivr import adoption, casework, flow, journal
 from ivr import answer as answers
 from ivr.answer import HANG_UP, Answer
 from ivr.gathering import Gathering, Keyed
@@ -184,7 +184,7 @@ class Desk:
                 case OpenCase():
                     call = replace(call, case_id=self._open_case(connection, call, at))
                 case JoinCase():
-                    self._join_case(connection, call, at)
+                    call = replace(call, case_id=self._join_case(connection, call, at))
                 case PursueAgain():
                     assert call.case_id is not None
                     cases.pursue(connection, at, call.case_id, self._pursuit_of(at))
@@ -261,20 +261,27 @@ class Desk:
             billable=False,
         )
 
-    def _join_case(self, connection: Connection, call: Call, at: datetime) -> None:
+    def _join_case(self, connection: Connection, call: Call, at: datetime) -> int:
+        """The case's id here. Its number is what was agreed upon with the caller, at whichever node."""
         assert call.case is not None
         assert call.case.due_at is not None
         assert call.case_id is not None
         assert call.urgency is not None
+        found = cases.by_number(connection, call.case.number)
+        if found is not None and found.closed_at is not None:
+            # Whoever told him that it is open could not know; here it is known.
+            found = casework.called_again(connection, at, found)
+        case_id = found.id if found is not None else call.case_id
         cases.join(
             connection,
             at,
-            call.case_id,
+            case_id,
             call_sid=call.sid,
             urgency=call.urgency,
             due_at=call.case.due_at,
             pursue_at=self._pursuit_of(at),
         )
+        return case_id
 
 
 def _ahead(standing: journal.Standing | None, got: Received) -> Carried | None:

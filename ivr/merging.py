@@ -32,7 +32,7 @@ from ivr.tables import (
     turns,
     wake_ups,
 )
-from ivr.vocabulary import Call, Outcome
+from ivr.vocabulary import Call, KnownCase, Outcome
 from oncall import attempts as attempts_of
 from oncall import cases as cases_of
 from oncall import merging, notices, reminders
@@ -176,8 +176,7 @@ def _bring_state(
         call,
         case_id=case_ids.get(call.case_id or 0),
         attempt_id=attempt_ids.get(call.attempt_id or 0),
-        known_case=call.known_case
-        and replace(call.known_case, id=case_ids.get(call.known_case.id, call.known_case.id)),
+        known_case=call.known_case and _known_here(here, call.known_case),
     )
     if call.customer is not None and _customer(here, call.customer.id) is None:
         call = nobody(call, ended=row.ended_at is not None)
@@ -193,6 +192,12 @@ def _bring_state(
             .where(calls.c.sid == row.sid)
             .values(customer_id=customer, outcome=row.outcome or known.outcome, urgency=row.urgency)
         )
+
+
+def _known_here(here: Connection, known: KnownCase) -> KnownCase:
+    """The open case that he is being asked about, by its identity here: ids there are others."""
+    found = cases_of.by_number(here, known.number)
+    return replace(known, id=found.id) if found is not None else known
 
 
 def _note_talk(here: Connection, sid: str) -> None:

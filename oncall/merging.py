@@ -134,6 +134,11 @@ def bring_pursuit(
         if row.state == due.PENDING:
             if known is None or (known.state != due.PENDING and _anew(here, kind, case_here, row, known)):
                 due.add(here, at, kind, number, row.due_at, {"case": number})
+            elif known.state == due.PENDING and row.created_at > known.created_at:
+                # Begun anew there: what ended before that has not ended it.
+                due.cancel(here, at, kind, number, by="wanted anew")
+                earlier = min(row.due_at, known.due_at)
+                due.add(here, row.created_at, kind, number, earlier, {"case": number})
             elif known.state == due.PENDING and row.due_at < known.due_at and known.lease is None:
                 due.move(here, kind, number, row.due_at)
         elif (

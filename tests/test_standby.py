@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from console import standing_by, worker
 from console.commands import ivr
 from console.house import House, system_clock
+from console.phone import CallerCall
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import casework, desk, journal, merging, standby
@@ -532,9 +533,14 @@ def test_who_calls_again_without_the_database_is_pursued_though_an_earlier_talk_
         assert due.pending(connection, cases.PURSUE, case.number)
 
 
+@pytest.mark.parametrize("back_in_time", [False, True])
 @pytest.mark.parametrize("merged", [False, True])
-def test_who_calls_about_a_case_that_was_closed_meanwhile_is_pursued(stage: Stage, merged: bool) -> None:
-    """This node could not know that it was closed, and told him that it stays open."""
+def test_who_calls_about_a_case_that_was_closed_meanwhile_is_pursued(
+    stage: Stage, merged: bool, back_in_time: bool
+) -> None:
+    """This node could not know that it was closed, and told him that it stays open; his answer may come
+    to one that does.
+    """
     rehearsal = stage()
     call(rehearsal, "* acme calls trento\n> PIN acme\n> 1\n* anna's phone rings\n> hangs up\n")
     if merged:
@@ -553,6 +559,8 @@ def test_who_calls_about_a_case_that_was_closed_meanwhile_is_pursued(stage: Stag
     line = rehearsal.exchange.ring("+393471112201", "+390461825060")
     line.press(rehearsal.pins["acme"], label="PIN of acme")
     line.press("1")
+    if back_in_time:
+        rehearsal.lifeline.away = False
     line.press("1")
     line.hang_up()
     rehearsal.outage(BACK)
@@ -563,6 +571,34 @@ def test_who_calls_about_a_case_that_was_closed_meanwhile_is_pursued(stage: Stag
         assert due.pending(connection, cases.PURSUE, case.number)
         about = select(case_calls.c.case_id).where(case_calls.c.call_sid == line.sid)
         assert case.id in connection.execute(about).scalars().all()
+
+
+def test_a_case_is_called_by_its_number_wherever_he_is_asked_about_it(stage: Stage) -> None:
+    """The id that it has in the standby is another customer's case at home."""
+    rehearsal = stage()
+    rehearsal.play("@ 2026-03-10 22:00")
+    rehearsal.keeper.keep(rehearsal.clock.now())
+
+    def calls_in(name: str, phone: str) -> CallerCall:
+        line = rehearsal.exchange.ring(phone, "+390461825060")
+        line.press(rehearsal.pins[name], label=f"PIN of {name}")
+        line.press("1")
+        return line
+
+    rehearsal.lifeline.away = True
+    rehearsal.outages += 1
+    calls_in("acme", "+393471112201").hang_up()
+    rehearsal.lifeline.away = False
+    calls_in("mele", "+393471112202").hang_up()
+    rehearsal.lifeline.away = True
+    again = calls_in("acme", "+393471112201")
+    rehearsal.outage(BACK)
+    again.press("1")
+    again.hang_up()
+    with rehearsal.house.database.read() as connection:
+        about = select(customers.c.code).join(case_rows, case_rows.c.customer_id == customers.c.id)
+        about = about.join(case_calls, case_calls.c.case_id == case_rows.c.id)
+        assert connection.execute(about.where(case_calls.c.call_sid == again.sid)).scalars().all() == ["ACME"]
 
 
 def test_what_an_earlier_talk_ended_is_not_what_was_wanted_after_it(tmp_path: Path) -> None:
