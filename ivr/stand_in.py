@@ -50,7 +50,7 @@ SENTENCES: tuple[Line, ...] = (
 
 @dataclass(frozen=True)
 class Person:
-    """A technician's phones in the order in which they are rung; `rings` in seconds, None: as the rung says."""
+    """A technician's phones in their order; each rings so many seconds, None: as the rung says."""
 
     phones: tuple[str, ...]
     rings: int | None = None
@@ -66,8 +66,8 @@ class Ring:
 
 @dataclass(frozen=True)
 class NumberRow:
-    """One of our numbers. `hours` says from which instant on a PIN is asked, or not; `office` holds the phones
-    that are rung by day, a group at a time.
+    """One of our numbers. `hours` says from which instant on a PIN is asked, or not; `office` holds the
+    phones that are rung by day, a group at a time.
     """
 
     number: str
@@ -208,7 +208,7 @@ def _ladders(
         for segment in book.segments(start, end)
     ]
     # Neighbours may differ in why somebody stands there, and in nothing else.
-    return tuple([*found[:1], *(here for before, here in pairwise(found) if here[1] != before[1])])
+    return (*found[:1], *(here for before, here in pairwise(found) if here[1] != before[1]))
 
 
 def _rings(rules: Rules, standing: Iterable[OnDuty], people: Mapping[str, Person]) -> list[Ring]:

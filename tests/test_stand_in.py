@@ -315,7 +315,7 @@ def test_hand_over_override_and_absence(house: tuple[Configuration, Database], t
             ("2026-03-12 20:30", DARIO),
             ("2026-03-13 20:30", ANNA),
             ("2026-03-14 18:29", BRUNO),
-            ("2026-03-16 18:29", BRUNO),
+            ("2026-03-16 07:59", BRUNO),
             ("2026-03-16 18:31", ANNA),
         ):
             assert rung(Line(local, rome(instant)).emergency()) == [first], instant
