@@ -66,6 +66,11 @@ class _Got:
     text: str
     headers: Mapping[str, str]
 
+    @property
+    def content(self) -> bytes:
+        """Twilio's library looks here when something was deleted."""
+        return self.text.encode()
+
 
 class OverHttp:
     """Carries one request on a connection of its own: one that was kept open may be dead without our
