@@ -20,7 +20,19 @@ from console.house import Clock, House, open_house
 from console.outside import keep_anchor
 from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
-from console.work import APART, AT_ONCE, HANDLERS, WITHOUT_DATABASE, Handler, calendars, clocks, mail, rota
+from console.work import (
+    APART,
+    AT_ONCE,
+    HANDLERS,
+    WITHOUT_DATABASE,
+    Handler,
+    calendars,
+    clocks,
+    mail,
+    reconcile,
+    rota,
+    stand_in,
+)
 from ivr import toll
 from ivr.outgoing_desk import WATCH
 from storage import due
@@ -180,3 +192,5 @@ def _sweep(keeper: Keeper, at: datetime) -> None:
     mail.sweep(keeper.house, at)
     rota.seed(keeper.house, at)
     calendars.plan(keeper.house, at)
+    stand_in.plan(keeper.house, at)
+    reconcile.plan(keeper.house, at)

@@ -25,7 +25,7 @@ from storage.arithmetic import earliest, hour_of, minute_of, seconds_between
 # What an outcome means to whoever reads a report. "" is a call under way, or one whose end was lost.
 GROUPS: dict[str, tuple[str, ...]] = {
     "spoke": ("connected", "accepted", "screened", "office"),
-    "missed": ("nobody-answered", "call-back", "office-missed", "message"),
+    "missed": ("nobody-answered", "call-back", "office-missed", "message", "stand-in"),
     "refused": ("no-pin", "no-contract", "not-covered", "no-urgency", "no-digits", "blocked"),
     "hung-up": ("hung-up", ""),
 }

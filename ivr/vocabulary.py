@@ -121,6 +121,7 @@ class Outcome(StrEnum):
     NO_DIGITS = "no-digits"
     BLOCKED = "blocked"
     MESSAGE = "message"
+    STAND_IN = "stand-in"
     HUNG_UP = "hung-up"
 
 

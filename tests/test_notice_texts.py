@@ -61,6 +61,7 @@ LONG = ORDINARY | {
 TOLD = {
     *("nobody-answered", "hung-up-ringing", "call-back-wanted", "case-reminder", "case-taken", "case-passed"),
     *("case-taken-by-text-resumed", "case-closed-by-text", "no-urgency", "screened-in-vain", "message-left"),
+    "stand-in-call",
     *("shift-begins", "shift-ends", "shift-confirm", "shift-unconfirmed", "case-yours", "talk-long", "test"),
     *("swap-proposed", "swap-accepted", "swap-declined", "swap-to-approve"),
 }

@@ -42,6 +42,9 @@ class TwilioSettings(BaseModel):
     # /voice/fallback. Empty: our own.
     fallback_url: Annotated[str, Field(pattern=r"\A(https://[A-Za-z0-9.-]+(:[0-9]+)?(/[^\s?#]*)?)?\z")] = ""
 
+    # Whether the stand-in document, once it has been published, is kept fresh.
+    stand_in: bool = True
+
     @field_validator("connection")
     @classmethod
     def overrides(cls, value: str) -> str:

@@ -1,4 +1,4 @@
-"""An answer as TwiML. The only file that knows verbs; a pure function of the stored answer."""
+"""An answer as TwiML: a pure function of the stored answer. Beside it stand_in.js alone knows verbs."""
 
 from __future__ import annotations
 

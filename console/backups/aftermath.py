@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from console.tables import console_jobs, console_links, console_sessions
-from console.work import calendars, handed_on
+from console.work import calendars, handed_on, reconcile, stand_in
 from console.work.erasure import TRACES
 from ivr import journal, outgoing_desk, placed
 from ivr.tables import outgoing
@@ -67,6 +67,9 @@ GOES_ON = frozenset(
         journal.FETCH,
         ledger.KIND,
         TRACES,
+        stand_in.KEEP,
+        reconcile.COMPARE,
+        reconcile.FOUND,
     }
 )
 

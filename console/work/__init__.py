@@ -17,7 +17,9 @@ from console.work import (
     pins,
     placing,
     pursuit,
+    reconcile,
     rota,
+    stand_in,
 )
 from ivr import journal
 from ivr.outgoing_desk import PLACE, WATCH
@@ -48,6 +50,9 @@ HANDLERS: Mapping[str, Handler] = {
     erasure.TRACES: erasure.remove,
     LEDGER: ledger.append,
     registry.ENDS: pins.remind,
+    stand_in.KEEP: stand_in.keep,
+    reconcile.COMPARE: reconcile.compare,
+    reconcile.FOUND: reconcile.tell,
     ALARM: mail.alarm,
     outbox.LETTER: mail.deliver,
 }
@@ -76,4 +81,6 @@ APART: Mapping[str, tuple[str, ...]] = {
     "notices": (NOTICE,),
     "checks": (CHECK,),
     "calendars": (calendars.FETCH,),
+    "stand-in": (stand_in.KEEP,),
+    "past calls": (reconcile.COMPARE,),
 }

@@ -21,6 +21,8 @@ from webhooks.settings import TwilioSettings
 # Seconds to connect, and to wait for the answer. The library's own default is for ever.
 CONNECT, READ = 3.0, 10.0
 UNREADABLE = "unreadable answer"
+# The status of an answer without content: what was to be deleted is.
+GONE = 204
 # What Twilio answers of something that is not there.
 NOT_FOUND = "20404"
 # Codes that tell of our account, not of the number: nothing is settled for good by them.
@@ -64,6 +66,11 @@ class _Got:
     text: str
     headers: Mapping[str, str]
 
+    @property
+    def content(self) -> bytes:
+        """Twilio's library looks here when something was deleted."""
+        return self.text.encode()
+
 
 class OverHttp:
     """Carries one request on a connection of its own: one that was kept open may be dead without our
@@ -78,7 +85,7 @@ class OverHttp:
         method: str,
         url: str,
         params: Mapping[str, object] | None = None,
-        data: Mapping[str, object] | None = None,
+        data: Mapping[str, object] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         timeout: float | None = None,
@@ -119,7 +126,7 @@ class Line:
             raise ChannelFailed(kind if sent else "not reached", maybe_done=posts and sent) from None
         if answer.status_code >= 300:
             raise refusal(answer, posts)
-        if not isinstance(_json(answer), dict):
+        if answer.status_code != GONE and not isinstance(_json(answer), dict):
             raise ChannelFailed(UNREADABLE, maybe_done=posts)
         return answer
 

@@ -39,6 +39,7 @@ COLOURS = {
     Outcome.NOBODY_ANSWERED: "alarm",
     Outcome.OFFICE_MISSED: "warn",
     Outcome.MESSAGE: "warn",
+    Outcome.STAND_IN: "alarm",
 }
 # Columns of the list, and of the file.
 LABELS = ("when", "from", "customer", "urgency", "outcome", "case", "length")
