@@ -219,7 +219,7 @@ def test_the_caller_hangs_up_while_a_phone_rings(local: str) -> None:
 
 
 @pytest.mark.parametrize("language", ["it", "en", "de"])
-def test_a_voicemail_costs_at_most_twenty_seconds(
+def test_after_a_voicemail_the_next_phone_rings_within_22_seconds(
     house: tuple[Configuration, Database], tmp_path: Path, language: str
 ) -> None:
     known, database = house
@@ -232,7 +232,8 @@ def test_a_voicemail_costs_at_most_twenty_seconds(
         picked_up = line.exchange.clock.now()
         while leg.state == "whispering":
             leg.wait()
-        assert line.exchange.clock.now() - picked_up <= timedelta(seconds=20)
+        # The caller is told meanwhile that we go on.
+        assert line.exchange.clock.now() - picked_up <= timedelta(seconds=22)
         assert rung(call) == [DARIO]
 
 
