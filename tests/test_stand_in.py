@@ -218,6 +218,25 @@ def test_the_caller_hangs_up_while_a_phone_rings(local: str) -> None:
     assert "<Dial" not in line.roads.bodies[-1]
 
 
+@pytest.mark.parametrize("language", ["it", "en", "de"])
+def test_after_a_voicemail_the_next_phone_rings_within_22_seconds(
+    house: tuple[Configuration, Database], tmp_path: Path, language: str
+) -> None:
+    known, database = house
+    spoken = [each.model_copy(update={"language": language}) for each in known.number]
+    with served((known.model_copy(update={"number": spoken}), database), tmp_path) as local:
+        line = Line(local, NIGHT)
+        call = line.emergency()
+        (leg,) = call.ringing
+        leg.answer()
+        picked_up = line.exchange.clock.now()
+        while leg.state == "whispering":
+            leg.wait()
+        # The caller is told meanwhile that we go on.
+        assert line.exchange.clock.now() - picked_up <= timedelta(seconds=22)
+        assert rung(call) == [DARIO]
+
+
 # -- by day ------------------------------------------------------------------------------------
 
 

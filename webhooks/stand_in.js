@@ -11,7 +11,7 @@ const TABLE = /*TABLE*/ null;
 const PATH = '/stand-in';
 const HANG_UP = '<Response><Hangup/></Response>';
 const EMERGENCY_WAIT = 8; // seconds to press the key
-const LEG_WAIT = 5;
+const LEG_WAIT = 4; // a voicemail costs 20 seconds at most
 const RING_BUFFER = 5; // Twilio rings so much longer than it is told, and is told 5 at the least
 const LONGEST = 3600; // seconds; an address that says it began earlier is no address of a call that goes on
 
