@@ -72,9 +72,10 @@ def _with_case(connection: Connection, at: datetime, rules: Rules, call: Call, c
         return replace(call, case_id=_open(connection, at, rules, call, case))
     if cases.note_call(connection, at, found.id, call.sid) and not _talked(call) and case.due_at is not None:
         # Whoever served him promised that; what that node wrote down may come home late.
-        now = casework.called_again(connection, at, found)
-        cases.note_call(connection, at, now.id, call.sid)
-        cases.pursue(connection, at, now.id, at + timedelta(seconds=rules.ringing.pursue_after))
+        found = casework.called_again(connection, at, found)
+        cases.note_call(connection, at, found.id, call.sid)
+        cases.pursue(connection, at, found.id, at + timedelta(seconds=rules.ringing.pursue_after))
+        call = replace(call, case=replace(case, number=found.number))
     if _talked(call):
         since = call.ringing_since or at
         if not attempts.wanted_since(connection, found.id, since, call.sid):

@@ -184,7 +184,7 @@ class Desk:
                 case OpenCase():
                     call = replace(call, case_id=self._open_case(connection, call, at))
                 case JoinCase():
-                    call = replace(call, case_id=self._join_case(connection, call, at))
+                    call = self._join_case(connection, call, at)
                 case PursueAgain():
                     assert call.case_id is not None
                     cases.pursue(connection, at, call.case_id, self._pursuit_of(at))
@@ -261,27 +261,28 @@ class Desk:
             billable=False,
         )
 
-    def _join_case(self, connection: Connection, call: Call, at: datetime) -> int:
-        """The case's id here. Its number is what was agreed upon with the caller, at whichever node."""
-        assert call.case is not None
-        assert call.case.due_at is not None
-        assert call.case_id is not None
+    def _join_case(self, connection: Connection, call: Call, at: datetime) -> Call:
+        """The call with the case that it joins. Its number is what was agreed upon with the caller, at
+        whichever node; here it may have been closed meanwhile, or merged into another.
+        """
+        joins = call.case
+        assert joins is not None
+        assert joins.due_at is not None
         assert call.urgency is not None
-        found = cases.by_number(connection, call.case.number)
-        if found is not None and found.closed_at is not None:
-            # Whoever told him that it is open could not know; here it is known.
+        found = cases.by_number(connection, joins.number)
+        assert found is not None
+        if found.closed_at is not None:
             found = casework.called_again(connection, at, found)
-        case_id = found.id if found is not None else call.case_id
         cases.join(
             connection,
             at,
-            case_id,
+            found.id,
             call_sid=call.sid,
             urgency=call.urgency,
-            due_at=call.case.due_at,
+            due_at=joins.due_at,
             pursue_at=self._pursuit_of(at),
         )
-        return case_id
+        return replace(call, case_id=found.id, case=replace(joins, number=found.number))
 
 
 def _ahead(standing: journal.Standing | None, got: Received) -> Carried | None:

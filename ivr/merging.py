@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from ivr import casework, desk, journal, outgoing_desk, placed, standby
@@ -32,7 +32,7 @@ from ivr.tables import (
     turns,
     wake_ups,
 )
-from ivr.vocabulary import Call, KnownCase, Outcome
+from ivr.vocabulary import Call, Outcome
 from oncall import attempts as attempts_of
 from oncall import cases as cases_of
 from oncall import merging, notices, reminders
@@ -105,7 +105,7 @@ def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
             return
         standing = standby.standing(there)
         _ensure_call(here, there, row)
-        case_ids, attempt_ids = _bring_cases(here, there, standing, sid, at)
+        case_ids, attempt_ids = _bring_cases(here, there, standing, row, at)
         _bring_state(here, row, case_ids, attempt_ids)
         _note_talk(here, sid)
         if row.customer_id is None or _customer(here, row.customer_id) is not None:
@@ -176,7 +176,8 @@ def _bring_state(
         call,
         case_id=case_ids.get(call.case_id or 0),
         attempt_id=attempt_ids.get(call.attempt_id or 0),
-        known_case=call.known_case and _known_here(here, call.known_case),
+        known_case=call.known_case
+        and replace(call.known_case, id=case_ids.get(call.known_case.id, call.known_case.id)),
     )
     if call.customer is not None and _customer(here, call.customer.id) is None:
         call = nobody(call, ended=row.ended_at is not None)
@@ -192,12 +193,6 @@ def _bring_state(
             .where(calls.c.sid == row.sid)
             .values(customer_id=customer, outcome=row.outcome or known.outcome, urgency=row.urgency)
         )
-
-
-def _known_here(here: Connection, known: KnownCase) -> KnownCase:
-    """The open case that he is being asked about, by its identity here: ids there are others."""
-    found = cases_of.by_number(here, known.number)
-    return replace(known, id=found.id) if found is not None else known
 
 
 def _note_talk(here: Connection, sid: str) -> None:
@@ -225,13 +220,17 @@ def _bring_turns(here: Connection, there: Connection, sid: str) -> None:
 
 
 def _bring_cases(
-    here: Connection, there: Connection, standing: Standing, sid: str, at: datetime
+    here: Connection, there: Connection, standing: Standing, call_there: Row[Any], at: datetime
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """The cases that the call is about; by their ids there those here, and the same of attempts."""
+    """The cases that the call is about, or that he is being asked about; by their ids there those here, and
+    the same of attempts.
+    """
     case_ids: dict[int, int] = {}
     attempt_ids: dict[int, int] = {}
-    about = select(case_calls.c.case_id).where(case_calls.c.call_sid == sid)
-    for row in there.execute(select(cases).where(cases.c.id.in_(about)).order_by(cases.c.id)).all():
+    its = select(case_calls.c.case_id).where(case_calls.c.call_sid == call_there.sid)
+    asked = _CALL.validate_json(call_there.state).known_case
+    about = or_(cases.c.id.in_(its), cases.c.number == (asked.number if asked else None))
+    for row in there.execute(select(cases).where(about).order_by(cases.c.id)).all():
         copied = row.id <= standing.newest.get("cases", 0)
         opener = there.execute(select(calls).where(calls.c.sid == row.call_sid)).first()
         if opener is not None:

@@ -42,6 +42,7 @@ KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 AWAY = "the database goes away"
 BACK = "the database comes back"
 Stage = Callable[..., Rehearsal]
+PHONES = {"acme": "+393471112201", "mele": "+393471112202"}
 
 
 # -- the snapshot ------------------------------------------------------------------------------
@@ -136,6 +137,38 @@ def test_the_worker_writes_a_snapshot_at_once_upon_a_change_and_every_minute(sta
 
 def call(rehearsal: Rehearsal, script: str) -> None:
     rehearsal.play(f"@ 2026-03-10 22:00\n{script}", "script")
+
+
+def goes_away(rehearsal: Rehearsal) -> None:
+    """The database, without a snapshot written just before."""
+    rehearsal.lifeline.away = True
+    rehearsal.outages += 1
+
+
+def urgent(rehearsal: Rehearsal, customer: str) -> CallerCall:
+    """This customer's call, in which he has keyed his PIN and the most urgent level."""
+    line = rehearsal.exchange.ring(PHONES[customer], "+390461825060")
+    line.press(rehearsal.pins[customer], label=f"PIN of {customer}")
+    line.press("1")
+    return line
+
+
+@contextmanager
+def answer_lost(rehearsal: Rehearsal, then: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """The database takes what is written, and goes away before it says so; `then` happens in between."""
+    write = rehearsal.lifeline.write
+
+    @contextmanager
+    def committed_in_vain() -> Iterator[Connection]:
+        with write() as connection:
+            yield connection
+        then()
+        goes_away(rehearsal)
+        raise OperationalError("commit", None, ConnectionError("no answer"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rehearsal.lifeline, "write", committed_in_vain)
+        yield
 
 
 def test_a_revoked_pin_opens_no_call_of_the_next_outage(stage: Stage) -> None:
@@ -363,9 +396,7 @@ def test_a_link_that_was_sent_meanwhile_opens_afterwards(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("copied", [True, False])
-def test_a_case_that_was_opened_and_nobody_knew_is_one(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, copied: bool
-) -> None:
+def test_a_case_that_was_opened_and_nobody_knew_is_one(stage: Stage, copied: bool) -> None:
     """The database took the turn, and its answer was lost: the standby serves it, with the answer if that was
     copied before the database went, else with a case of its own that turns out to be the same.
     """
@@ -374,21 +405,8 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(
     line = rehearsal.exchange.ring("+393471112201", "+390461825060")
     line.press(rehearsal.pins["acme"], label="PIN of acme")
     rehearsal.keeper.keep(rehearsal.clock.now())
-    write = rehearsal.lifeline.write
-
-    @contextmanager
-    def committed_in_vain() -> Iterator[Connection]:
-        with write() as connection:
-            yield connection
-        if copied:
-            rehearsal.keeper.keep(rehearsal.clock.now())
-        rehearsal.lifeline.away = True
-        rehearsal.outages += 1
-        raise OperationalError("commit", None, ConnectionError("no answer"))
-
-    monkeypatch.setattr(rehearsal.lifeline, "write", committed_in_vain)
-    line.press("1")
-    monkeypatch.undo()
+    with answer_lost(rehearsal, lambda: copied and rehearsal.keeper.keep(rehearsal.clock.now())):
+        line.press("1")
     line.wait()
     told = "".join(" ".join(line.heard()).split())
     with rehearsal.lifeline.engine.connect() as connection:
@@ -404,35 +422,22 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(
 
 
 @pytest.mark.parametrize("copied", [True, False])
-def test_a_case_that_was_joined_and_nobody_knew_is_joined_once(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, copied: bool
-) -> None:
+def test_a_case_that_was_joined_and_nobody_knew_is_joined_once(stage: Stage, copied: bool) -> None:
     """The same of a turn at which a second call joins: its row may be in the copy, the call's own not yet."""
     rehearsal = stage()
     call(rehearsal, "* acme calls trento\n> PIN acme\n> 1\n* anna's phone rings\n> hangs up\n")
-    line = rehearsal.exchange.ring("+393471112201", "+390461825060")
-    line.press(rehearsal.pins["acme"], label="PIN of acme")
-    line.press("1")
+    line = urgent(rehearsal, "acme")
     rehearsal.keeper.keep(rehearsal.clock.now())
-    write = rehearsal.lifeline.write
 
-    @contextmanager
-    def committed_in_vain() -> Iterator[Connection]:
-        with write() as connection:
-            yield connection
-        rehearsal.lifeline.away = True
-        rehearsal.outages += 1
-        if copied:
-            spare = rehearsal.keeper.spares.current(rehearsal.clock.now())
-            with spare.write() as connection:
-                connection.execute(text("PRAGMA defer_foreign_keys=ON"))
-                case = connection.execute(select(case_rows.c.id)).scalar_one()
-                cases.note_call(connection, rehearsal.clock.now(), case, line.sid)
-        raise OperationalError("commit", None, ConnectionError("no answer"))
+    def copied_meanwhile() -> None:
+        spare = rehearsal.keeper.spares.current(rehearsal.clock.now())
+        with spare.write() as connection:
+            connection.execute(text("PRAGMA defer_foreign_keys=ON"))
+            case = connection.execute(select(case_rows.c.id)).scalar_one()
+            cases.note_call(connection, rehearsal.clock.now(), case, line.sid)
 
-    monkeypatch.setattr(rehearsal.lifeline, "write", committed_in_vain)
-    line.press("1")
-    monkeypatch.undo()
+    with answer_lost(rehearsal, lambda: copied and copied_meanwhile()):
+        line.press("1")
     line.wait()
     assert line.ringing
     line.hang_up()
@@ -445,7 +450,7 @@ def test_a_case_that_was_joined_and_nobody_knew_is_joined_once(
 @pytest.mark.parametrize("missed", [True, False])
 @pytest.mark.parametrize("back_in_time", [True, False])
 def test_the_phone_that_rang_is_the_one_whose_key_counts(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, back_in_time: bool, missed: bool
+    stage: Stage, back_in_time: bool, missed: bool
 ) -> None:
     """The database took the turn and chose Dario, since Anna was engaged; its answer was lost. The standby
     rang her: it did not know. Whether the database is back before she answers or after the call.
@@ -454,27 +459,12 @@ def test_the_phone_that_rang_is_the_one_whose_key_counts(
     rehearsal.play("@ 2026-03-10 22:00")
     rehearsal.keeper.keep(rehearsal.clock.now())
     anna, dario = (rehearsal.cast().phone(name) for name in ("anna", "dario"))
-    other = rehearsal.exchange.ring("+393471112202", "+390461825060")
-    other.press(rehearsal.pins["mele"], label="PIN of mele")
-    other.press("1")
+    other = urgent(rehearsal, "mele")
     other.wait()
     assert [leg.phone for leg in other.ringing] == [anna]
-    line = rehearsal.exchange.ring("+393471112201", "+390461825060")
-    line.press(rehearsal.pins["acme"], label="PIN of acme")
-    line.press("1")
-    write = rehearsal.lifeline.write
-
-    @contextmanager
-    def committed_in_vain() -> Iterator[Connection]:
-        with write() as connection:
-            yield connection
-        rehearsal.lifeline.away = True
-        rehearsal.outages += 1
-        raise OperationalError("commit", None, ConnectionError("no answer"))
-
-    monkeypatch.setattr(rehearsal.lifeline, "write", committed_in_vain)
-    line.wait()
-    monkeypatch.undo()
+    line = urgent(rehearsal, "acme")
+    with answer_lost(rehearsal):
+        line.wait()
     (leg,) = line.ringing
     assert leg.phone == anna
     if back_in_time:
@@ -518,11 +508,8 @@ def test_who_calls_again_without_the_database_is_pursued_though_an_earlier_talk_
     line.leg.talk(300)
     if copied == "after it":
         rehearsal.keeper.keep(rehearsal.clock.now())
-    rehearsal.lifeline.away = True
-    rehearsal.outages += 1
-    again = rehearsal.exchange.ring("+393471112201", "+390461825060")
-    again.press(rehearsal.pins["acme"], label="PIN of acme")
-    again.press("1")
+    goes_away(rehearsal)
+    again = urgent(rehearsal, "acme")
     again.press("1")
     again.wait()
     assert again.ringing
@@ -554,14 +541,12 @@ def test_who_calls_about_a_case_that_was_closed_meanwhile_is_pursued(
         else:
             casework.close(connection, "admin", at, open_now[0])
     rehearsal.clock.forward(seconds=30)
-    rehearsal.lifeline.away = True
-    rehearsal.outages += 1
-    line = rehearsal.exchange.ring("+393471112201", "+390461825060")
-    line.press(rehearsal.pins["acme"], label="PIN of acme")
-    line.press("1")
+    goes_away(rehearsal)
+    line = urgent(rehearsal, "acme")
     if back_in_time:
         rehearsal.lifeline.away = False
     line.press("1")
+    line.wait()
     line.hang_up()
     rehearsal.outage(BACK)
     rehearsal.keeper.bring_home(rehearsal.clock.now())
@@ -571,28 +556,30 @@ def test_who_calls_about_a_case_that_was_closed_meanwhile_is_pursued(
         assert due.pending(connection, cases.PURSUE, case.number)
         about = select(case_calls.c.case_id).where(case_calls.c.call_sid == line.sid)
         assert case.id in connection.execute(about).scalars().all()
+        rung = select(attempt_rows.c.case_id).where(attempt_rows.c.call_sid == line.sid)
+        if back_in_time or not merged:
+            assert connection.execute(rung).scalars().all() == [case.id]
 
 
-def test_a_case_is_called_by_its_number_wherever_he_is_asked_about_it(stage: Stage) -> None:
+@pytest.mark.parametrize("all_home", [True, False])
+def test_a_case_is_called_by_its_number_wherever_he_is_asked_about_it(stage: Stage, all_home: bool) -> None:
     """The id that it has in the standby is another customer's case at home."""
     rehearsal = stage()
     rehearsal.play("@ 2026-03-10 22:00")
     rehearsal.keeper.keep(rehearsal.clock.now())
 
-    def calls_in(name: str, phone: str) -> CallerCall:
-        line = rehearsal.exchange.ring(phone, "+390461825060")
-        line.press(rehearsal.pins[name], label=f"PIN of {name}")
-        line.press("1")
-        return line
-
-    rehearsal.lifeline.away = True
-    rehearsal.outages += 1
-    calls_in("acme", "+393471112201").hang_up()
+    goes_away(rehearsal)
+    urgent(rehearsal, "acme").hang_up()
     rehearsal.lifeline.away = False
-    calls_in("mele", "+393471112202").hang_up()
+    urgent(rehearsal, "mele").hang_up()
     rehearsal.lifeline.away = True
-    again = calls_in("acme", "+393471112201")
-    rehearsal.outage(BACK)
+    again = urgent(rehearsal, "acme")
+    rehearsal.lifeline.away = False
+    (spare,), at = rehearsal.keeper.spares.standing(), rehearsal.clock.now()
+    if all_home:
+        rehearsal.keeper.bring_home(at)
+    else:  # as a request about this call does
+        merging.bring_call(rehearsal.lifeline, spare, again.sid, at)
     again.press("1")
     again.hang_up()
     with rehearsal.house.database.read() as connection:
