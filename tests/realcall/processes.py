@@ -6,12 +6,22 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
 ENDS_WITHIN = 5  # seconds
+
+
+def played(scene: Coroutine[Any, Any, None]) -> None:
+    """Plays it to its end on a loop of its own, in a thread of its own: a browser that other tests drive from
+    this one has a loop running here already.
+    """
+    with ThreadPoolExecutor(1) as own:
+        own.submit(asyncio.run, scene).result()
 
 
 class Gone(Exception):

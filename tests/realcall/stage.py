@@ -17,7 +17,7 @@ from typing import Any
 from acceptance.installation import ACCOUNT, PUBLIC_URL, TOKEN, Installation
 
 from realcall.judge import Check
-from realcall.processes import Gone, Program
+from realcall.processes import Gone, Program, played
 from realcall.sound import Sound, join, read
 
 OUR_NUMBER, CUSTOMER = "+390461825060", "+393471234567"
@@ -47,7 +47,7 @@ class Stage:
         """Starts the service, plays `act`, stops everything. Raises Failed."""
         self.house.start(within=STARTS_WITHIN)
         try:
-            asyncio.run(self._played(act))
+            played(self._played(act))
         finally:
             self.house.kill()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from console.phone.document import Verb, read_twiml
 from realcall.keys import Gathering
-from realcall.processes import Gone, Program
+from realcall.processes import Gone, Program, played
 from realcall.signalling import fate, number_of, stays_here
 from realcall.voice import voice_for
 
@@ -114,4 +113,4 @@ def test_a_program_that_ends_is_not_waited_for(tmp_path: Path) -> None:
             await program.stop()
 
     with pytest.raises(Gone, match="no_such_program"):
-        asyncio.run(waited())
+        played(waited())
