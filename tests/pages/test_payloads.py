@@ -76,6 +76,7 @@ OURS = {
     "messages": "recording_sid call_sid url status kind file",
     "notice_sends": "channel state sid",
     "notices": "key kind recipient about facts outcome",
+    "notebook": "name content",
     "outgoing": "purpose technician phone number sid status state",
     "outgoing_turns": "heard answer",
     "passes": "rota ladder",
