@@ -103,7 +103,7 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build --extra postgresql --extra oidc pyproject.toml --output-file requirements-server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --extra build --extra test --extra check --extra realcall pyproject.toml --output-file requirements-test.lock
+	    --extra build --extra test --extra check --extra docs --extra realcall pyproject.toml --output-file requirements-test.lock
 
 # Fails if something is vulnerable (the script ends with 1), and also if nobody could be asked (with 3).
 audit:
