@@ -315,15 +315,17 @@ def _bring_the_rest(here: Connection, there: Connection, standing: Standing, at:
     pin_merging.bring_uses(here, there)
     _bring_recordings_of_others(here, there, at)
     _bring_placed(here, there)
-    merging.bring_notices(here, there, at, _renamed(here, there))
+    merging.bring_notices(here, there, at, _renamed(here, there, standing.newest.get("cases", 0)))
     merging.bring_texts(here, there)
     _bring_work(here, there, standing, at)
 
 
-def _renamed(here: Connection, there: Connection) -> dict[str, str]:
-    """Cases that have another number here, since they were opened in both places."""
+def _renamed(here: Connection, there: Connection, newest: int) -> dict[str, str]:
+    """Cases that have another number here, since they were opened in both places. Of those that were copied
+    from here, up to the id `newest`, none has: there may be a month of them.
+    """
     found = {}
-    for row in there.execute(select(cases.c.number, cases.c.call_sid)):
+    for row in there.execute(select(cases.c.number, cases.c.call_sid).where(cases.c.id > newest)):
         known = here.execute(select(cases.c.number).where(cases.c.number == row.number)).first()
         if known is None:
             own = select(cases.c.number).where(cases.c.call_sid == row.call_sid).order_by(cases.c.id.desc())

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from making import NIGHT, SECRETS, SID, a_case, configuration, fresh_database, with_lines
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from console import standing_by, worker
@@ -27,6 +27,7 @@ from ivr import casework, desk, journal, merging, standby
 from ivr.merging import Brought
 from ivr.tables import calls, leg_turns, legs, turns
 from oncall import attempts, cases, closing
+from oncall.merging import bring_pursuit
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import case_calls, notices
 from oncall.tables import cases as case_rows
@@ -599,6 +600,48 @@ def test_what_an_earlier_talk_ended_is_not_what_was_wanted_after_it(tmp_path: Pa
         cases.pursue(connection, later, case_id, later)
         attempts.settle(connection, later, attempt, "completed", bridged=True)
         assert due.pending(connection, cases.PURSUE, cases.number_of(connection, case_id))
+
+
+def test_a_wish_that_was_begun_anew_elsewhere_outlives_what_ended_before_it(tmp_path: Path) -> None:
+    """Both pursue the case, and there since later: the end of an earlier talk, known only here, comes between
+    the two.
+    """
+    (tmp_path / "there").mkdir()
+    with fresh_database(tmp_path) as here, fresh_database(tmp_path / "there") as there:
+        for database in (here, there):
+            with database.write() as connection:
+                case = a_case(connection)
+        anew = NIGHT + timedelta(seconds=100)
+        with there.write() as spare:
+            cases.pursue(spare, anew, case.id, anew + timedelta(seconds=270))
+        with there.read() as spare, here.write() as connection:
+            bring_pursuit(connection, spare, NIGHT + timedelta(seconds=120), case.number, case.id)
+            ended = anew - timedelta(seconds=10)
+            due.cancel(connection, ended, cases.PURSUE, case.number, by="connected", begun_by=ended)
+            assert due.pending(connection, cases.PURSUE, case.number)
+
+
+@pytest.mark.parametrize("closed", [0, 40])
+def test_coming_home_asks_no_more_however_many_cases_are_closed(stage: Stage, closed: int) -> None:
+    """Cases of a month are copied, for their codes; nothing of them is to be brought."""
+    rehearsal = stage()
+    with rehearsal.house.database.write() as connection:
+        for place in range(closed):
+            a_case(connection, sid=f"CA{place:032x}")
+        connection.execute(update(case_rows).values(closed_at=NIGHT))
+    call(rehearsal, WHOLE)
+    rehearsal.lifeline.away = False
+    spare, asked = rehearsal.keeper.spares.standing()[0], []
+    event.listen(
+        rehearsal.house.database.engine,
+        "before_cursor_execute",
+        lambda *said: asked.append(said[2]),
+        named=False,
+    )
+    merging.bring_home(rehearsal.lifeline, spare, rehearsal.clock.now(), Brought())
+    with spare.read() as there:
+        assert there.execute(select(func.count()).select_from(case_rows)).scalar_one() == closed + 1
+    assert sum("FROM cases" in each and "call_sid" in each for each in asked) < 12
 
 
 def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:
