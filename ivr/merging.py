@@ -106,11 +106,13 @@ def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
         standing = standby.standing(there)
         _ensure_call(here, there, row)
         case_ids, attempt_ids = _bring_cases(here, there, standing, row, at)
-        _bring_state(here, row, case_ids, attempt_ids)
+        goes_on_here = _goes_on_here(here, there, sid)
+        if not goes_on_here:
+            _bring_state(here, row, case_ids, attempt_ids)
         _note_talk(here, sid)
         if row.customer_id is None or _customer(here, row.customer_id) is not None:
             # Of a customer who has been erased meanwhile nothing is brought that was said.
-            _bring_turns(here, there, sid)
+            _bring_turns(here, there, sid, as_far_as_here=goes_on_here)
             _bring_legs(here, there, sid, attempt_ids)
             _bring_recordings(here, there, at, sid)
         if row.ended_at is not None:
@@ -167,6 +169,18 @@ def _ensure_call(here: Connection, there: Connection, row: Row[Any]) -> None:
         here.execute(update(calls).where(calls.c.sid == row.sid).values(started_at=row.started_at))
 
 
+def _goes_on_here(here: Connection, there: Connection, sid: str) -> bool:
+    """Whether the telephone is further on here, whatever the turns are numbered: a turn was served in both
+    places, since the answer from there was lost and he asked again here. The later one is what he heard.
+    """
+    served = select(turns.c.turn, turns.c.at).where(turns.c.sid == sid)
+    said_here, said_there = ({row.turn: row.at for row in each.execute(served)} for each in (here, there))
+    both = said_here.keys() & said_there.keys()
+    if all(said_here[turn] == said_there[turn] for turn in both):
+        return False
+    return bool(max(said_here.values()) > max(said_there.values()))
+
+
 def _bring_state(
     here: Connection, row: Row[Any], case_ids: dict[int, int], attempt_ids: dict[int, int]
 ) -> None:
@@ -212,10 +226,12 @@ def _customer(here: Connection, customer_id: int | None) -> int | None:
     return customer_id if known else None
 
 
-def _bring_turns(here: Connection, there: Connection, sid: str) -> None:
+def _bring_turns(here: Connection, there: Connection, sid: str, *, as_far_as_here: bool) -> None:
+    """`as_far_as_here`: a turn that is still to come here is not taken by one that nobody heard."""
     known = set(here.execute(select(turns.c.turn).where(turns.c.sid == sid)).scalars())
+    next_here = here.execute(select(calls.c.turn).where(calls.c.sid == sid)).scalar_one()
     for row in there.execute(select(turns).where(turns.c.sid == sid).order_by(turns.c.turn)):
-        if row.turn not in known:
+        if row.turn not in known and (row.turn < next_here or not as_far_as_here):
             here.execute(insert(turns), dict(row._mapping))
 
 

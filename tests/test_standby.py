@@ -4,6 +4,7 @@ the spare and its end, and that bringing home twice changes nothing.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -420,6 +421,40 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(stage: Stage, copied: boo
         connection.execute(pursuit).one()
     assert found.code in told
     assert found.number == opened.number
+
+
+@pytest.mark.parametrize("first", ["here", "there"])
+def test_of_a_turn_that_was_served_in_two_places_the_later_answer_counts(stage: Stage, first: str) -> None:
+    """Another node served it from the database, and opened the case there too: one of the answers was lost,
+    and he asked again. There he had keyed a # in between, so the turns have other numbers.
+    """
+    rehearsal = stage()
+    call(rehearsal, f"* {AWAY}\n* acme calls trento\n> PIN acme\n> #\n> 1\n> hangs up")
+    rehearsal.lifeline.away = False
+    (spare,) = rehearsal.keeper.spares.standing()
+    earlier = timedelta(seconds=1 if first == "here" else -1)
+    with spare.read() as there, rehearsal.house.database.write() as here:
+        row = there.execute(select(calls)).one()
+        case = there.execute(select(case_rows)).one()
+        said = there.execute(select(turns).order_by(turns.c.turn)).all()
+        told = {"number": "2026-00001", "code": "4242", "due_at": case.due_at.isoformat()}
+        state = json.dumps({**json.loads(row.state), "case": told})
+        here.execute(insert(calls), {**row._mapping, "turn": 3, "state": state})
+        for each in said[:2]:
+            here.execute(insert(turns), dict(each._mapping))
+        here.execute(insert(turns), {**said[2]._mapping, "at": said[-1].at - earlier, "answer": "{}"})
+        opened = {**case._mapping, **told, "due_at": case.due_at, "opened_at": case.opened_at - earlier}
+        here.execute(insert(case_rows), {**opened, "id": None})
+        cases.note_call(here, case.opened_at, here.execute(select(case_rows.c.id)).scalar_one(), row.sid)
+    merging.bring_home(rehearsal.house.database, spare, rehearsal.clock.now(), Brought())
+    with rehearsal.house.database.read() as here:
+        found = here.execute(select(case_rows.c.number, case_rows.c.code)).one()
+        now = here.execute(select(calls)).one()
+        numbers = here.execute(select(turns.c.turn).order_by(turns.c.turn)).scalars().all()
+    heard = case.code if first == "here" else "4242"
+    assert found == ("2026-00001", heard)
+    assert json.loads(now.state)["case"]["code"] == heard
+    assert (now.turn, numbers) == ((row.turn, [*range(row.turn)]) if first == "here" else (3, [0, 1, 2]))
 
 
 @pytest.mark.parametrize("copied", [True, False])
