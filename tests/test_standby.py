@@ -5,6 +5,7 @@ the spare and its end, and that bringing home twice changes nothing.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -58,6 +59,16 @@ def test_a_snapshot_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert snapshot.written_at(file) == NIGHT
     assert file.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["snapshot"]
+
+
+def test_what_a_killed_process_left_unfinished_goes_and_what_another_is_writing_stays(tmp_path: Path) -> None:
+    left, busy, foreign = (tmp_path / f".{name}.part" for name in ("snapshot.1", "snapshot.2", "other.1"))
+    for each in (left, busy, foreign):
+        each.touch()
+    for each in (left, foreign):
+        os.utime(each, (1000, 1000))
+    snapshot.write(tmp_path / "snapshot", KEY, NIGHT, b"content")
+    assert {each.name for each in tmp_path.iterdir()} == {"snapshot", busy.name, foreign.name}
 
 
 @pytest.mark.parametrize("place", range(0, 200, 3))
