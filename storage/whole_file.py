@@ -10,7 +10,6 @@ from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
-
 # Seconds after which an unfinished file is nobody's any more: whoever wrote it was killed.
 ABANDONED_AFTER = 3600
 
