@@ -440,6 +440,8 @@ class Gathering:
     def _attempt_ended(self, here: Moment, got: Received) -> AttemptEnded:
         attempt = here.call.attempt_id
         assert attempt is not None
+        # Before the attempt and its case are held: see `journal.lock`.
+        ringing = self._ringing(here)
         result = attempts.settle(here.connection, here.at, attempt, got.dial_status, bridged=got.bridged)
         return AttemptEnded(
             at=here.at,
@@ -452,7 +454,7 @@ class Gathering:
             elsewhere=result == "unconfirmed"
             and got.bridged
             and journal.leg_goes_on(here.connection, attempt),
-            **self._ringing(here),
+            **ringing,
         )
 
     def _talked(self, here: Moment, attempt: int) -> int:

@@ -78,7 +78,8 @@ def lock(connection: Connection, sid: str) -> None:
     """Keep other transactions from this call until ours ends; read it only afterwards.
 
     On PostgreSQL every transaction takes what it needs in this order, so that no two wait for each
-    other: the call or the leg, its attempts, `cases.lock`, a case, its work. SQLite's writer is alone.
+    other: the call or the leg, `cases.lock`, an attempt, a case, its work; of several calls the one with the
+    lower sid. SQLite's writer is alone.
     """
     if connection.dialect.name != "sqlite":
         connection.execute(_LOCKED, {"call": sid})

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from ivr import casework, desk, journal, outgoing_desk, placed, standby
@@ -49,6 +50,7 @@ from storage.tables import due_work
 
 log = logging.getLogger("ivr.standby")
 _CALL = TypeAdapter(Call)
+_CALL_THERE = select(calls).where(calls.c.sid == bindparam("call"))
 # The network told something of a call or a text that only the house's own database knows.
 TOLD = "network.told"
 EVER = datetime.min.replace(tzinfo=UTC)
@@ -96,28 +98,31 @@ def bring_home(main: Database, spare: Spare, at: datetime, brought: Brought) -> 
 def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
     """Bring one call, with its cases; nothing happens if the spare does not know it."""
     with spare.read() as there:
-        if there.execute(select(calls.c.sid).where(calls.c.sid == sid)).first() is None:
+        if there.execute(_CALL_THERE, {"call": sid}).first() is None:
             return  # and nobody at home had to wait
-    with spare.read() as there, main.write() as here:
-        journal.lock(here, sid)
-        row = there.execute(select(calls).where(calls.c.sid == sid)).first()
-        if row is None:
-            return
-        standing = standby.standing(there)
-        _ensure_call(here, there, row)
-        case_ids, attempt_ids = _bring_cases(here, there, standing, row, at)
-        goes_on_here = _goes_on_here(here, there, sid)
-        if not goes_on_here:
-            _bring_state(here, row, case_ids, attempt_ids)
-        _note_talk(here, sid)
-        if row.customer_id is None or _customer(here, row.customer_id) is not None:
-            # Of a customer who has been erased meanwhile nothing is brought that was said.
-            _bring_turns(here, there, sid, as_far_as_here=goes_on_here)
-            _bring_legs(here, there, sid, attempt_ids)
-            _bring_recordings(here, there, at, sid)
-        if row.ended_at is not None:
-            # The node may have known less of the call than is known here: whom to pursue, what still rings.
-            desk.over(here, row.ended_at, sid)
+    with main.write() as here:
+        with spare.read() as there:
+            _hold(here, there, sid)
+        with spare.read() as there:
+            # Only now: whoever serves the call may have gone on meanwhile.
+            _bring(here, there, sid, at)
+
+
+def _bring(here: Connection, there: Connection, sid: str, at: datetime) -> None:
+    row = there.execute(_CALL_THERE, {"call": sid}).one()
+    case_ids, attempt_ids = _bring_cases(here, there, row, at)
+    goes_on_here = _goes_on_here(here, there, sid)
+    if not goes_on_here:
+        _bring_state(here, row, case_ids, attempt_ids)
+    _note_talk(here, sid)
+    if row.customer_id is None or _customer(here, row.customer_id) is not None:
+        # Of a customer who has been erased meanwhile nothing is brought that was said.
+        _bring_turns(here, there, sid, as_far_as_here=goes_on_here)
+        _bring_legs(here, there, sid, attempt_ids)
+        _bring_recordings(here, there, at, sid)
+    if row.ended_at is not None:
+        # The node may have known less of the call than is known here: whom to pursue, what still rings.
+        desk.over(here, row.ended_at, sid)
 
 
 def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...]]:
@@ -156,6 +161,30 @@ def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...
 
 
 # -- a call ----------------------------------------------------------------------------------------
+
+
+def _cases_about(there: Connection, call: Row[Any]) -> Sequence[Row[Any]]:
+    """The cases that the call is about, or that he is being asked about."""
+    its = select(case_calls.c.case_id).where(case_calls.c.call_sid == call.sid)
+    asked = _CALL.validate_json(call.state).known_case
+    about = or_(cases.c.id.in_(its), cases.c.number == (asked.number if asked else None))
+    return there.execute(select(cases).where(about).order_by(cases.c.id)).all()
+
+
+def _hold(here: Connection, there: Connection, sid: str) -> None:
+    """Hold what will be written, in the order of the house (`journal.lock`): this call and those about the
+    same cases, which are written down here if they are new, its legs, and whoever decides about cases.
+    """
+    about = _cases_about(there, there.execute(_CALL_THERE, {"call": sid}).one())
+    joined = select(case_calls.c.call_sid).where(case_calls.c.case_id.in_([case.id for case in about]))
+    sids = {sid, *(case.call_sid for case in about), *there.execute(joined).scalars()}
+    for row in there.execute(select(calls).where(calls.c.sid.in_(sids)).order_by(calls.c.sid)).all():
+        journal.lock(here, row.sid)
+        _ensure_call(here, there, row)
+    its_legs = select(legs.c.sid).where(legs.c.call_sid == sid).order_by(legs.c.sid)
+    for leg in there.execute(its_legs).scalars().all():
+        journal.lock_leg(here, leg)
+    cases_of.lock(here)
 
 
 def _ensure_call(here: Connection, there: Connection, row: Row[Any]) -> None:
@@ -236,30 +265,21 @@ def _bring_turns(here: Connection, there: Connection, sid: str, *, as_far_as_her
 
 
 def _bring_cases(
-    here: Connection, there: Connection, standing: Standing, call_there: Row[Any], at: datetime
+    here: Connection, there: Connection, call_there: Row[Any], at: datetime
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """The cases that the call is about, or that he is being asked about; by their ids there those here, and
-    the same of attempts.
+    """The cases of `_cases_about`, whose calls are here; by their ids there those here, and the same of
+    attempts.
     """
     case_ids: dict[int, int] = {}
     attempt_ids: dict[int, int] = {}
-    its = select(case_calls.c.case_id).where(case_calls.c.call_sid == call_there.sid)
-    asked = _CALL.validate_json(call_there.state).known_case
-    about = or_(cases.c.id.in_(its), cases.c.number == (asked.number if asked else None))
-    for row in there.execute(select(cases).where(about).order_by(cases.c.id)).all():
-        copied = row.id <= standing.newest.get("cases", 0)
-        opener = there.execute(select(calls).where(calls.c.sid == row.call_sid)).first()
-        if opener is not None:
-            _ensure_call(here, there, opener)
+    newest = standby.standing(there).newest.get("cases", 0)
+    for row in _cases_about(there, call_there):
+        copied = row.id <= newest
         customer = _customer(here, row.customer_id)
         known = merging.bring_case(here, at, row, copied=copied, customer_id=customer)
         if known is None:
             continue
         case_ids[row.id] = known
-        for other in there.execute(select(case_calls.c.call_sid).where(case_calls.c.case_id == row.id)):
-            joined = there.execute(select(calls).where(calls.c.sid == other.call_sid)).first()
-            if joined is not None:
-                _ensure_call(here, there, joined)
         merging.bring_calls_of_case(here, there, row.id, known)
         _goes_on(here, at, known)
         merging.bring_links(here, there, row.id, known)

@@ -26,7 +26,7 @@ from ivr.technician_desk import TechnicianDesk
 from ivr.text_messages import TextDesk, TextReceived
 from ivr.vocabulary import Carried, LegReceived, Received, Recording
 from storage import due
-from storage.engine import Database, is_gone
+from storage.engine import Database, is_contended, is_gone
 from storage.spare import Retired, Spare, Spares
 
 log = logging.getLogger("ivr.standby")
@@ -54,6 +54,17 @@ def _kind(error: Exception) -> str:
     """What went wrong, in a word or two: a traceback for each request would say no more."""
     behind = getattr(error, "orig", None)
     return type(error).__name__ + (f", {type(behind).__name__}" if behind else "")
+
+
+def _twice_if_contended(do: Callable[[], T]) -> T:
+    """What `do` returns; it is done again if another transaction was in its way."""
+    try:
+        return do()
+    except Exception as error:
+        if not is_contended(error):
+            raise
+        log.warning("done again: %s", _kind(error))
+        return do()
 
 
 class Watch:
@@ -209,9 +220,9 @@ class Reception:
     def _or_later(self, do: Callable[[], None], told: dict[str, Any], at: datetime) -> None:
         """What the network told of something that only the database knows is kept until it is back."""
         try:
-            do()
+            _twice_if_contended(do)
         except Exception as error:
-            if not is_gone(error):
+            if not (is_gone(error) or is_contended(error)):
                 raise
             log.error("what the network told is written down later (%s)", _kind(error))
             with self._standby.spares.current(at).write() as connection:
@@ -226,12 +237,15 @@ class Reception:
         spare = self._standby.spares.named(home)
         return self._standby.desks(spare) if spare else None
 
+    def _with_database(self, do: Callable[[Desks], T], at: datetime, sid: str) -> T:
+        if sid:
+            self._standby.bring_home(self._database, sid, at)
+        return do(self._main)
+
     def _serve(self, do: Callable[[Desks], T], at: datetime, sid: str = "") -> T:
         if self.watch.worth_a_try(at):
             try:
-                if sid:
-                    self._standby.bring_home(self._database, sid, at)
-                done = do(self._main)
+                done = _twice_if_contended(lambda: self._with_database(do, at, sid))
             except Exception as error:
                 # What was keyed never stands in an error: statements hide their values.
                 if is_gone(error):

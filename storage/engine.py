@@ -64,6 +64,8 @@ PATIENT = {
 
 
 # What says that a statement or a row is wrong, not that the database is gone.
+# "deadlock_detected", "serialization_failure": PostgreSQL's Appendix A.
+_GIVEN_UP = frozenset({"40P01", "40001"})
 _OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
 
 
@@ -71,7 +73,15 @@ def is_gone(error: BaseException) -> bool:
     """Whether it says that the database cannot be used, and not that it was asked for something wrong. A file
     of rubbish, a full disk and a server that stopped raise whatever their driver likes.
     """
-    return isinstance(error, SQLAlchemyError | OSError | sqlite3.Error) and not isinstance(error, _OUR_FAULT)
+    ours = isinstance(error, _OUR_FAULT) or is_contended(error)
+    return isinstance(error, SQLAlchemyError | OSError | sqlite3.Error) and not ours
+
+
+def is_contended(error: BaseException) -> bool:
+    """Whether two transactions were in each other's way and this is the one that was given up: all of it was
+    undone, and done again it succeeds. Only PostgreSQL says so.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in _GIVEN_UP
 
 
 class Database:
