@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from ivr import merging, standby
+from ivr import merging, noting, standby
 from ivr.answer import HANG_UP, Answer
 from ivr.desk import Desk
 from ivr.outgoing_desk import OutgoingDesk
@@ -148,11 +148,12 @@ class Reception:
 
     def answer(self, got: Received, at: datetime) -> Answer:
         """See `Desk.answer`."""
-        return self._serve(lambda desks: desks.caller.answer(got, at), at, got.sid)
+        noting.here().turn = got.turn
+        return _noted(self._serve(lambda desks: desks.caller.answer(got, at), at, got.sid))
 
     def repeat(self, got: Received, at: datetime) -> Answer:
         """See `Desk.repeat`."""
-        return self._serve(lambda desks: desks.caller.repeat(got, at), at, got.sid)
+        return _noted(self._serve(lambda desks: desks.caller.repeat(got, at), at, got.sid))
 
     def ended(self, sid: str, at: datetime) -> None:
         """See `Desk.ended`."""
@@ -166,7 +167,8 @@ class Reception:
 
     def answer_technician(self, got: LegReceived, at: datetime) -> Answer:
         """See `TechnicianDesk.answer`."""
-        return self._serve(lambda desks: desks.technicians.answer(got, at), at, got.parent_sid)
+        noting.here().turn = got.turn
+        return _noted(self._serve(lambda desks: desks.technicians.answer(got, at), at, got.parent_sid))
 
     def technician_gone(self, sid: str, at: datetime) -> None:
         """See `TechnicianDesk.gone`."""
@@ -180,13 +182,15 @@ class Reception:
 
     def answer_placed(self, got: OutgoingReceived, at: datetime) -> Answer:
         """See `OutgoingDesk.answer`. A call is served by whoever placed it, while that can be."""
+        noting.here().turn = got.turn
         if not got.home:
-            return self._serve(lambda desks: desks.outgoing.answer(got, at), at)
+            return _noted(self._serve(lambda desks: desks.outgoing.answer(got, at), at))
         desks = self._of(got.home)
         if desks is None:
             log.warning("call %s was placed by a node whose standby is gone", got.sid)
             return HANG_UP
-        return desks.outgoing.answer(got, at)
+        noting.passed_on("standby")
+        return _noted(desks.outgoing.answer(got, at))
 
     def placed_ended(self, outgoing_id: int, home: str, sid: str, status: str, at: datetime) -> None:
         """See `OutgoingDesk.ended`. What cannot be written down now is kept."""
@@ -228,6 +232,7 @@ class Reception:
 
     def _serve(self, do: Callable[[Desks], T], at: datetime, sid: str = "") -> T:
         if self.watch.worth_a_try(at):
+            noting.here().by = "database"
             try:
                 if sid:
                     self._standby.bring_home(self._database, sid, at)
@@ -242,4 +247,11 @@ class Reception:
             else:
                 self.watch.answered()
                 return done
+        noting.passed_on("standby")
         return self._standby.serve(do, at)
+
+
+def _noted(answer: Answer) -> Answer:
+    """The same answer, its kind noted: the last of its parts is what it waits for."""
+    noting.here().said = type(answer.parts[-1]).__name__.lower() if answer.parts else "nothing"
+    return answer
