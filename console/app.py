@@ -37,6 +37,10 @@ def create_app(house: House, clock: Clock = system_clock) -> Flask:
     def healthz() -> Response:
         return Response("ok\n", mimetype="text/plain")
 
+    # Only here: `ivr serve` loads this module for every part, and no other one tells metrics.
+    from console.watching.page import metrics_page
+
+    metrics_page(app, house)
     return app
 
 

@@ -11,6 +11,7 @@ from console.house import Clock, House, pin_index, rules, system_clock
 from console.public import public_pages
 from console.settings import Configuration
 from console.standing_by import newer_snapshot, readiness, spares
+from console.watching.pseudonyms import pseudonyms
 from ivr import standby
 from ivr.desk import Desk
 from ivr.gathering import Gathering
@@ -102,4 +103,5 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
         ready=lambda: readiness(house, clock()),
         recordings=configuration.folder / configuration.service.state / "messages",
         beside=[*public_pages(house, clock), text_messages(believed, senders)],
+        pseudonym=pseudonyms(configuration),
     )

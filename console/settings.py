@@ -48,6 +48,8 @@ SECRETS = {
     ("pins", "peppers"): True,
     ("pins", "salt"): False,
     ("backup", "sealing_keys"): True,
+    ("watching", "metrics_token"): False,
+    ("watching", "heartbeat"): False,
 }
 
 
@@ -82,6 +84,8 @@ class ServiceSettings(BaseModel):
     languages: Annotated[list[str], Field(min_length=1)] = ["it", "en", "de"]
     keys: list[SecretStr] = []
     signing_key: SecretStr = SecretStr("")
+    # How the log is written: lines for people, or an object of JSON a line.
+    log: Literal["text", "json"] = "text"
     workers: Annotated[int, Field(ge=1, le=32)] = 2
     threads: Annotated[int, Field(ge=1, le=64)] = 8
 
@@ -284,6 +288,44 @@ class DoctorSettings(BaseModel):
         return self
 
 
+class WatchingSettings(BaseModel):
+    """Who may read the metrics beside this machine itself: whoever brings `metrics_token`. And the address
+    that hears every `heartbeat_every` seconds that all is well, https or on this machine; it is a secret,
+    because whoever knows it can say so in our place. Empty: nobody, none.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metrics_token: SecretStr = SecretStr("")
+    heartbeat: SecretStr = SecretStr("")
+    heartbeat_every: Annotated[int, Field(ge=10, le=86_400)] = 60
+
+    @field_validator("metrics_token")
+    @classmethod
+    def long_token(cls, value: SecretStr) -> SecretStr:
+        token = value.get_secret_value()
+        if token and not re.fullmatch(r"[!-~]{24,200}", token):
+            raise ValueError(
+                "expected 24 characters or more, without blanks; `openssl rand -hex 24` makes some"
+            )
+        return value
+
+    @field_validator("heartbeat")
+    @classmethod
+    def https_or_here(cls, value: SecretStr) -> SecretStr:
+        address = value.get_secret_value()
+        expected = "expected an https address, or one on this machine such as http://127.0.0.1:9000/on"
+        try:
+            parts = urlsplit(address)
+            sound = parts.port != 0 and bool(parts.hostname) and not (parts.username or parts.password)
+        except ValueError:
+            raise ValueError(expected) from None
+        here = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if address and not (sound and (here or parts.scheme == "https") and re.fullmatch(r"[!-~]+", address)):
+            raise ValueError(expected)
+        return value
+
+
 class RehearsalSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -320,6 +362,7 @@ class Configuration(BaseModel):
     privacy: PrivacySettings = PrivacySettings()
     backup: BackupSettings = BackupSettings()
     doctor: DoctorSettings = DoctorSettings()
+    watching: WatchingSettings = WatchingSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     folder: Path = Field(default=Path(), exclude=True)
     file: Path = Field(default=Path(), exclude=True)

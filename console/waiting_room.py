@@ -20,6 +20,8 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qs
 
+from webhooks.watching import BEGAN
+
 log = logging.getLogger("ivr")
 
 # Requests that may wait in a process beside those that are worked on.
@@ -93,6 +95,7 @@ def waiting_room(app: Wsgi, places: int, on_file: Collection[str] | OnFile) -> W
     room = Places(places)
 
     def served(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ[BEGAN] = time.perf_counter()
         with room.one(first=_goes_first(environ, on_file)):
             # Whole, here: what it still has to do is done in its place.
             answer = app(environ, start_response)

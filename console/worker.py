@@ -20,6 +20,10 @@ from console.house import Clock, House, open_house
 from console.outside import keep_anchor
 from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
+from console.watching import heartbeat
+from console.watching.keeping import Keeper as Counts
+from console.watching.keeping import start_anew
+from console.watching.reading import TICK
 from console.work import (
     APART,
     AT_ONCE,
@@ -35,6 +39,7 @@ from console.work import (
 )
 from ivr import toll
 from ivr.outgoing_desk import WATCH
+from ivr.tally import TALLY
 from storage import due
 from storage.engine import is_gone
 
@@ -121,6 +126,10 @@ def run(house: House, clock: Clock) -> None:
     # Not at the start: it asks the network.
     again = partial(_unless_away, lambda keeper, at: nightly.look(keeper.house, at), keeper, clock)
     add(again, "interval", minutes=DOCTOR_LOOK_MINUTES)
+    beat = partial(_unless_away, lambda keeper, at: heartbeat.beat(keeper.house, at), keeper, clock)
+    add(beat, "interval", seconds=house.configuration.watching.heartbeat_every)
+    start_anew(house.configuration, "work")
+    Counts(house.configuration, "work").begin()
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
@@ -159,6 +168,7 @@ def _tick_once(keeper: Keeper, at: datetime) -> None:
     apart = {kind for kinds in APART.values() for kind in kinds}
     tick(keeper.house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
     keep_anchor(keeper.house, at)
+    TALLY.mark(TICK, at.timestamp())
 
 
 def _tick_apart(kinds: Collection[str], keeper: Keeper, at: datetime) -> None:
@@ -173,6 +183,8 @@ def _stand_by(keeper: Keeper, clock: Clock) -> None:
     """While the database is away, do the work that waits in the spare; once it is back, bring all home."""
     at = clock()
     answers = keeper.look(at)
+    if not answers:  # else it is said after the work that is done with it
+        TALLY.mark(TICK, at.timestamp())
     # Calls that were placed from the spare are watched until they are over, wherever they end.
     kinds = (WATCH,) if answers else WITHOUT_DATABASE
     for house in keeper.houses():

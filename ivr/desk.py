@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from ivr import adoption, casework, flow, journal
+from ivr import adoption, casework, flow, journal, noting
 from ivr import answer as answers
 from ivr.answer import HANG_UP, Answer
 from ivr.gathering import Gathering, Keyed
@@ -89,6 +89,7 @@ class Desk:
             pin = self._complete_pin(connection, standing, got)
             known = customers.customer_of_phone(connection, got.caller) if pin is not None else None
         if standing and standing.answer is not None:
+            noting.here().again = True
             return answers.from_json(standing.answer)
         # The slow hash: no connection is held while it runs.
         keyed = self._hashed(pin, known) if pin is not None else Keyed()
@@ -131,6 +132,7 @@ class Desk:
             digests = self._index.digests(pin, known_caller=known is not None, patience=HASH_PATIENCE)
         except Busy:
             # He is asked again, and no guess is counted: soon a slot is free.
+            noting.here().checks.append(("none", "unchecked"))
             return Keyed(unchecked=True)
         return Keyed(digests, known)
 
@@ -219,6 +221,8 @@ class Desk:
             call = replace(call, attempt_id=attempt)
         longest = registry.longest_live(connection) if call.step is Step.PIN else SHORTEST_PIN
         answer = self._wording.for_caller(replace(turn, call=call), number + 1, at, longest_pin=longest)
+        note = noting.here()
+        note.before, note.after = asked.value, call.step.value
         journal.write_turn(connection, at, asked.value, call, number, retell(heard), answers.to_json(answer))
         return answer
 

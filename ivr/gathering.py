@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from ivr import journal, placed, strangers
+from ivr import journal, noting, placed, strangers
 from ivr.rules import OurNumber, Rules
 from ivr.settings import Level
 from ivr.vocabulary import (
@@ -269,6 +269,7 @@ class Gathering:
         lane = throttle.lane(standing, known=pin.known is not None, first_try=call.wrong_pins == 0)
         found = registry.find_pin(here.connection, pin.digests)
         why = self._why_wrong(here, found, lane, pin.known)
+        noting.here().checks.append((lane.value, why or "right"))
         if found is None or why is not None:
             security.warning("call %s: a PIN was refused (%s)", call.sid, why)
             return PinWrong(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from ivr import merging, standby
+from ivr import merging, noting, standby
 from ivr.answer import HANG_UP, Answer
 from ivr.desk import Desk
 from ivr.outgoing_desk import OutgoingDesk
@@ -159,11 +159,12 @@ class Reception:
 
     def answer(self, got: Received, at: datetime) -> Answer:
         """See `Desk.answer`."""
-        return self._serve(lambda desks: desks.caller.answer(got, at), at, got.sid)
+        noting.here().turn = got.turn
+        return _noted(self._serve(lambda desks: desks.caller.answer(got, at), at, got.sid))
 
     def repeat(self, got: Received, at: datetime) -> Answer:
         """See `Desk.repeat`."""
-        return self._serve(lambda desks: desks.caller.repeat(got, at), at, got.sid)
+        return _noted(self._serve(lambda desks: desks.caller.repeat(got, at), at, got.sid))
 
     def ended(self, sid: str, at: datetime) -> None:
         """See `Desk.ended`."""
@@ -177,7 +178,8 @@ class Reception:
 
     def answer_technician(self, got: LegReceived, at: datetime) -> Answer:
         """See `TechnicianDesk.answer`."""
-        return self._serve(lambda desks: desks.technicians.answer(got, at), at, got.parent_sid)
+        noting.here().turn = got.turn
+        return _noted(self._serve(lambda desks: desks.technicians.answer(got, at), at, got.parent_sid))
 
     def technician_gone(self, sid: str, at: datetime) -> None:
         """See `TechnicianDesk.gone`."""
@@ -191,13 +193,15 @@ class Reception:
 
     def answer_placed(self, got: OutgoingReceived, at: datetime) -> Answer:
         """See `OutgoingDesk.answer`. A call is served by whoever placed it, while that can be."""
+        noting.here().turn = got.turn
         if not got.home:
-            return self._serve(lambda desks: desks.outgoing.answer(got, at), at)
+            return _noted(self._serve(lambda desks: desks.outgoing.answer(got, at), at))
         desks = self._of(got.home)
         if desks is None:
             log.warning("call %s was placed by a node whose standby is gone", got.sid)
             return HANG_UP
-        return desks.outgoing.answer(got, at)
+        noting.passed_on("standby")
+        return _noted(desks.outgoing.answer(got, at))
 
     def placed_ended(self, outgoing_id: int, home: str, sid: str, status: str, at: datetime) -> None:
         """See `OutgoingDesk.ended`. What cannot be written down now is kept."""
@@ -244,6 +248,7 @@ class Reception:
 
     def _serve(self, do: Callable[[Desks], T], at: datetime, sid: str = "") -> T:
         if self.watch.worth_a_try(at):
+            noting.here().by = "database"
             try:
                 done = _twice_if_contended(lambda: self._with_database(do, at, sid))
             except Exception as error:
@@ -256,4 +261,11 @@ class Reception:
             else:
                 self.watch.answered()
                 return done
+        noting.passed_on("standby")
         return self._standby.serve(do, at)
+
+
+def _noted(answer: Answer) -> Answer:
+    """The same answer, its kind noted: the last of its parts is what it waits for."""
+    noting.here().said = type(answer.parts[-1]).__name__.lower() if answer.parts else "nothing"
+    return answer

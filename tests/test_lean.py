@@ -36,6 +36,7 @@ NOT_LOADED = [
     "psycopg",
     "console",
     "requests",
+    "prometheus_client",
 ]
 
 

@@ -17,6 +17,7 @@ from webhooks.outgoing import outgoing
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
+from webhooks.watching import watched
 
 log = logging.getLogger("ivr")
 
@@ -38,13 +39,16 @@ def create_app(
     ready: Callable[[], Readiness],
     recordings: Path,
     beside: Sequence[Blueprint] = (),
+    pseudonym: Callable[[str], str] = lambda _: "",
 ) -> Flask:
     """`ready` returns in which state the node is. `recordings` is the
     folder of those that were fetched. `beside` is what else this door shows, to others than Twilio.
+    `pseudonym` is what stands for a caller's number in the log.
     """
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
+    watched(app, pseudonym)
     signed = Blueprint("signed", __name__)
     signed.before_request(lambda: check(believed))
     signed.register_blueprint(voice)

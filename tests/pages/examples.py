@@ -216,6 +216,7 @@ NO_PAGES = {
     "tonight.wrong",
     "static",
     "healthz",
+    "metrics",
     "login.enter",
     "login.welcome",
     "oidc.back",

@@ -29,6 +29,7 @@ SECTIONS = (
         "reports",
         "privacy",
         "doctor",
+        "watching",
         "backup",
         "service",
         "console",
@@ -42,7 +43,7 @@ UNITS = {
     "seconds": (
         *("ringing.rings", "ringing.no_new_attempt_after", "ringing.office_rings", "ringing.message_limit"),
         *("ringing.pursue_after", "ringing.next_pass_after", "ringing.text_take_holds"),
-        *("notices.receipt_within", "flood.within"),
+        *("notices.receipt_within", "flood.within", "watching.heartbeat_every"),
     ),
     "minutes": ("notices.confirm_before", "notices.confirm_within", "urgency.level.within"),
     "days": (
@@ -57,7 +58,7 @@ NAMES = ("mail.port",)
 # Keys whose values are words of a list: each has a text `value-KEY-VALUE`.
 CHOICES = (
     *("notices.confirm", "mail.security", "ringing.caller_id", "notices.text_sender", "console.oidc_name"),
-    "twilio.signatures",
+    *("twilio.signatures", "service.log"),
 )
 
 
