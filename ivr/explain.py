@@ -16,7 +16,6 @@ Ladder = tuple[tuple[OnDuty, str], ...]
 
 @dataclass(frozen=True)
 class Explanation:
-
     at: datetime
     number: str
     state: State

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
@@ -22,6 +21,7 @@ from ivr import casework, desk, journal, outgoing_desk, placed, standby
 from ivr.erasure import nobody
 from ivr.outgoing_desk import PLACE, WATCH
 from ivr.standby import Standing
+from ivr.stored import CALL
 from ivr.tables import (
     calls,
     leg_turns,
@@ -32,7 +32,7 @@ from ivr.tables import (
     turns,
     wake_ups,
 )
-from ivr.vocabulary import Call, Outcome
+from ivr.vocabulary import Outcome
 from oncall import attempts as attempts_of
 from oncall import cases as cases_of
 from oncall import merging, notices, reminders
@@ -48,7 +48,6 @@ from storage.spare import Spare
 from storage.tables import due_work
 
 log = logging.getLogger("ivr.standby")
-_CALL = TypeAdapter(Call)
 # The network told something of a call or a text that only the house's own database knows.
 TOLD = "network.told"
 EVER = datetime.min.replace(tzinfo=UTC)
@@ -157,7 +156,7 @@ def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...
 
 
 def _ensure_call(here: Connection, there: Connection, row: Row[Any]) -> None:
-    call = _CALL.validate_json(row.state)
+    call = CALL.validate_json(row.state)
     journal.begin(here, row.started_at, replace(call, case_id=None, attempt_id=None), row.turn)
     unknown = update(calls).where(calls.c.sid == row.sid, calls.c.caller == "")
     here.execute(unknown.values(caller=row.caller))
@@ -171,7 +170,7 @@ def _bring_state(
     here: Connection, row: Row[Any], case_ids: dict[int, int], attempt_ids: dict[int, int]
 ) -> None:
     """How the call stands: as there, if it has come further there."""
-    call = _CALL.validate_json(row.state)
+    call = CALL.validate_json(row.state)
     call = replace(
         call,
         case_id=case_ids.get(call.case_id or 0),
@@ -228,7 +227,7 @@ def _bring_cases(
     case_ids: dict[int, int] = {}
     attempt_ids: dict[int, int] = {}
     its = select(case_calls.c.case_id).where(case_calls.c.call_sid == call_there.sid)
-    asked = _CALL.validate_json(call_there.state).known_case
+    asked = CALL.validate_json(call_there.state).known_case
     about = or_(cases.c.id.in_(its), cases.c.number == (asked.number if asked else None))
     for row in there.execute(select(cases).where(about).order_by(cases.c.id)).all():
         copied = row.id <= standing.newest.get("cases", 0)
