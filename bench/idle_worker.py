@@ -18,15 +18,18 @@ from statistics import median
 from making import ROOT, SECRETS, configuration, fresh_database
 from results import Result
 
-ROUNDS, FEW = 15, 2
+ROUNDS, FEW = 15, 3
 ROWS = ("import of a webhook worker (CPU)", "memory of an idle webhook worker")
 AGAINST = "a bare worker: Flask, twilio.twiml, SQLAlchemy with its driver, pydantic, passlib"
 
 BARE = """
-import flask, twilio.twiml.voice_response, sqlalchemy, sqlite3, pydantic, passlib.hash
-import sqlalchemy.dialects.sqlite
-passlib.hash.argon2
-app = flask.Flask("bare")
+from flask import Flask
+from passlib.hash import argon2
+from pydantic import BaseModel
+from sqlalchemy import create_engine
+from twilio.twiml.voice_response import VoiceResponse
+app = Flask("bare")
+create_engine("sqlite://").connect().close()
 """
 OURS = """
 import webhooks.app
