@@ -2,7 +2,8 @@
 
 200,000 calls over three years and 5,000 customers, 20 technicians; the other house has the cast alone. Every
 page that can be looked at is asked for in turns in both, as an admin; its figure is the ratio of the medians
-of processor time: page, queries and SQLite's own work are all done in one thread. The page that grows most is told.
+of processor time: page, queries and SQLite's own work are all done in one thread. The page that grows most
+is told.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     bench/due_work.py --work FOLDER URL
 
-is such a worker: a process of its own that ticks as `ivr serve --only work` does. The rows come due evenly within
-an hour, of which a minute is played. Each piece says to a file, beside the database, when it was done: as a
-telephone call it could not be taken back. Workers begin when all of them can: their clocks are put to the beginning
-of that hour then.
+is such a worker: a process of its own that ticks as `ivr serve --only work` does. The rows come due evenly
+within an hour, of which a minute is played. Each piece says to a file, beside the database, when it was done:
+as a telephone call it could not be taken back. Workers begin when all of them can: their clocks are put to the
+beginning of that hour then.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _seen(folder: Path, database: Database) -> tuple[list[float], int]:
 
 
 def _be_a_worker(folder: Path, url: str) -> None:
-    """Tick for as long as is said, and once more; by a clock that is so many seconds ahead of the system's."""
+    """Tick for as long as is said, and once more; by a clock so many seconds ahead of the system's."""
     logging.disable(logging.CRITICAL)
     with opened_at(url) as database, (folder / f"done-{os.getpid()}").open("a", encoding="ascii") as notes:
         house = House(configuration(folder), database)

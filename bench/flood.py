@@ -1,7 +1,7 @@
 """How long a known customer waits for the first ring during 200 junk calls, against the same without.
 
-200 callers from unknown numbers, all at once, each keying something five seconds after it was asked and calling
-again as soon as its call is over; half of them key wrong PINs, half nothing
+200 callers from unknown numbers, all at once, each keying something five seconds after it was asked and
+calling again as soon as its call is over; half of them key wrong PINs, half nothing
 that was asked for. Meanwhile customers call from numbers on file, one after the other: PIN, urgency, and the
 first Dial. One figure is what the service takes for these turns together, by the clock on the wall, which is
 the strictest; the other adds what the caller hears meanwhile, as he waits for the ring. The service is the

@@ -1,7 +1,7 @@
 """What an idle worker of the webhook door holds in memory, and what its imports cost, against a bare worker.
 
-The bare one imports what nobody can do without: Flask, TwiML, SQLAlchemy with the driver in use, validation, the
-slow hash. Both are processes of their own. Ours is made as `ivr serve` makes it, its application
+The bare one imports what nobody can do without: Flask, TwiML, SQLAlchemy with the driver in use, validation,
+the slow hash. Both are processes of their own. Ours is made as `ivr serve` makes it, its application
 included; the memory is what it alone holds.
 """
 

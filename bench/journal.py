@@ -72,7 +72,9 @@ def measure(quick: bool) -> list[Result]:
             houses[size] = stack.enter_context(closing(Nights()))
             fill(houses[size], size)
         calls = {str(size): nights.call for size, nights in houses.items()}
-        costs = {int(size): cost.cpu for size, cost in in_turns(calls, FEW_NIGHTS if quick else NIGHTS).items()}
+        costs = {
+            int(size): cost.cpu for size, cost in in_turns(calls, FEW_NIGHTS if quick else NIGHTS).items()
+        }
     for size, cost in costs.items():
         print(f"        {size:,} calls: {cost * 1e3:.1f} ms")
     draw("a whole call", "calls in the journal", costs)
@@ -101,4 +103,3 @@ def _some(connection: Connection, first: int, last: int, size: int) -> None:
     for statement in FILL:
         insert, _, rest = statement.partition("SELECT")
         connection.execute(text(f"{insert}{NUMBERS} SELECT{rest}"), given)
-

@@ -24,7 +24,9 @@ def measure(quick: bool) -> list[Result]:
             houses[size] = stack.enter_context(closing(Nights()))
             fill(houses[size], size)
         calls = {str(size): nights.call for size, nights in houses.items()}
-        costs = {int(size): cost.cpu for size, cost in in_turns(calls, FEW_NIGHTS if quick else NIGHTS).items()}
+        costs = {
+            int(size): cost.cpu for size, cost in in_turns(calls, FEW_NIGHTS if quick else NIGHTS).items()
+        }
     for size, cost in costs.items():
         print(f"        {size:,} overrides: {cost * 1e3:.1f} ms")
     draw("a whole call, its rota", "overrides", costs)

@@ -1,7 +1,7 @@
 """What it costs to look up who is on duty: ten years of a rota, against a calendar of the same.
 
-The library recurring_ical_events is asked a few times, the rota a hundred times as often; 10,000 overrides lie
-anywhere in the ten years. The calendar has a recurring event for each
+The library recurring_ical_events is asked a few times, the rota a hundred times as often; 10,000 overrides
+lie anywhere in the ten years. The calendar has a recurring event for each
 person of each rung and an event for each override. Both must answer alike. Each is built once, which is told
 apart, and keeps what it keeps from question to question.
 """

@@ -1,6 +1,6 @@
-"""How a caller's call, a technician's leg and a call that we place stand in JSON: one adapter for each, made once.
+"""How a caller's call, a technician's leg and a call that we place stand in JSON.
 
-Each takes some milliseconds to make and room in every process.
+One adapter for each, made once: each takes some milliseconds to make, and room in every process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An INSERT that says what becomes of a row that is there already: in the words of the database in use.
 
-The other database's words are not even loaded: SQLAlchemy's for PostgreSQL take as long as a tenth of the rest.
+The other database's are not even loaded: see storage/partial.py.
 """
 
 from __future__ import annotations
