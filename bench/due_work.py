@@ -4,8 +4,8 @@
 
 is such a worker: a process of its own that ticks as `ivr serve --only work` does. The rows come due evenly
 within an hour, of which a minute is played. Each piece says to a file, beside the database, when it was done:
-as a telephone call it could not be taken back. Workers begin when all of them can: their clocks are put to the
-beginning of that hour then.
+as a telephone call it could not be taken back. Workers begin when all of them can: their clocks are put to
+the beginning of that hour then.
 """
 
 from __future__ import annotations

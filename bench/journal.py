@@ -1,8 +1,8 @@
 """What a whole call costs with a thousand calls in the journal, and with a million.
 
-Every call of the past has its turns, every second one a case with an attempt and its work that was done; all are of
-the cast's four customers, so that each of them has a quarter of the past. The rows are made by the database
-itself.
+Every call of the past has its turns, every second one a case with an attempt and its work that was done; all
+are of the cast's four customers, so that each of them has a quarter of the past. The rows are made by the
+database itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ ROWS = ("a call with very many in the journal (CPU)",)
 # Calls of three minutes, each ten minutes before the next, the latest a month ago.
 FILL = (
     """
-    INSERT INTO calls (sid, caller, number, started_at, ended_at, outcome, customer_id, urgency, turn, step, state)
+    INSERT INTO calls
+        (sid, caller, number, started_at, ended_at, outcome, customer_id, urgency, turn, step, state)
     SELECT printf('CA%032x', i + 4096), printf('+39347%07d', i % 5003), '+390461825060',
         strftime(:form, :latest, (10 * (i - :size)) || ' minutes'),
         strftime(:form, :latest, (10 * (i - :size) + 3) || ' minutes'),
@@ -43,8 +44,8 @@ FILL = (
     """
     INSERT INTO cases (number, code, call_sid, customer_id, rota, urgency, billable, opened_at, due_at,
         connected_at, closed_at, closed_by, screened, customer_calls)
-    SELECT printf('2019-%08d', i), printf('%04d', i % 10000), printf('CA%032x', i + 4096), 1 + i % 4, 'duty', 'P1+',
-        0, strftime(:form, :latest, (10 * (i - :size)) || ' minutes'),
+    SELECT printf('2019-%08d', i), printf('%04d', i % 10000), printf('CA%032x', i + 4096), 1 + i % 4,
+        'duty', 'P1+', 0, strftime(:form, :latest, (10 * (i - :size)) || ' minutes'),
         strftime(:form, :latest, (10 * (i - :size) + 60) || ' minutes'),
         strftime(:form, :latest, (10 * (i - :size) + 2) || ' minutes'),
         strftime(:form, :latest, (10 * (i - :size) + 9) || ' minutes'), 'bench', 0, 0
@@ -58,8 +59,8 @@ FILL = (
     WHERE number IN (SELECT printf('2019-%08d', i) FROM n)""",
     """
     INSERT INTO due_work (kind, key, payload, due_at, created_at, tries, state, ended_at, ended_by)
-    SELECT 'case.pursue', number, '{}', opened_at, opened_at, 1, 'cancelled', closed_at, 'connected' FROM cases
-    WHERE number IN (SELECT printf('2019-%08d', i) FROM n)""",
+    SELECT 'case.pursue', number, '{}', opened_at, opened_at, 1, 'cancelled', closed_at, 'connected'
+    FROM cases WHERE number IN (SELECT printf('2019-%08d', i) FROM n)""",
 )
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)"
 

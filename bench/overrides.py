@@ -1,4 +1,7 @@
-"""What a whole call costs with ten overrides in its rota, and with ten thousand: half of them passed, half to come."""
+"""What a whole call costs with ten overrides in its rota, and with ten thousand.
+
+Half of them have passed, half are to come.
+"""
 
 from __future__ import annotations
 

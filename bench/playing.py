@@ -1,8 +1,8 @@
 """A whole call, played in process again and again in a house of its own, and what its turns cost the service.
 
-Arrival, a wrong PIN, the right one, the urgency, the first technician does not answer, the second accepts, the two
-talk, the end: signed requests to the webhook application, on SQLite, whose own work is in the figure. Hashes
-cost next to nothing here: what they cost is measured by itself.
+Arrival, a wrong PIN, the right one, the urgency, the first technician does not answer, the second accepts,
+the two talk, the end: signed requests to the webhook application, on SQLite, whose own work is in the figure.
+Hashes cost next to nothing here: what they cost is measured by itself.
 """
 
 from __future__ import annotations

@@ -75,10 +75,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Curve:
-    """What one thing costs as work grows: how much there is of `what`, and the cost, that with the least being 1.
-
-    Curves of a benchmark are told with `draw`.
-    """
+    """What one thing costs as work grows: how much there is of `what`, and the cost, the first being 1."""
 
     name: str
     what: str

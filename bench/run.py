@@ -3,8 +3,8 @@
     bench/run.py [--quick] [NAME …]
 
 NAME is a file of this folder without its ending; without one all are run. `results.json` then holds the
-figures of this run and no others, and `curves.json` how cost grows with work. `--quick` measures the same with less
-of everything. Ends with 1 if a measurement failed; a goal that is missed is no failure, but told.
+figures of this run and no others, and `curves.json` how cost grows with work. `--quick` measures the same
+with less of everything. Ends with 1 if a measurement failed; a goal that is missed is no failure, but told.
 """
 
 from __future__ import annotations

@@ -158,8 +158,8 @@ def run(house: House, clock: Clock) -> None:
 
 
 def _unless_away(do: Callable[[Keeper, datetime], Result], keeper: Keeper, clock: Clock) -> Result | None:
-    """What needs the database waits while it is away; `_stand_by` has said so. Returns what `do` returns, None
-    if it was not done or failed.
+    """What needs the database waits while it is away; `_stand_by` has said so. None if it was not done, or
+    failed; else what `do` returns.
     """
     if keeper.away_since is not None:
         return None
