@@ -90,13 +90,15 @@ def tick(
     return len(claimed)
 
 
-def drain(tick_again: Callable[[], int | None], most: int) -> None:
+def drain(
+    tick_again: Callable[[], int | None], most: int, stopwatch: Callable[[], float] = time.monotonic
+) -> None:
     """Tick as long as each tick finds as much as it may take at once, `most`: what many callers caused in one
     moment is done before the next tick. After the length of a tick it is that one's turn; whatever else
     is due at each tick is then not held up.
     """
-    ends = time.monotonic() + TICK_SECONDS
-    while (tick_again() or 0) >= most and time.monotonic() < ends:
+    ends = stopwatch() + TICK_SECONDS
+    while (tick_again() or 0) >= most and stopwatch() < ends:
         pass
 
 

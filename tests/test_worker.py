@@ -133,21 +133,20 @@ def test_what_came_due_together_is_done_in_one_go(house: House) -> None:
         rounds.append(tick(house, NIGHT, handlers, limit=3))
         return rounds[-1]
 
-    drain(once, 3)
+    drain(once, 3, stopwatch=lambda: 0.0)
     assert done == [str(number) for number in range(7)]
     assert rounds == [3, 3, 1]
 
 
-def test_work_that_never_ends_leaves_the_next_tick_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_never_ends_leaves_the_next_tick_its_turn() -> None:
     seconds = iter(range(100))
-    monkeypatch.setattr("console.worker.time.monotonic", lambda: next(seconds))
     ticks: list[int] = []
 
     def always_full() -> int:
         ticks.append(1)
         return 3
 
-    drain(always_full, 3)
+    drain(always_full, 3, stopwatch=lambda: next(seconds))
     assert len(ticks) == TICK_SECONDS
 
 
