@@ -83,7 +83,7 @@ def _process(script: str, folder: Path) -> tuple[float, int]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     cpu, kib = json.loads(done.stdout)
     return cpu, kib
