@@ -12,7 +12,7 @@ help:
 	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, arrows between packages"
-	@echo "make bench   what a PIN check, a look-up in the rota, the pages and a flood cost, and against what (a quarter of an hour)"
+	@echo "make bench   what everything costs, and against what (half an hour; QUICK=1: minutes; ONLY=\"journal flood\")"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
 	@echo "make faults  10,000 conversations through real processes while everything breaks (an hour; QUICK=1: minutes)"
@@ -49,13 +49,9 @@ check: $(VENV)/made-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_arrows.py
 
-# Every figure is a ratio of two things measured in the same run.
+# Every figure is a ratio of two things measured in the same run; docs/performance.md tells how.
 bench: $(VENV)/made-test
-	$(BIN)/python bench/pin_checks.py
-	$(BIN)/python bench/letters.py
-	$(BIN)/python bench/rota_lookups.py
-	$(BIN)/python bench/console_pages.py
-	$(BIN)/python bench/flood.py
+	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(ONLY)
 
 # Never part of `make test`; docs/mutations.md tells what its last run found.
 ONLY ?=

@@ -74,7 +74,7 @@ def _listen(value: str) -> str:
 class ServiceSettings(BaseModel):
     """What callers hear first, where we are reached, where files go."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: Annotated[str, Field(min_length=1, max_length=100)] = "Cloudfabric"
     public_url: str = ""
@@ -150,7 +150,7 @@ class ConsoleSettings(BaseModel):
     With `oidc_issuer` people may log in by that identity provider, too; see `console.access.oidc`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     listen: str = "127.0.0.1:8081"
     address: str = ""
@@ -204,7 +204,7 @@ class MailSettings(BaseModel):
     `security`: "starttls" or "tls", both with a verified certificate; "none" only on this machine.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 587
@@ -235,7 +235,7 @@ class BackupSettings(BaseModel):
     wall clock; empty: it writes none. `keep`: as many stay there.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     sealing_keys: Annotated[list[SecretStr], Field(max_length=16)] = []
     folder: str = ""
@@ -268,7 +268,7 @@ class DoctorSettings(BaseModel):
     have left, in its own currency: less than `balance_yellow` is said, less than `balance_red` is grave.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     at: str = "16:00"
     balance_yellow: Annotated[float, Field(ge=0, le=1_000_000)] = 25
@@ -327,7 +327,7 @@ class WatchingSettings(BaseModel):
 
 
 class RehearsalSettings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     cost: HashCost = HashCost(memory_kib=64, passes=1)
 

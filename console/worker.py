@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
@@ -45,7 +47,8 @@ from storage.engine import is_gone
 
 log = logging.getLogger("ivr.worker")
 
-Do = Callable[[Keeper, datetime], object]
+Result = TypeVar("Result")
+Tick = Callable[[Keeper, datetime], int]
 
 TICK_SECONDS = 2
 # Seconds that work under way may take after TERM.
@@ -92,6 +95,18 @@ def tick(
     return len(claimed)
 
 
+def drain(
+    tick_again: Callable[[], int | None], most: int, stopwatch: Callable[[], float] = time.monotonic
+) -> None:
+    """Tick as long as each tick finds as much as it may take at once, `most`: what many callers caused in one
+    moment is done before the next tick. After the length of a tick it is that one's turn; whatever else
+    is due at each tick is then not held up.
+    """
+    ends = stopwatch() + TICK_SECONDS
+    while (tick_again() or 0) >= most and stopwatch() < ends:
+        pass
+
+
 def run(house: House, clock: Clock) -> None:
     """Tick until TERM or INT, which end the process. Returns on HUP, if the configuration can be read again:
     everything is then to begin anew with it.
@@ -106,9 +121,11 @@ def run(house: House, clock: Clock) -> None:
     add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
     hurried = open_house(house.configuration, hurried=True).database
     keeper = Keeper(house, hurried, spares(house.configuration))
-    every: list[Do] = [_tick_once, _keep_snapshot, *(partial(_tick_apart, kinds) for kinds in APART.values())]
-    for do in every:
-        again = partial(_unless_away, do, keeper, clock)
+    ticks: list[tuple[Tick, int]] = [(_tick_once, CLAIMED_AT_ONCE)]
+    ticks += [(partial(_tick_apart, kinds), AT_ONCE) for kinds in APART.values()]
+    every: list[Callable[[], object]] = [partial(_unless_away, _keep_snapshot, keeper, clock)]
+    every += [partial(drain, partial(_unless_away, do, keeper, clock), most) for do, most in ticks]
+    for again in every:
         add(again, "interval", seconds=TICK_SECONDS, next_run_time=clock())
     add(partial(_stand_by, keeper, clock), "interval", seconds=TICK_SECONDS)
     again = partial(_unless_away, _sweep, keeper, clock)
@@ -151,28 +168,32 @@ def run(house: House, clock: Clock) -> None:
     os._exit(0)
 
 
-def _unless_away(do: Do, keeper: Keeper, clock: Clock) -> None:
-    """What needs the database waits while it is away; `_stand_by` has said so."""
+def _unless_away(do: Callable[[Keeper, datetime], Result], keeper: Keeper, clock: Clock) -> Result | None:
+    """What needs the database waits while it is away; `_stand_by` has said so. None if it was not done, or
+    failed; else what `do` returns.
+    """
     if keeper.away_since is not None:
-        return
+        return None
     try:
-        do(keeper, clock())
+        return do(keeper, clock())
     except (SQLAlchemyError, OSError) as error:
         if not is_gone(error):
             log.exception("a tick failed; the next one tries again")
         elif keeper.away_since is None:  # not yet: the next look at it will say so
             log.error("no database for a tick (%s); the next one tries again", type(error).__name__)
+    return None
 
 
-def _tick_once(keeper: Keeper, at: datetime) -> None:
+def _tick_once(keeper: Keeper, at: datetime) -> int:
     apart = {kind for kinds in APART.values() for kind in kinds}
-    tick(keeper.house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
+    done = tick(keeper.house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
     keep_anchor(keeper.house, at)
     TALLY.mark(TICK, at.timestamp())
+    return done
 
 
-def _tick_apart(kinds: Collection[str], keeper: Keeper, at: datetime) -> None:
-    tick(keeper.house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+def _tick_apart(kinds: Collection[str], keeper: Keeper, at: datetime) -> int:
+    return tick(keeper.house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
 
 
 def _keep_snapshot(keeper: Keeper, at: datetime) -> None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import DataError, IntegrityError
 
@@ -23,6 +22,7 @@ from ivr import casework, desk, journal, outgoing_desk, placed, standby
 from ivr.erasure import nobody
 from ivr.outgoing_desk import PLACE, WATCH
 from ivr.standby import Standing
+from ivr.stored import CALL
 from ivr.tables import (
     calls,
     leg_turns,
@@ -33,7 +33,7 @@ from ivr.tables import (
     turns,
     wake_ups,
 )
-from ivr.vocabulary import Call, Outcome
+from ivr.vocabulary import Outcome
 from oncall import attempts as attempts_of
 from oncall import cases as cases_of
 from oncall import merging, notices, reminders
@@ -49,7 +49,6 @@ from storage.spare import Spare
 from storage.tables import due_work
 
 log = logging.getLogger("ivr.standby")
-_CALL = TypeAdapter(Call)
 _CALL_THERE = select(calls).where(calls.c.sid == bindparam("call"))
 # The network told something of a call or a text that only the house's own database knows.
 TOLD = "network.told"
@@ -166,7 +165,7 @@ def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...
 def _cases_about(there: Connection, call: Row[Any]) -> Sequence[Row[Any]]:
     """The cases that the call is about, or that he is being asked about."""
     its = select(case_calls.c.case_id).where(case_calls.c.call_sid == call.sid)
-    asked = _CALL.validate_json(call.state).known_case
+    asked = CALL.validate_json(call.state).known_case
     about = or_(cases.c.id.in_(its), cases.c.number == (asked.number if asked else None))
     return there.execute(select(cases).where(about).order_by(cases.c.id)).all()
 
@@ -188,7 +187,7 @@ def _hold(here: Connection, there: Connection, sid: str) -> None:
 
 
 def _ensure_call(here: Connection, there: Connection, row: Row[Any]) -> None:
-    call = _CALL.validate_json(row.state)
+    call = CALL.validate_json(row.state)
     journal.begin(here, row.started_at, replace(call, case_id=None, attempt_id=None), row.turn)
     unknown = update(calls).where(calls.c.sid == row.sid, calls.c.caller == "")
     here.execute(unknown.values(caller=row.caller))
@@ -214,7 +213,7 @@ def _bring_state(
     here: Connection, row: Row[Any], case_ids: dict[int, int], attempt_ids: dict[int, int]
 ) -> None:
     """How the call stands: as there, if it has come further there."""
-    call = _CALL.validate_json(row.state)
+    call = CALL.validate_json(row.state)
     call = replace(
         call,
         case_id=case_ids.get(call.case_id or 0),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text
 
+from storage.partial import partial_index
 from storage.tables import metadata
 from storage.types import Instant
 
@@ -90,11 +91,10 @@ messages = Table(
     Column("heard_by", String(120)),
     Index("ix_messages_call_sid", "call_sid"),
     Index("ix_messages_recorded_at", "recorded_at"),
-    Index(
+    partial_index(
         "ix_messages_unheard",
         "recorded_at",
-        sqlite_where=text("heard_at IS NULL"),
-        postgresql_where=text("heard_at IS NULL"),
+        where="heard_at IS NULL",
     ),
 )
 

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from oncall import reminders
 from oncall.tables import case_calls, case_numbers, cases
 from storage import due
+from storage.conflicts import inserting
 
 PURSUE = "case.pursue"
 # A spoken code names one case among those open, or closed less than this long ago.
@@ -110,8 +110,7 @@ def lock(connection: Connection) -> None:
 
 def next_number(connection: Connection, year: int) -> str:
     """The next permanent number of `year`, such as 2026-00412. No gap unless rolled back."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(case_numbers).values(year=year, last=1)
+    row = inserting(connection, case_numbers).values(year=year, last=1)
     last = connection.execute(
         row.on_conflict_do_update(index_elements=["year"], set_={"last": case_numbers.c.last + 1}).returning(
             case_numbers.c.last
@@ -220,8 +219,7 @@ def join(
 
 def note_call(connection: Connection, at: datetime, case_id: int, call_sid: str) -> bool:
     """Note that this call is about this case; False if that was known."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(case_calls).on_conflict_do_nothing(index_elements=["case_id", "call_sid"])
+    new = inserting(connection, case_calls).on_conflict_do_nothing(index_elements=["case_id", "call_sid"])
     values = {"case_id": case_id, "call_sid": call_sid, "joined_at": at}
     return connection.execute(new, values).rowcount == 1
 

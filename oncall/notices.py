@@ -14,12 +14,12 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from oncall.channels import ChannelName
 from oncall.reached import NOTICE
 from oncall.tables import cases, notice_sends, notices
 from storage import due
+from storage.conflicts import inserting
 from storage.due import Work
 from storage.tables import due_work
 
@@ -111,8 +111,9 @@ def tell(
     """
     if recipient.partition(":")[0] not in PEOPLE:
         raise ValueError("a notice goes to a technician, a manager or an admin")
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(notices).on_conflict_do_nothing(index_elements=["key"]).returning(notices.c.id)
+    row = (
+        inserting(connection, notices).on_conflict_do_nothing(index_elements=["key"]).returning(notices.c.id)
+    )
     made = connection.execute(
         row,
         {

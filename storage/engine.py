@@ -31,6 +31,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage.partial import tell_postgresql
 from storage.writers import WritersTurns
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
 
 
 def _postgresql(address: URL, threads: int, hurried: bool) -> Database:
+    tell_postgresql()
     wanted = {**(HURRIED if hurried else PATIENT), "timezone": "UTC"}
     given = address.query.get("options", "")
     options = " ".join([*(f"-c {name}={value}" for name, value in wanted.items()), str(given)])

@@ -34,6 +34,8 @@ NOT_LOADED = [
     "gunicorn",
     "holidays",
     "psycopg",
+    "sqlalchemy.dialects.postgresql",
+    "icalendar",
     "console",
     "requests",
     "prometheus_client",
@@ -66,6 +68,27 @@ print(*(m for m in {NOT_LOADED!r} if m in sys.modules and m not in ("holidays", 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+def test_of_countries_only_its_own_is_loaded_with_its_holidays() -> None:
+    """And the others are there for whoever asks afterwards."""
+    script = """
+import sys
+from datetime import date
+from ivr.settings import _holiday_names
+print(_holiday_names("IT/TN")(date(2026, 6, 26)), _holiday_names("DE/BY")(date(2026, 1, 6)), sep="|")
+print(sum(name.startswith("holidays.countries.") for name in sys.modules))
+import holidays.countries
+print(holidays.countries.France.__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    names, loaded, other = done.stdout.splitlines()
+    assert names == "San Vigilio|Heilige Drei Könige"
+    assert int(loaded) < 10
+    assert other == "France"
 
 
 # -- statements --------------------------------------------------------------------------------------
