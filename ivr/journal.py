@@ -39,6 +39,16 @@ _GLANCE = (
     .outerjoin(turns, (turns.c.sid == calls.c.sid) & (turns.c.turn == bindparam("asked")))
     .where(calls.c.sid == bindparam("call"))
 )
+# RETURNING, for a driver need not count the rows of an INSERT.
+_BEGIN, _BEGIN_LEG = (
+    {
+        "postgresql": postgresql.insert(table)
+        .on_conflict_do_nothing(index_elements=["sid"])
+        .returning(table.c.sid),
+        "sqlite": sqlite.insert(table).on_conflict_do_nothing(index_elements=["sid"]).returning(table.c.sid),
+    }
+    for table in (calls, legs)
+)
 # key_share: rows that point to the call may be written meanwhile; a technician's leg is not held up.
 _LOCKED = select(calls.c.sid).where(calls.c.sid == bindparam("call")).with_for_update(key_share=True)
 _LAST = select(turns.c.answer).where(turns.c.sid == bindparam("call")).order_by(turns.c.turn.desc()).limit(1)
@@ -86,12 +96,9 @@ def lock(connection: Connection, sid: str) -> None:
 
 def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
     """Write a new call's row, expecting `turn`. False if another request was quicker."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # RETURNING, for a driver need not count the rows of an INSERT.
-    row = dialect.insert(calls).on_conflict_do_nothing(index_elements=["sid"]).returning(calls.c.sid)
     return (
         connection.execute(
-            row,
+            _BEGIN[connection.dialect.name],
             {
                 "sid": call.sid,
                 "caller": call.caller,
@@ -192,12 +199,9 @@ def lock_leg(connection: Connection, sid: str) -> None:
 
 def begin_leg(connection: Connection, at: datetime, leg: Leg, turn: int = 0) -> bool:
     """Write a new leg's row, expecting `turn`. False if another request was quicker."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # RETURNING, for a driver need not count the rows of an INSERT.
-    row = dialect.insert(legs).on_conflict_do_nothing(index_elements=["sid"]).returning(legs.c.sid)
     return (
         connection.execute(
-            row,
+            _BEGIN_LEG[connection.dialect.name],
             {
                 "sid": leg.sid,
                 "call_sid": leg.parent_sid,

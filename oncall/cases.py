@@ -108,15 +108,19 @@ def lock(connection: Connection) -> None:
 # -- opening -----------------------------------------------------------------------------------
 
 
+_NEXT = {
+    "postgresql": postgresql.insert(case_numbers)
+    .on_conflict_do_update(index_elements=["year"], set_={"last": case_numbers.c.last + 1})
+    .returning(case_numbers.c.last),
+    "sqlite": sqlite.insert(case_numbers)
+    .on_conflict_do_update(index_elements=["year"], set_={"last": case_numbers.c.last + 1})
+    .returning(case_numbers.c.last),
+}
+
+
 def next_number(connection: Connection, year: int) -> str:
     """The next permanent number of `year`, such as 2026-00412. No gap unless rolled back."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(case_numbers).values(year=year, last=1)
-    last = connection.execute(
-        row.on_conflict_do_update(index_elements=["year"], set_={"last": case_numbers.c.last + 1}).returning(
-            case_numbers.c.last
-        )
-    ).scalar_one()
+    last = connection.execute(_NEXT[connection.dialect.name], {"year": year, "last": 1}).scalar_one()
     return f"{year}-{last:05d}"
 
 
@@ -249,12 +253,20 @@ def pursue_now(connection: Connection, at: datetime, case_id: int, call_back: st
         connection.execute(update(cases).where(cases.c.id == case_id).values(call_back_to=call_back))
         pursue(connection, at, case_id, at)
         return
-    due.move(connection, PURSUE, number_of(connection, case_id), at)
+    pursue_case_now(connection, at, number_of(connection, case_id))
+
+
+def pursue_case_now(connection: Connection, at: datetime, number: str) -> None:
+    """The same without another wish, of a case whose permanent number is known."""
+    due.move(connection, PURSUE, number, at)
+
+
+_NUMBER = select(cases.c.number).where(cases.c.id == bindparam("case"))
 
 
 def number_of(connection: Connection, case_id: int) -> str:
     """The permanent number of the case with this id."""
-    number: str = connection.execute(select(cases.c.number).where(cases.c.id == case_id)).scalar_one()
+    number: str = connection.execute(_NUMBER, {"case": case_id}).scalar_one()
     return number
 
 
@@ -297,15 +309,18 @@ def tell_as(connection: Connection, at: datetime, case_id: int, code: str) -> No
         connection.execute(update(cases).where(cases.c.id == case_id).values(code=code))
 
 
+_OF_CALL = (
+    select(cases)
+    .join(case_calls, case_calls.c.case_id == cases.c.id)
+    .where(case_calls.c.call_sid == bindparam("call"))
+    .order_by(cases.c.id.desc())
+    .limit(1)
+)
+
+
 def of_call(connection: Connection, call_sid: str) -> Case | None:
     """The latest case that this call opened or joined."""
-    row = connection.execute(
-        select(cases)
-        .join(case_calls, case_calls.c.case_id == cases.c.id)
-        .where(case_calls.c.call_sid == call_sid)
-        .order_by(cases.c.id.desc())
-        .limit(1)
-    ).first()
+    row = connection.execute(_OF_CALL, {"call": call_sid}).first()
     return _case(row) if row else None
 
 

@@ -93,6 +93,14 @@ class Send:
 # -- writing -----------------------------------------------------------------------------------
 
 
+_TELL = {
+    "postgresql": postgresql.insert(notices)
+    .on_conflict_do_nothing(index_elements=["key"])
+    .returning(notices.c.id),
+    "sqlite": sqlite.insert(notices).on_conflict_do_nothing(index_elements=["key"]).returning(notices.c.id),
+}
+
+
 def tell(
     connection: Connection,
     at: datetime,
@@ -111,10 +119,8 @@ def tell(
     """
     if recipient.partition(":")[0] not in PEOPLE:
         raise ValueError("a notice goes to a technician, a manager or an admin")
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(notices).on_conflict_do_nothing(index_elements=["key"]).returning(notices.c.id)
     made = connection.execute(
-        row,
+        _TELL[connection.dialect.name],
         {
             "key": _key(kind, about, again, recipient),
             "kind": kind,
