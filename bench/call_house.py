@@ -1,4 +1,4 @@
-"""A house to be called for a benchmark: a configuration, a database of either kind, customers with a PIN each."""
+"""A house to be called for a benchmark: a configuration, a database of either kind, customers with PINs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The callers of a benchmark: one whole call, turn by turn, and the same requests again for whoever answers."""
+"""The callers of a benchmark: a whole call, turn by turn, and its requests again for whoever answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if str(ROOT / "tests") not in sys.path:
 from acceptance.caller import Answer, CallError, Fields, Line  # noqa: E402 - they stand beside the tests
 from call_house import NUMBER, PUBLIC_URL, Customer  # noqa: E402
 from making import ACCOUNT, TOKEN  # noqa: E402
-
 
 __all__ = ["CallError", "Request", "TimedLine", "again", "whole_call"]
 

@@ -10,7 +10,7 @@ from console.settings import Configuration
 DOCUMENT = (
     '<?xml version="1.0" encoding="UTF-8"?><Response><Gather action="https://ivr.example.net/voice/turn/1" '
     'actionOnEmptyResult="true" finishOnKey="#" input="dtmf" method="POST" numDigits="8" timeout="8">'
-    '<Say language="it-IT" voice="Polly.Bianca-Neural">Buonasera. Digiti il suo PIN.</Say></Gather></Response>'
+    '<Say language="it-IT" voice="Polly.Bianca-Neural">Buonasera. Digiti il PIN.</Say></Gather></Response>'
 )
 
 

@@ -89,8 +89,8 @@ class Desk:
             return self._serve(connection, got, at, keyed)
 
     def _keyed(self, got: Received) -> Keyed:
-        """What is to be known of the keys before the transaction: nothing, unless they are a PIN that is being
-        asked for. One short read, and then the slow hash; no connection is held while it runs.
+        """What is to be known of the keys before the transaction: nothing, unless they may be a PIN that is
+        asked for. One short read, then the slow hash; no connection is held while it runs.
         """
         with self._database.read() as connection:
             standing = _as_carried(journal.glance(connection, got.sid, got.turn), got)
