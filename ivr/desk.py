@@ -1,5 +1,5 @@
-"""The desk serves one turn of a call: read shortly, hash without a connection, then gather, decide and
-save in one transaction.
+"""The desk serves one turn of a call: gather, decide and save in one transaction. Before it a complete PIN is
+hashed, after a short read of its own, with no connection.
 
 It is where facts meet the pure flow. It knows neither HTTP nor TwiML.
 """
