@@ -108,12 +108,13 @@ class Moment:
 class Keyed:
     """What was worked out of a complete PIN before the transaction: its digests, none if no such PIN
     came, and the customer on whose file the caller's number stands. `unchecked`: one came, and there
-    was no time to hash it.
+    was no time to hash it. `longest` is the length of the longest PIN that lives, if it was looked up.
     """
 
     digests: Sequence[Digest] = ()
     known: str | None = None
     unchecked: bool = False
+    longest: int | None = None
 
 
 class Gathering:
@@ -258,7 +259,7 @@ class Gathering:
                 return PinUnchecked(at=at, reopens=reopens)
             case _ if not pin.digests:
                 return PinMalformed(at=at, reopens=reopens)
-        return self._checked(here, pin, len(keyed) == registry.longest_live(here.connection))
+        return self._checked(here, pin, len(keyed) == pin.longest)
 
     def _checked(self, here: Moment, pin: Keyed, full_length: bool) -> PinAccepted | PinWrong:
         """A complete PIN, checked against what the throttle allows. Whatever that is, it is looked up:

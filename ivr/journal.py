@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Executable, Row, Table, bindparam, func, insert, select, update
 
 from ivr import answer as answers
 from ivr.stored import CALL, LEG
@@ -14,7 +15,7 @@ from ivr.tables import calls, leg_turns, legs, messages, turns, wake_ups
 from ivr.technician_flow import Leg
 from ivr.vocabulary import Call, Recording
 from storage import due
-from storage.conflicts import inserting
+from storage.conflicts import insert_in, inserting
 from storage.types import Instant
 
 # -- a caller's turns --------------------------------------------------------------------------
@@ -81,13 +82,17 @@ def lock(connection: Connection, sid: str) -> None:
         connection.execute(_LOCKED, {"call": sid})
 
 
+@cache
+def _beginning(dialect: str, table: Table) -> Executable:
+    # RETURNING, for a driver need not count the rows of an INSERT.
+    return insert_in(dialect, table).on_conflict_do_nothing(index_elements=["sid"]).returning(table.c.sid)
+
+
 def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
     """Write a new call's row, expecting `turn`. False if another request was quicker."""
-    # RETURNING, for a driver need not count the rows of an INSERT.
-    row = inserting(connection, calls).on_conflict_do_nothing(index_elements=["sid"]).returning(calls.c.sid)
     return (
         connection.execute(
-            row,
+            _beginning(connection.dialect.name, calls),
             {
                 "sid": call.sid,
                 "caller": call.caller,
@@ -188,11 +193,9 @@ def lock_leg(connection: Connection, sid: str) -> None:
 
 def begin_leg(connection: Connection, at: datetime, leg: Leg, turn: int = 0) -> bool:
     """Write a new leg's row, expecting `turn`. False if another request was quicker."""
-    # RETURNING, for a driver need not count the rows of an INSERT.
-    row = inserting(connection, legs).on_conflict_do_nothing(index_elements=["sid"]).returning(legs.c.sid)
     return (
         connection.execute(
-            row,
+            _beginning(connection.dialect.name, legs),
             {
                 "sid": leg.sid,
                 "call_sid": leg.parent_sid,

@@ -106,15 +106,16 @@ class Database:
             self._reader = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-        self._writer = engine.execution_options(write=True)
 
     def read(self) -> AbstractContextManager[Connection]:
+        if self.turns is not None:
+            return _reading(self._reader)
         return self._transaction(self._reader, READ_SECONDS)
 
     def write(self) -> AbstractContextManager[Connection]:
         if self.turns is not None:
-            return self.turns.begin(self._writer)
-        return self._transaction(self._writer, WRITE_SECONDS)
+            return self.turns.begin(self.engine)
+        return self._transaction(self.engine, WRITE_SECONDS)
 
     @contextmanager
     def rebuild(self) -> Iterator[Connection]:
@@ -123,7 +124,7 @@ class Database:
         SQLite changes a table by copying it and dropping the old one; with foreign keys enforced, the
         rows that point to it would forbid that. So they are checked once, at the end, instead.
         """
-        with self._writer.connect() as connection:
+        with self.engine.connect() as connection:
             sqlite = connection.dialect.name == "sqlite"
             driver = connection.connection.dbapi_connection
             assert driver is not None
@@ -131,6 +132,8 @@ class Database:
                 driver.cursor().execute("PRAGMA foreign_keys=OFF")
             try:
                 with connection.begin():
+                    if self.turns is not None:
+                        self.turns.begin_immediate(connection)
                     yield connection
                     if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                         raise RuntimeError("a migration left rows that point nowhere")
@@ -158,7 +161,7 @@ def open_database(
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
         turns = WritersTurns(SQLITE_BUSY_MS / 1000)
-        return Database(_sqlite(url, folder, turns), turns=turns)
+        return Database(_sqlite(url, folder), turns=turns)
     return _postgresql(address, threads, hurried)
 
 
@@ -171,7 +174,7 @@ def sqlite_file(url: str, folder: Path | None = None) -> Path | None:
     return (folder or Path()) / address.database
 
 
-def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
+def _sqlite(url: str, folder: Path | None) -> Engine:
     address = make_url(url)
     path = sqlite_file(url, folder)
     if path is not None:
@@ -182,6 +185,8 @@ def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: ConnectionPoolEntry) -> None:
         # Our BEGIN, not the driver's: it would begin late and never IMMEDIATE.
+        # No listener says it at the beginning of each: with one, SQLAlchemy would look for listeners at every
+        # step of every statement.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
@@ -191,14 +196,14 @@ def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
         cursor.execute("PRAGMA secure_delete=ON")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("write", False):
-            turns.begin_immediate(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
-
     return engine
+
+
+@contextmanager
+def _reading(engine: Engine) -> Iterator[Connection]:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN")
+        yield connection
 
 
 # -- PostgreSQL --------------------------------------------------------------------------------

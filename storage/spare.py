@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import re
 import secrets
 import sqlite3
@@ -105,7 +106,7 @@ class Spares:
 
     def any(self) -> bool:
         """Whether there may be one. Asked at every turn of a call: it opens nothing."""
-        return self._memory is not None or any(_files(folder) for folder in self._folders)
+        return self._memory is not None or any(_stands(folder) for folder in self._folders)
 
     def named(self, home: str) -> Spare | None:
         """The one of this name, if it stands here."""
@@ -149,6 +150,14 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
+def _stands(folder: Path) -> bool:
+    """Whether there is one in it, for less than it costs to say which."""
+    try:
+        return any(map(_NAME.fullmatch, os.listdir(folder)))  # noqa: PTH208 - no paths are needed, at every turn
+    except OSError:
+        return False
+
+
 def _home(path: Path) -> str:
     return path.name.removeprefix("standby-").removesuffix(".db")
 
@@ -157,15 +166,15 @@ def _new_home() -> str:
     return secrets.token_hex(6)
 
 
-def _complete(engine: Engine) -> None:
+def _complete(database: Database) -> None:
     """Give a spare of an earlier version the tables and columns of this one: what is added may be empty."""
-    with engine.begin() as connection:
+    with database.write() as connection:
         metadata.create_all(connection)
         for table in metadata.sorted_tables:
             there = {row.name for row in connection.execute(text(f"PRAGMA table_info({table.name})"))}
             for column in table.columns:
                 if column.name not in there:
-                    kind = column.type.compile(engine.dialect)
+                    kind = column.type.compile(connection.dialect)
                     connection.execute(text(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}'))
 
 
@@ -178,7 +187,7 @@ def _opened(path: Path) -> Spare:
     def on_connect(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA foreign_keys=OFF")
 
-    _complete(engine)
+    _complete(opened)
     return Spare(_home(path), path, engine, opened.turns)
 
 

@@ -602,9 +602,7 @@ def test_copies_that_page_splits_left_behind_are_removed_too(tmp_path: Path) -> 
             return [id_ for id_ in range(0, 200, 2) if f"zigzag{id_:03d}".encode() in written]
 
         with database.engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql("BEGIN")
         assert left_of_them()
         assert trace.remove_traces(database)
         assert left_of_them() == []
