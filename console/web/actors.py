@@ -1,4 +1,5 @@
-"""Who did something, by name. Actors are `user:giulia`, `technician:anna via link`, `cli:root`, `ivr`."""
+"""Who did something, by name. Actors are `user:giulia`, `technician:anna via link`, `cli:root`,
+`api:psa`, `ivr`."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class Actors:
             case "technician":
                 key = rest.partition(" via ")[0]
                 return self._people.get(key, key)
-            case "cli":
-                return words("actors.cli", name=rest)
+            case "cli" | "api":
+                return words(f"actors.{kind}", name=rest)
             case _:
                 return words("actors.service") if not rest else actor
 
