@@ -50,7 +50,7 @@ def create_api(house: House, clock: Clock, rate: Rate | None = None) -> Flask:
     app = Flask("console.api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST
     # An address is as it is: no way leads from one to another.
-    app.url_map.merge_slashes = app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
     app.before_request(partial(who_asks, house, clock, rate or Rate()))
     for operation in all_operations():
         _route(app, house, operation)

@@ -14,6 +14,7 @@ from typing import Any
 
 from flask import Response, g, request
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import MultiDict
 
 from console.access import tokens
@@ -27,6 +28,7 @@ from console.api.shapes.common import Shape
 from console.arrived import arrived
 from console.house import Clock, House
 
+log = logging.getLogger("ivr")
 security = logging.getLogger("ivr.security")
 
 REPLAYED = "Idempotent-Replayed"
@@ -69,9 +71,17 @@ def _token(house: House) -> Token:
         security.warning("the program %s came with a token that is %s", found.name, state)
         raise refused
     if found.last_used != today:
-        with house.database.write() as connection:
-            tokens.seen(connection, g.at, house.configuration, found, given.strip())
+        _note_seen(house, found, given.strip())
     return found
+
+
+def _note_seen(house: House, token: Token, given: str) -> None:
+    """Whoever only reads is not kept waiting by a database that cannot be written."""
+    try:
+        with house.database.write() as connection:
+            tokens.seen(connection, g.at, house.configuration, token, given)
+    except SQLAlchemyError as error:
+        log.warning("a token was not noted as used: %s", type(error).__name__)
 
 
 def view(house: House, operation: Operation) -> Callable[..., Response]:

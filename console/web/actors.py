@@ -27,8 +27,10 @@ class Actors:
             case "technician":
                 key = rest.partition(" via ")[0]
                 return self._people.get(key, key)
-            case "cli" | "api":
-                return words(f"actors.{kind}", name=rest)
+            case "cli":
+                return words("actors.cli", name=rest)
+            case "api":
+                return words("actors.api", name=rest)
             case _:
                 return words("actors.service") if not rest else actor
 
