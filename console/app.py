@@ -1,4 +1,6 @@
-"""The console's own listener, apart from Twilio's door: pages for people who have logged in."""
+"""The console's own listener, apart from Twilio's door: pages for people who have logged in; below /api the
+interface for programs that have a token.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from pkgutil import iter_modules
 
 from flask import Flask, Response
 
+from console.api.app import create_api, mount
 from console.house import Clock, House, system_clock
 from console.web import jobs, pages
 from console.web.area import Area
@@ -41,6 +44,8 @@ def create_app(house: House, clock: Clock = system_clock) -> Flask:
     from console.watching.page import metrics_page
 
     metrics_page(app, house)
+    # Outermost: it looks at no session, cookie or form of the pages.
+    mount(app, create_api(house, clock))
     return app
 
 

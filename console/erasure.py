@@ -20,6 +20,7 @@ import ivr.erasure
 import oncall.erasure
 import pins.erasure
 from console import outside
+from console.api import once
 from console.house import House
 from console.work.erasure import TRACES, remove
 from console.worker import tick
@@ -117,6 +118,7 @@ def take_out(house: House, connection: Connection, actor: str, at: datetime, cod
     pins.erasure.erase(connection, actor, at, customer, his.numbers)
     files = [f"messages/{name}" for name in emptied.files]
     files += _forget_work(connection, his, emptied.recordings)
+    once.forget_answers(connection)
     _forget_acts(connection, actor, at, his)
     ledger.note(connection, at, ACT, customer.id)
     due.add(connection, at, TRACES, customers.subject(customer.id), at, {"files": files})
