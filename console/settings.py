@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from console.tickets.settings import TicketSettings
 from ivr.settings import (
     LANGUAGES,
     FloodSettings,
@@ -48,6 +49,8 @@ SECRETS = {
     ("pins", "peppers"): True,
     ("pins", "salt"): False,
     ("backup", "sealing_keys"): True,
+    ("tickets", "webhook"): False,
+    ("tickets", "secrets"): True,
 }
 
 
@@ -317,6 +320,7 @@ class Configuration(BaseModel):
     reports: ReportSettings = ReportSettings()
     mail: MailSettings = MailSettings()
     letters: LetterSettings = LetterSettings()
+    tickets: TicketSettings = TicketSettings()
     privacy: PrivacySettings = PrivacySettings()
     backup: BackupSettings = BackupSettings()
     doctor: DoctorSettings = DoctorSettings()

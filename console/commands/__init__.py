@@ -33,6 +33,7 @@ COMMANDS = {
     "rota": "rota",
     "serve": "service",
     "technician": "reach",
+    "tickets": "tickets",
     "twilio": "twilio",
     "user": "users",
 }
