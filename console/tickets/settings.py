@@ -16,7 +16,7 @@ _HERE = ("localhost", "127.0.0.1", "::1")
 
 
 class TicketSettings(BaseModel):
-    """Where tickets go; nowhere without `mail` and `webhook`. Each of the `secrets` signs, so that the receiver
+    """Where tickets go; nowhere without `mail` and `webhook`. Each of the `secrets` signs, so that a receiver
     can change from one to the next.
     """
 

@@ -55,8 +55,8 @@ def heading(
 
 
 def written(language: str, zone: ZoneInfo, ticket: Ticket, *, attached: bool = False) -> str:
-    """What is said of an event: what happened, then who, how urgent, by when. `attached`: it has the recording
-    with it.
+    """What is said of an event: what happened, then who, how urgent, by when. `attached`: it comes with
+    the recording.
     """
     texts = catalogue(language)
     case, happened, message = ticket.case, ticket.happened, ticket.message
