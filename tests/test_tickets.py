@@ -378,6 +378,25 @@ def test_a_receiver_may_say_when_to_come_again(house: House, desk: Helpdesk) -> 
     assert len(desk.got) == 1
 
 
+def test_what_cannot_be_said_holds_up_no_other_ticket_and_is_given_up(house: House, desk: Helpdesk) -> None:
+    """Whatever stands in the log: somebody else's program may have written it."""
+    one, other = opened(house), opened(house, NIGHT, 2)
+    with house.database.write() as connection:
+        row = {"case_id": one.id, "at": NIGHT, "actor": "ivr", "act": "passed", "text": ""}
+        connection.execute(insert(case_log), {**row, "details": {"technician": 5}})
+    act(house, casework.note, NIGHT + SECOND, one, "after it")
+    tickets.look(house, NIGHT + SECOND)
+    for later in (SECOND, MINUTE, 3 * DAY + SECOND, 3 * DAY + HOUR):
+        tell(house, NIGHT + later)
+    assert {(ticket, kind) for ticket, _, kind in desk.told} == {
+        (f"case:{one.number}", "case.opened"),
+        (f"case:{one.number}", "case.note"),
+        (f"case:{other.number}", "case.opened"),
+    }
+    with house.database.read() as connection:
+        assert [each.raised["ticket"] for each in alarms.raised_since(connection, NIGHT)] == [one.number]
+
+
 def test_tickets_have_lanes_of_their_own() -> None:
     """Whatever they wait for, nobody who is to be phoned or told waits with them."""
     assert [kinds for kinds in APART.values() if set(kinds) & set(LANES)] == [(kind,) for kind in LANES]

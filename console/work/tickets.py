@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from console import mail, sound_files
@@ -112,13 +113,19 @@ def channels_of(configuration: Configuration, number: str | None) -> tuple[Chann
 
 def tell(house: House, work: Work, at: datetime, channel: Channel) -> datetime | None:
     """Tell the next event of a ticket. Returns when there is more to be done: at once if there is more."""
-    ticket_id = int(work.key)
+    ticket_id, malformed, told, name = int(work.key), False, None, None
     with house.database.read() as connection:
         event = tickets.next_of(connection, ticket_id, channel)
-        told = facts.gather(connection, house.configuration, event) if event else None
-        name = facts.recording_file(connection, event) if event else None
+        if event is not None:
+            name = facts.recording_file(connection, event)
+            try:
+                told = facts.gather(connection, house.configuration, event)
+            except ValidationError:  # its words would quote what was written
+                malformed = True
     if event is None or house.outward is not None:
         return _booked(house, work, at, channel)
+    if malformed:
+        return _again(house, work, at, channel, event, _Failed("it holds what no document may hold"))
     if told is None:  # what it was about is gone
         return _booked(house, work, at, channel, event, "dropped")
     number = told.number.number if told.number else None
