@@ -52,11 +52,12 @@ _resting: dict[tuple[Channel, str], _Rest] = {}
 
 
 class _Failed(Exception):
-    """Not told this time. `wait`: the receiver asks for this time at least."""
+    """Not told this time. `wait`: the receiver asks for this time at least. `ours`: nobody was asked."""
 
-    def __init__(self, why: str, wait: timedelta = timedelta()) -> None:
+    def __init__(self, why: str, wait: timedelta = timedelta(), *, ours: bool = False) -> None:
         super().__init__(why)
         self.wait = wait
+        self.ours = ours
 
 
 # -- what is to be told ------------------------------------------------------------------------
@@ -125,7 +126,9 @@ def tell(house: House, work: Work, at: datetime, channel: Channel) -> datetime |
     if event is None or house.outward is not None:
         return _booked(house, work, at, channel)
     if malformed:
-        return _again(house, work, at, channel, event, _Failed("it holds what no document may hold"))
+        return _again(
+            house, work, at, channel, event, _Failed("it holds what no document may hold", ours=True)
+        )
     if told is None:  # what it was about is gone
         return _booked(house, work, at, channel, event, "dropped")
     number = told.number.number if told.number else None
@@ -202,10 +205,11 @@ def _again(
     """Later; or never, after three days: then the admins are told, and what comes after it goes its way."""
     why = str(failed)
     log.error("%s of %s not told by %s: %s", event.kind, event.subject, channel, why)
-    way = _way(house, channel)
-    before = _resting[way].failures if way in _resting else 0
-    rest = min(REST * (1 << min(before, 10)), REST_AT_MOST)
-    _resting[way] = _Rest(at, at + max(rest, failed.wait), before + 1)
+    if not failed.ours:
+        way = _way(house, channel)
+        before = _resting[way].failures if way in _resting else 0
+        rest = min(REST * (1 << min(before, 10)), REST_AT_MOST)
+        _resting[way] = _Rest(at, at + max(rest, failed.wait), before + 1)
     ends = event.created_at + KEPT
     with house.database.write() as connection:
         tickets.lock(connection)
