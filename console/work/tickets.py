@@ -114,21 +114,19 @@ def channels_of(configuration: Configuration, number: str | None) -> tuple[Chann
 
 def tell(house: House, work: Work, at: datetime, channel: Channel) -> datetime | None:
     """Tell the next event of a ticket. Returns when there is more to be done: at once if there is more."""
-    ticket_id, malformed, told, name = int(work.key), False, None, None
     with house.database.read() as connection:
-        event = tickets.next_of(connection, ticket_id, channel)
-        if event is not None:
-            name = facts.recording_file(connection, event)
-            try:
-                told = facts.gather(connection, house.configuration, event)
-            except ValidationError:  # its words would quote what was written
-                malformed = True
+        event = tickets.next_of(connection, int(work.key), channel)
     if event is None or house.outward is not None:
         return _booked(house, work, at, channel)
-    if malformed:
-        return _again(
-            house, work, at, channel, event, _Failed("it holds what no document may hold", ours=True)
-        )
+    try:
+        return _tell(house, work, at, channel, event)
+    except _Failed as failed:
+        return _again(house, work, at, channel, event, failed)
+
+
+def _tell(house: House, work: Work, at: datetime, channel: Channel, event: Event) -> datetime | None:
+    """Raises _Failed."""
+    told, name = _gathered(house, event)
     if told is None:  # what it was about is gone
         return _booked(house, work, at, channel, event, "dropped")
     number = told.number.number if told.number else None
@@ -137,15 +135,22 @@ def tell(house: House, work: Work, at: datetime, channel: Channel) -> datetime |
         return _booked(house, work, at, channel, event, "dropped")
     if rests := _rests(house, channel, at):
         return rests
-    try:
-        if channel == "mail":
-            _mail(house, at, event, told, number, name)
-        else:
-            _post(house, at, told)
-    except _Failed as failed:
-        return _again(house, work, at, channel, event, failed)
+    if channel == "mail":
+        _mail(house, at, event, told, number, name)
+    else:
+        _post(house, at, told)
     _resting.pop(_way(house, channel), None)
     return _booked(house, work, at, channel, event, "delivered")
+
+
+def _gathered(house: House, event: Event) -> tuple[Ticket | None, str | None]:
+    """What is told, and the file of its recording. Raises _Failed."""
+    with house.database.read() as connection:
+        try:
+            told = facts.gather(connection, house.configuration, event)
+        except ValidationError:  # its words would quote what was written
+            raise _Failed("it holds what no document may hold", ours=True) from None
+        return told, facts.recording_file(connection, event)
 
 
 def _mail(
