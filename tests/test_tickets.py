@@ -263,7 +263,7 @@ def test_two_workers_tell_everything_once_and_in_order(house: House, desk: Helpd
     def work() -> None:
         for step in range(1, 4):
             both.wait(300)
-            # On a machine that is too busy a lock is not had in time: the next tick does it, as in the worker.
+            # On a machine that is too busy a lock is not had in time: as in the worker, the next tick does.
             with suppress(OperationalError):
                 tickets.look(house, NIGHT + step * MINUTE)
                 tell(house, NIGHT + step * MINUTE)
