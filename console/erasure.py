@@ -24,7 +24,7 @@ from console.api import once
 from console.house import House
 from console.work.erasure import TRACES, remove
 from console.worker import tick
-from ivr import caller_list
+from ivr import caller_list, tickets
 from oncall import cases, people
 from pins import customers, outbox, registry
 from pins.customers import Customer
@@ -34,7 +34,7 @@ from storage.tables import audit_details, due_work
 
 ACT = "customer.erase"
 # Of these kinds the key says whose they are, and nothing in them names anybody.
-_BY_KEY = (cases.PURSUE, ledger.KIND, TRACES)
+_BY_KEY = (cases.PURSUE, ledger.KIND, TRACES, *tickets.KINDS.values())
 
 
 @dataclass(frozen=True)

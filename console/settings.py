@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from console.tickets.settings import TicketSettings
 from ivr.settings import (
     LANGUAGES,
     FloodSettings,
@@ -50,6 +51,8 @@ SECRETS = {
     ("backup", "sealing_keys"): True,
     ("watching", "metrics_token"): False,
     ("watching", "heartbeat"): False,
+    ("tickets", "webhook"): False,
+    ("tickets", "secrets"): True,
 }
 
 
@@ -359,6 +362,7 @@ class Configuration(BaseModel):
     reports: ReportSettings = ReportSettings()
     mail: MailSettings = MailSettings()
     letters: LetterSettings = LetterSettings()
+    tickets: TicketSettings = TicketSettings()
     privacy: PrivacySettings = PrivacySettings()
     backup: BackupSettings = BackupSettings()
     doctor: DoctorSettings = DoctorSettings()

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -38,6 +39,7 @@ from console.work import (
     reconcile,
     rota,
     stand_in,
+    tickets,
 )
 from ivr import toll
 from ivr.outgoing_desk import WATCH
@@ -51,12 +53,16 @@ Result = TypeVar("Result")
 Tick = Callable[[Keeper, datetime], int]
 
 TICK_SECONDS = 2
+# As many as there are jobs: one that waits for somebody outside must not hold up another.
+THREADS = 24
 # Seconds that work under way may take after TERM.
 STOPS_WITHIN = 5
 # Longer than the slowest piece of work: a recording that trickles in.
 LEASE = timedelta(minutes=2)
 CLAIMED_AT_ONCE = 20
 SWEEP_HOURS = 1
+# Seconds between two looks at what a helpdesk is to be told.
+TICKETS_SECONDS = 5
 # Seconds between two looks at the database's clock.
 CLOCKS_EVERY = 60
 BACKUP_LOOK_MINUTES = 1
@@ -116,7 +122,7 @@ def run(house: House, clock: Clock) -> None:
     ends = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     terminal = Terminal()
-    scheduler = BackgroundScheduler(timezone="UTC")
+    scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(THREADS)})
     # By default a tick more than a second late is dropped.
     add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
     hurried = open_house(house.configuration, hurried=True).database
@@ -133,6 +139,8 @@ def run(house: House, clock: Clock) -> None:
     again = partial(_unless_away, partial(_compare_clocks, clock), keeper, clock)
     add(again, "interval", seconds=CLOCKS_EVERY, next_run_time=clock())
     add(partial(_unless_away, _look_at_the_caps, keeper, clock), "interval", seconds=CAPS_SECONDS)
+    again = partial(_unless_away, lambda keeper, at: tickets.look(keeper.house, at), keeper, clock)
+    add(again, "interval", seconds=TICKETS_SECONDS)
     # Not at the start: it asks the network for our own name.
     again = partial(_unless_away, lambda keeper, at: certificate.look(keeper.house, at), keeper, clock)
     add(again, "interval", hours=CERTIFICATE_HOURS)

@@ -17,6 +17,8 @@ from ivr import hours
 from ivr.hours import Hours
 
 LANGUAGES = ("it", "en", "de")
+# An address of e-mail, as strictly as one can be.
+MAIL_ADDRESS = r"[^@\s<>,;\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Spoken = dict[str, Annotated[str, Field(min_length=1, max_length=300)]]
 
@@ -101,6 +103,8 @@ class NumberSettings(BaseModel):
     holidays: str | None = None
     # By day, when the office does not answer: whether "for an emergency with PIN, press 1" is offered.
     pin_by_day: bool = True
+    # Where the helpdesk is told of its cases and messages by e-mail; None: where `[tickets]` says.
+    tickets: list[Annotated[str, Field(pattern=rf"\A{MAIL_ADDRESS}\z", max_length=254)]] | None = None
 
     @field_validator("language")
     @classmethod

@@ -1,4 +1,4 @@
-"""Tables of the journal: calls, technicians' legs, calls that we place, turns, messages."""
+"""Tables of the journal: calls, technicians' legs, calls that we place, turns, messages; and of tickets."""
 
 from __future__ import annotations
 
@@ -179,4 +179,54 @@ outgoing_turns = Table(
     Column("at", Instant, nullable=False),
     Column("heard", String(200), nullable=False),
     Column("answer", Text, nullable=False),
+)
+
+# What a helpdesk is told of, one for each case and for each call without one that left a message. Nothing in
+# these three names anybody; and they have no foreign key to what they are about: it may go before them.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # "case:2026-00412", "call:CA…"
+    Column("subject", String(60), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What happened, in the order in which it is told.
+ticket_events = Table(
+    "ticket_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ticket_id", ForeignKey("tickets.id"), nullable=False),
+    # From 1, without a gap.
+    Column("sequence", Integer, nullable=False),
+    # The row it was derived from, so that it is derived once: "case:2026-00412", "log:17", "attempt:5",
+    # "message:RE…".
+    Column("source", String(60), nullable=False, unique=True),
+    # See ivr/tickets.py for what there is.
+    Column("kind", String(20), nullable=False),
+    # What it is known by outside, the same however often it is sent.
+    Column("name", String(40), nullable=False, unique=True),
+    Column("occurred_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("uq_ticket_events_ticket_id_sequence", "ticket_id", "sequence", unique=True),
+    Index("ix_ticket_events_created_at", "created_at"),
+    sqlite_autoincrement=True,
+)
+
+# By which ways each of it is to be told, and what came of that.
+ticket_deliveries = Table(
+    "ticket_deliveries",
+    metadata,
+    Column("event_id", ForeignKey("ticket_events.id"), primary_key=True),
+    # mail, webhook
+    Column("channel", String(8), primary_key=True),
+    # How often it failed, and why the last time: in our own words.
+    Column("failures", Integer, nullable=False, default=0, server_default="0"),
+    Column("why", String(80)),
+    Column("settled_at", Instant),
+    # delivered, given-up, dropped
+    Column("outcome", String(10)),
+    partial_index("ix_ticket_deliveries_waiting", "event_id", where="settled_at IS NULL"),
 )

@@ -33,6 +33,7 @@ COMMANDS = {
     "rota": "rota",
     "serve": "service",
     "technician": "reach",
+    "tickets": "tickets",
     "token": "tokens",
     "twilio": "twilio",
     "user": "users",

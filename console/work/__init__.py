@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from console.house import House
 from console.work import (
@@ -20,9 +21,11 @@ from console.work import (
     reconcile,
     rota,
     stand_in,
+    tickets,
 )
 from ivr import journal
 from ivr.outgoing_desk import PLACE, WATCH
+from ivr.tickets import KINDS as TICKETS
 from oncall import cases, reminders, watch
 from oncall.reached import CHECK, NOTICE
 from pins import outbox, registry
@@ -55,6 +58,7 @@ HANDLERS: Mapping[str, Handler] = {
     reconcile.FOUND: reconcile.tell,
     ALARM: mail.alarm,
     outbox.LETTER: mail.deliver,
+    **{kind: partial(tickets.tell, channel=channel) for channel, kind in TICKETS.items()},
 }
 # The spare's own work while the database is away: callers are pursued, people told, recordings fetched. The
 # rest waits.
@@ -83,4 +87,6 @@ APART: Mapping[str, tuple[str, ...]] = {
     "calendars": (calendars.FETCH,),
     "stand-in": (stand_in.KEEP,),
     "past calls": (reconcile.COMPARE,),
+    "tickets by mail": (TICKETS["mail"],),
+    "tickets by webhook": (TICKETS["webhook"],),
 }

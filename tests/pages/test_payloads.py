@@ -94,6 +94,9 @@ OURS = {
     "swaps": "rota proposer counterpart state",
     "technicians": "key phone other_phones language services",
     "texts_in": "sid technician act answer",
+    "ticket_deliveries": "channel why outcome",
+    "ticket_events": "source kind name",
+    "tickets": "subject",
     "turns": "sid step heard answer",
     "wake_ups": "call_sid",
 }

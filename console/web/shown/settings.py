@@ -26,6 +26,7 @@ SECTIONS = (
     *("hours", "number", "urgency", "ringing", "flood", "toll", "pins", "notices", "calendars", "mail"),
     *(
         "letters",
+        "tickets",
         "reports",
         "privacy",
         "doctor",
