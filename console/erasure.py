@@ -21,9 +21,11 @@ import oncall.erasure
 import pins.erasure
 from console import outside
 from console.house import House
+from console.privacy import keys
 from console.work.erasure import TRACES, remove
 from console.worker import tick
 from ivr import caller_list
+from ivr.pseudonyms import pseudonym
 from oncall import cases, people
 from pins import customers, outbox, registry
 from pins.customers import Customer
@@ -73,6 +75,10 @@ def belongings(house: House, connection: Connection, code: str) -> Belongings:
     customer = customers.customer(connection, code)
     callers = ivr.erasure.callers_of(connection, customer.id) - _numbers_of_the_house(house, connection)
     numbers = pins.erasure.numbers_of(connection, customer, callers)
+    # What stands in their place by now, and the other way round: he may have called lately without a PIN.
+    key = keys.of_pseudonyms(house.configuration)
+    numbers |= {pseudonym(key, number) for number in numbers}
+    numbers |= ivr.erasure.plain_callers(connection, key, numbers)
     his_calls = oncall.erasure.calls_of(connection, customer.id)
     his = Belongings(
         customer,

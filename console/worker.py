@@ -29,6 +29,7 @@ from console.work import (
     calendars,
     clocks,
     mail,
+    purge,
     reconcile,
     rota,
     stand_in,
@@ -194,3 +195,4 @@ def _sweep(keeper: Keeper, at: datetime) -> None:
     calendars.plan(keeper.house, at)
     stand_in.plan(keeper.house, at)
     reconcile.plan(keeper.house, at)
+    purge.plan(keeper.house, at)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from ivr import casework, desk, journal, outgoing_desk, placed, standby
 from ivr.erasure import nobody
 from ivr.outgoing_desk import PLACE, WATCH
+from ivr.pseudonyms import aged
 from ivr.standby import Standing
 from ivr.tables import (
     calls,
@@ -102,6 +103,10 @@ def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
         journal.lock(here, sid)
         row = there.execute(select(calls).where(calls.c.sid == sid)).first()
         if row is None:
+            return
+        if aged(journal.caller_of(here, sid)):
+            # Its time was over here before the spare was heard of: nothing of it comes back.
+            log.warning("call %s is not brought home: it is older than it may be", sid)
             return
         standing = standby.standing(there)
         _ensure_call(here, there, row)

@@ -16,6 +16,8 @@ from typing import Any
 
 from storage.engine import SQLITE_BUSY_MS, Database
 
+# Work that removes files of the state folder, and then what deleted rows leave behind.
+TRACES = "erasure.traces"
 # Writing a larger file anew would keep a call waiting for longer than it may: `remove_traces` leaves it.
 LARGEST = 128 * 1024 * 1024
 

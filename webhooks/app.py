@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Literal
 
 from flask import Blueprint, Flask, Response, request
@@ -14,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from webhooks.door import LARGEST_BODY, Believed, check
 from webhooks.outgoing import outgoing
+from webhooks.recordings import Folder
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
@@ -36,12 +36,11 @@ class Readiness:
 def create_app(
     believed: Believed,
     ready: Callable[[], Readiness],
-    recordings: Path,
+    recordings: Folder,
     beside: Sequence[Blueprint] = (),
 ) -> Flask:
-    """`ready` returns in which state the node is. `recordings` is the
-    folder of those that were fetched. `beside` is what else this door shows, to others than Twilio.
-    """
+    """`ready` returns in which state the node is. `recordings` is the folder of those that were
+    fetched. `beside` is what else this door shows, to others than Twilio."""
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY

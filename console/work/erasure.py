@@ -1,4 +1,4 @@
-"""Work that an erasure leaves behind: what of the customer lies on the disk."""
+"""Work that an erasure or a purge leaves behind: what of it lies on the disk."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 from console.house import House, state_folder
 from storage import trace
 from storage.due import Work
+from storage.trace import TRACES
 
-TRACES = "erasure.traces"
+__all__ = ["TRACES"]
+
 AGAIN = timedelta(minutes=1)
 
 
 def remove(house: House, work: Work, at: datetime) -> datetime | None:
-    """Remove the customer's files, then what deleted rows left in the database's file.
+    """Remove the files, then what deleted rows left in the database's file.
 
     Files may stand on any node: that none is there is no fault.
     """
