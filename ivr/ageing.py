@@ -2,7 +2,7 @@
 
 Nothing of an open case is touched, nor of the calls about it. Each verb is given the keys of some rows, does
 what is still to be done about them and passes over the rest: so whoever asks may be interrupted, and the same
-may be asked twice. A row is done when its caller says so (see `ivr.pseudonyms`), on whatever way it came here:
+may be asked twice. A call is done when its caller says so (see `ivr.pseudonyms`), on whatever way it came:
 what a restore or a standby brings back is found at the next look.
 """
 
@@ -68,16 +68,27 @@ def with_numbers(connection: Connection, before: datetime) -> list[str]:
     )
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """Of how many calls the numbers are forgotten; `cases` are about them, by number; `instead` finds in a
+    text what was replaced.
+    """
+
+    calls: int
+    cases: frozenset[str]
+    instead: Replacing
+
+
 def forget_numbers(
     connection: Connection, sids: Sequence[str], key: bytes, country: str, ours: Collection[str] = ()
-) -> int:
-    """Put pseudonyms in the place of their callers' numbers, and of those at which callers wanted to be called
-    back, wherever these stand. Numbers of the house (`ours`) stay where others than the caller are meant.
+) -> Forgotten:
+    """Put pseudonyms in the place of their callers' numbers, and of those at which callers wanted to be
+    called back, wherever these stand. Numbers of the house (`ours`) stay where the caller is not meant.
     """
     still = select(calls).where(calls.c.sid.in_(sids), calls.c.sid.not_in(_of_open_cases()))
     rows = [row for row in connection.execute(still) if not row.caller.startswith(MARK)]
     if not rows:
-        return 0
+        return Forgotten(0, frozenset(), replacing(key, (), {}))
     found = [row.sid for row in rows]
     about = select(cases.c.id, cases.c.number, cases.c.call_back_to).join(
         case_calls, case_calls.c.case_id == cases.c.id
@@ -97,7 +108,7 @@ def forget_numbers(
     for row in rows:
         changed = {"caller": pseudonym(key, row.caller), "state": _state(row.state, key, instead)}
         connection.execute(update(calls).where(calls.c.sid == row.sid).values(changed))
-    return len(rows)
+    return Forgotten(len(rows), frozenset(each.number for each in their), instead)
 
 
 def _state(text: str, key: bytes, instead: Replacing) -> str:

@@ -1,6 +1,6 @@
-"""What stands in the place of a caller's number once its time is over: a keyed pseudonym and its last 3 digits.
+"""What stands in the place of a caller's number once its time is over: a pseudonym and its last 3 digits.
 
-The same number always has the same pseudonym, so that callers can still be counted and told apart; without the
+The same number always has the same pseudonym, so that callers can be counted and told apart; without the
 key nobody can find the number of a pseudonym, or try all numbers until one fits. Everything that was ever put
 in the place of a number begins with "~", as no number does.
 """

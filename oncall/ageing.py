@@ -1,4 +1,4 @@
-"""What becomes of closed cases as they grow old: what people wrote about them, whose phones rang, who was told.
+"""What becomes of closed cases as they grow old: what was written about them, whose phones rang.
 
 An open case is never touched. What reports count stays: number, code, urgency, instants, minutes and who had
 it, until the last of them goes too. Each verb is given keys, and does what is still to be done about them.
@@ -66,7 +66,7 @@ def closed_before(connection: Connection, before: datetime) -> list[int]:
 
 
 def remove(connection: Connection, ids: Sequence[int]) -> int:
-    """Remove these cases with all that is theirs. Calls that we placed, and technicians' legs, must be gone."""
+    """Remove these cases with all that is theirs. Calls that we placed and technicians' legs must be gone."""
     for table in (case_log, case_links, case_calls, attempts, passes):
         connection.execute(delete(table).where(table.c.case_id.in_(ids)))
     return connection.execute(delete(cases).where(cases.c.id.in_(ids))).rowcount

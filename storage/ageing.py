@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
@@ -33,6 +33,18 @@ def details_before(connection: Connection, before: datetime) -> list[int]:
         .where(audit.c.at < before, audit_details.c.erased_by.is_(None), audit.c.act != log.ERASE)
     )
     return list(connection.execute(query.order_by(audit.c.id)).scalars())
+
+
+def details_with(
+    connection: Connection, subjects: Collection[str], holds: Callable[[str], bool]
+) -> list[int]:
+    """Acts on these subjects whose details hold what is looked for."""
+    query = (
+        select(audit.c.id, audit_details.c.details)
+        .join(audit_details, audit_details.c.audit_id == audit.c.id)
+        .where(audit.c.subject.in_(subjects), audit_details.c.details.is_not(None))
+    )
+    return [row.id for row in connection.execute(query) if holds(row.details)]
 
 
 def forget_details(connection: Connection, actor: str, at: datetime, act: str, ids: Sequence[int]) -> int:

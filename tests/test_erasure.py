@@ -42,6 +42,7 @@ from pins.customers import Customer, Site, UnknownCustomer
 from pins.tables import pin_tries, pins, spent_pins
 from storage import alarms, audit, due, ledger, trace
 from storage.tables import due_work, metadata
+from webhooks.recordings import Folder
 
 ACTOR = "test"
 LINE = "+390461825060"
@@ -547,11 +548,11 @@ def test_a_recording_that_is_fetched_while_its_call_is_erased_does_not_stay(
 ) -> None:
     """The worker was fetching it: what it fetched is nobody's any more."""
 
-    def fetch(_: object, sid: str, folder: Path) -> Path:
+    def fetch(_: object, sid: str, folder: Folder) -> str:
         erase(house)
-        file = folder / f"{sid}.mp3"
-        file.write_bytes(b"Zwingli")
-        return file
+        with folder.writing(f"{sid}.mp3") as file:
+            file.write(b"Zwingli")
+        return f"{sid}.mp3"
 
     monkeypatch.setattr(console.work.calls, "fetch_recording", fetch)
     with house.house.database.write() as connection:

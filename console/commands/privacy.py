@@ -17,7 +17,7 @@ from console.worker import tick
 @json_option
 @click.pass_obj
 def purge(context: Context, dry_run: bool, as_json: bool) -> None:
-    """Purge what is kept for longer than [privacy] says, now. The worker does it each day. See docs/privacy.md."""
+    """Purge now what is kept longer than [privacy] says, as the worker does daily. See docs/privacy.md."""
     with context.house() as house, refusing():
         found = purging.looked(house, context.at)
         counts = {}

@@ -62,9 +62,9 @@ class Purging:
 
 @dataclass(frozen=True)
 class Kind:
-    """`name` is what it is called: words/ says what becomes of it. `setting` is the key of [privacy] that tells
-    its days, "" if they are fixed. `find` lists the keys of rows that are older than an instant; `purge` does
-    what is to be done about some of them, at most `at_once`, in one transaction, and returns how many they were.
+    """`name` is what it is called; words/ says what becomes of it. `setting` is the key of [privacy] that
+    tells its days, "" if they are fixed. `find` lists the keys of rows older than an instant, `purge` does
+    what is to be done about some of them, at most `at_once`, in one transaction, and returns how many.
     """
 
     name: str
@@ -83,7 +83,13 @@ class Kind:
 
 def _numbers(purging: Purging, connection: Connection, found: Sequence[Any]) -> int:
     country = next(iter(purging.house.configuration.ringing.countries), "IT")
-    return ivr.ageing.forget_numbers(connection, found, purging.key, country, purging.ours)
+    gone = ivr.ageing.forget_numbers(connection, found, purging.key, country, purging.ours)
+    # The audit's details are hashed and cannot be rewritten: those that hold a number go as a whole.
+    told = storage.ageing.details_with(
+        connection, {f"case:{number}" for number in gone.cases}, lambda text: gone.instead(text) != text
+    )
+    storage.ageing.forget_details(connection, purging.actor, purging.at, ACT, told)
+    return gone.calls
 
 
 def _calls(purging: Purging, connection: Connection, found: Sequence[Any]) -> int:

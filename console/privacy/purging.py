@@ -1,4 +1,4 @@
-"""What is too old is looked for and purged, kind by kind, in transactions so small that no call has to wait."""
+"""Looks for what is too old and purges it, kind by kind, in transactions so small that no call waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each day, in the small hours, what is older than it may be is purged: one row of work that goes on for ever."""
+"""Each day, in the small hours, what is too old is purged: one row of work that goes on for ever."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOCK = time(4, 20)
 # So much at a time: it ends well within its lease. The rest follows soon.
 MOST = 2000
 AGAIN = timedelta(minutes=1)
-# A file that no row knows may be of a recording that is being fetched, or of a row that is still to come home.
+# A file that no row knows may be of a recording that is being fetched, or whose row is still to come home.
 ORPHAN = timedelta(days=2)
 
 
