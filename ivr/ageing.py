@@ -39,6 +39,8 @@ from oncall.tables import attempts, case_calls, case_log, cases, notices
 
 # The network is asked to forget calls too; the key is the sid of the first of them.
 FORGET = "calls.forget"
+# So many in one piece of work: some requests each, within its lease.
+FORGOTTEN_AT_ONCE = 5
 _CALL = TypeAdapter(Call)
 _OUTGOING = TypeAdapter(Outgoing)
 # What a report reads of a call that we placed: how long a technician talked to the customer.

@@ -29,8 +29,6 @@ from storage import due
 from storage.trace import TRACES
 
 ACT = "privacy.purge"
-# So many calls are forgotten at the network in one piece of work: some requests each, within its lease.
-FORGOTTEN_AT_ONCE = 5
 # What is technical, and has nothing to do with how long somebody may be known: days.
 JOBS, SESSIONS, STRANGERS = 30, sessions.KEPT.days, 1
 # Callers' numbers stand in work that is done, and in answers to technicians: no longer than in calls.
@@ -108,8 +106,8 @@ def _forgotten_outside(purging: Purging, connection: Connection, sids: Sequence[
     """Have the network forget these calls too, by work that waits until everything was compared."""
     configuration = purging.house.configuration
     if configuration.privacy.delete_at_twilio and configuration.twilio.account_sid:
-        for start in range(0, len(sids), FORGOTTEN_AT_ONCE):
-            some = list(sids[start : start + FORGOTTEN_AT_ONCE])
+        for start in range(0, len(sids), ivr.ageing.FORGOTTEN_AT_ONCE):
+            some = list(sids[start : start + ivr.ageing.FORGOTTEN_AT_ONCE])
             due.add(connection, purging.at, ivr.ageing.FORGET, some[0], purging.at, {"calls": some})
 
 
