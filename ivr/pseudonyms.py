@@ -47,6 +47,11 @@ def printed(caller: str) -> str:
     return f"…{found[2] or ''} ({found[1][:4]})"
 
 
+def readable(caller: str) -> str:
+    """A number as it stands, or what people read in its place: "" if it was withheld."""
+    return printed(caller) if aged(caller) else caller
+
+
 @dataclass(frozen=True)
 class Replacing:
     """Puts pseudonyms in the place of numbers, wherever they stand in a text: written with or without their

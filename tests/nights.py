@@ -51,6 +51,8 @@ class Nights:
 
     house: House
     drawn: random.Random
+    # How many cases of a hundred stay open for ever.
+    open_of_hundred: int = 1
     customers: list[int] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
 
@@ -149,8 +151,7 @@ class Nights:
         connection.execute(texts_in.insert().values(received_at=at, **sms))
         note = f"{left.words}: il cliente è al {left.number or 'numero nascosto'}"
         casework.note(connection, anna, at, cases.find(connection, number), note)
-        # One in some hundred stays open for ever.
-        if self.drawn.random() > 0.01:
+        if self.drawn.randrange(100) >= self.open_of_hundred:
             left.closed = ended + timedelta(hours=self.drawn.randint(1, 20))
             found = cases.find(connection, number)
             minutes = self.drawn.randint(5, 120)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from making import a_sid, configuration, fresh_database, rome, utc
+from click.testing import CliRunner
+from making import SECRETS, a_sid, configuration, fresh_database, rome, utc
 from nights import Nights, numbers_in, too_old, written
 from sqlalchemy import func, select
 
+from console.commands import ivr
 from console.house import House
 from console.privacy import keys, kinds, purging, record
 from console.work import purge as purge_work
@@ -79,7 +81,7 @@ def test_nothing_is_kept_beyond_its_time_and_reports_count_the_same(tmp_path: Pa
         (tmp_path / name).mkdir()
         with fresh_database(tmp_path / name) as database:
             house = house_in(tmp_path / name, database)
-            nights = Nights(house, random.Random(7))
+            nights = Nights(house, random.Random(7), open_of_hundred=5)
             nights.begin(BEGINS)
             at = BEGINS
             for day in range(21):
@@ -309,3 +311,35 @@ def test_the_record_tells_every_kind_and_every_processor_and_no_secret(house: Ho
         assert key.get_secret_value() not in text + json.dumps(made)
     assert record.words("it")["kinds"].keys() == record.words("en")["kinds"].keys()
     assert record.words("it")["record"].keys() == record.words("en")["record"].keys()
+
+
+# -- the commands ------------------------------------------------------------------------------
+
+
+def test_the_commands_say_what_goes_and_print_the_record(tmp_path: Path) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=40)
+    configuration(tmp_path)
+    with fresh_database(tmp_path) as database:
+        one_call(House(configuration(tmp_path), database), long_ago)
+    runner = CliRunner(env=SECRETS)
+
+    def told(*arguments: str) -> str:
+        result = runner.invoke(ivr, ["--config", str(tmp_path / "config.toml"), *arguments])
+        assert (result.exit_code, result.stderr) == (0, ""), result.output
+        return result.stdout
+
+    for arguments, purged in ((("--dry-run",), 0), ((), 1), ((), 0)):
+        document = json.loads(told("purge", "--json", *arguments))
+        assert document["dry_run"] is bool(arguments)
+        numbers = next(each for each in document["kinds"] if each["kind"] == "numbers")
+        assert (numbers["setting"], numbers["days"], numbers["purged"]) == (
+            "privacy.caller_numbers",
+            30,
+            purged,
+        )
+        assert numbers["count"] == (1 if arguments or purged else 0)
+    assert "numbers" in told("purge", "--dry-run")
+    assert told("privacy", "record").startswith("# Registro delle attivit\u00e0 di trattamento")
+    english = told("privacy", "record", "--language", "en")
+    assert "| 30 |" in english
+    assert json.loads(told("privacy", "record", "--json"))["processors"][0]["name"] == "Twilio"
