@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from making import SECRETS, a_sid, configuration, fresh_database, rome, utc
+from making import SECRETS, a_sid, configuration, everything_written, fresh_database, rome, utc
 from nights import Nights, numbers_in, too_old, written
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from console.commands import ivr
 from console.house import House
 from console.privacy import keys, kinds, purging, record
+from console.work import erasure
 from console.work import purge as purge_work
 from console.worker import tick
 from ivr import figures, journal, reports
@@ -262,6 +263,28 @@ def test_the_worker_purges_each_day_a_part_at_a_time(house: House, monkeypatch: 
             due_work.c.kind == "privacy.purge", due_work.c.state == "pending"
         )
         assert connection.execute(again).scalar_one() == rome("2026-01-22 04:20")
+
+
+def test_the_file_is_written_anew_only_while_nobody_is_on_the_line(house: House) -> None:
+    at = BEGINS + timedelta(NUMBERS + 1)
+    one_call(house, BEGINS)
+    purging.purge(house, "test", at)
+    with house.database.write() as connection:
+        journal.begin(connection, at, Call(a_sid(2), ACME, "+390461825060", "it", ("it",)), 0)
+    digits = ACME.encode()
+    assert digits in everything_written(house.configuration.folder)
+    assert tick(house, at, {trace.TRACES: erasure.remove}) == 1
+    with house.database.write() as connection:
+        assert due.move(connection, trace.TRACES, traces_key(connection), at) == 1
+        journal.end(connection, at, a_sid(2), "hung-up")
+        connection.execute(calls.delete().where(calls.c.sid == a_sid(2)))
+    assert tick(house, at, {trace.TRACES: erasure.remove}) == 1
+    assert digits not in everything_written(house.configuration.folder)
+
+
+def traces_key(connection: Connection) -> str:
+    waits = select(due_work.c.key).where(due_work.c.kind == trace.TRACES, due_work.c.state == "pending")
+    return str(connection.execute(waits).scalar_one())
 
 
 def test_of_an_open_case_nothing_is_forgotten_until_it_is_closed(house: House) -> None:

@@ -26,7 +26,7 @@ from console.tables import console_jobs, console_links, console_sessions
 from ivr.settings import PrivacySettings
 from pins import throttle
 from storage import due
-from storage.trace import TRACES
+from storage.trace import OF_PURGE, TRACES
 
 ACT = "privacy.purge"
 # What is technical, and has nothing to do with how long somebody may be known: days.
@@ -120,7 +120,7 @@ def _recordings(purging: Purging, connection: Connection, found: Sequence[Any]) 
 def _remove_files(purging: Purging, connection: Connection, files: Sequence[str]) -> None:
     """After the commit, with what deleted rows leave on the disk."""
     if files:
-        key = f"purge:{secrets.token_hex(8)}"
+        key = f"{OF_PURGE}{secrets.token_hex(8)}"
         due.add(connection, purging.at, TRACES, key, purging.at, {"files": list(files)})
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from console.house import House
 from console.privacy.kinds import ACT, KINDS, Kind, Purging
 from storage import audit, due
-from storage.trace import TRACES
+from storage.trace import OF_PURGE, TRACES
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def purge(house: House, actor: str, at: datetime, most: int | None = None) -> Pu
     counts = {name: count for name, count in counts.items() if count}
     if counts:
         with house.database.write() as connection:
-            audit.record(connection, actor, at, ACT, "data", details=counts)
+            audit.record(connection, actor, at, ACT, "database", details=counts)
             # SQLite overwrites what it deletes, but its log still holds it.
-            due.add(connection, at, TRACES, f"purge:{secrets.token_hex(8)}", at, {"files": []})
+            due.add(connection, at, TRACES, f"{OF_PURGE}{secrets.token_hex(8)}", at, {"files": []})
     return Purged(counts, left is not None and left <= 0)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from console.house import House, state_folder
+from ivr import call_search
 from storage import trace
 from storage.due import Work
-from storage.trace import TRACES
+from storage.trace import OF_PURGE, TRACES
 
 __all__ = ["TRACES"]
 
@@ -17,7 +18,12 @@ AGAIN = timedelta(minutes=1)
 def remove(house: House, work: Work, at: datetime) -> datetime | None:
     """Remove the files, then what deleted rows left in the database's file.
 
-    Files may stand on any node: that none is there is no fault.
+    Files may stand on any node: that none is there is no fault. After a purge the file is written anew only
+    while nobody is on the line, for he would have to wait; after an erasure at once.
     """
     trace.remove_files(state_folder(house.configuration), work.payload["files"])
+    if work.key.startswith(OF_PURGE):
+        with house.database.read() as connection:
+            if call_search.under_way(connection, at):
+                return at + AGAIN
     return None if trace.remove_traces(house.database) else at + AGAIN
