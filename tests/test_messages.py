@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from making import NIGHT, SID, a_call, configuration, fresh_database
+from making import NIGHT, SECRETS, SID, a_call, configuration, fresh_database
 from pydantic import SecretStr
 
-from console import worker
+from console import case_story, worker
 from console.house import House
 from console.privacy.keys import kept_sounds
 from ivr import journal
@@ -211,3 +211,29 @@ def test_what_the_network_says_of_it_has_it_fetched_at_once(twilio: Twilio, tmp_
         assert worker.tick(house, ready) == 1
         with database.read() as connection:
             assert journal.message_file(connection, RECORDING) is not None
+
+
+# -- as they are kept ------------------------------------------------------------------------------------
+
+
+def test_pages_play_what_is_sealed_and_what_a_version_before_left_as_it_was(tmp_path: Path) -> None:
+    with fresh_database(tmp_path) as database:
+        house = House(configuration(tmp_path), database)
+        folder = kept_sounds(house.configuration)
+        plain, sealed, strange = (f"RE{digit * 32}.mp3" for digit in "123")
+        with folder.writing(sealed) as file:
+            file.write(SOUND)
+        (folder.folder / plain).write_bytes(SOUND)
+        with SealedFolder(folder.folder, (bytes(32),)).writing(strange) as file:
+            file.write(SOUND)
+        for name in (plain, sealed):
+            played = case_story.sound(house, name)
+            assert played is not None
+            assert played.read() == SOUND
+        assert case_story.sound(house, strange) is None
+        assert case_story.sound(house, "../ivr.db") is None
+        # The key comes from what is never changed without need: fresh service.keys make no difference.
+        signing = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": "ab" * 32}
+        first = kept_sounds(configuration(tmp_path, signing)).keys[0]
+        other = {**signing, "IVR_SERVICE_KEYS": "HxweHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE="}
+        assert kept_sounds(configuration(tmp_path, other)).keys[0] == first
