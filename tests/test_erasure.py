@@ -46,7 +46,7 @@ from pins.customers import Customer, Site, UnknownCustomer
 from pins.tables import pin_tries, pins, spent_pins
 from storage import alarms, audit, due, ledger, trace
 from storage.tables import due_work, metadata
-from webhooks.recordings import Folder
+from webhooks.kept import Folder
 
 ACTOR = "test"
 LINE = "+390461825060"

@@ -94,7 +94,7 @@ def test_nothing_is_kept_beyond_its_time_and_reports_count_the_same(tmp_path: Pa
                     purge(house, now)
                 if day % 4 == 0:
                     faults = too_old(nights, now, timedelta(NUMBERS), timedelta(WORDS), timedelta(MESSAGES))
-                    assert not faults if purged else bool(faults) is (day > NUMBERS + 1), faults[:5]
+                    assert not faults if purged else bool(faults) is (day > NUMBERS), faults[:5]
             told.append(counted(house, at + DAY))
             with database.read() as connection:
                 assert audit.verify(connection)[1] == []

@@ -23,7 +23,7 @@ from console.rehearsal import PUBLIC_URL, Rehearsal
 from console.settings import Configuration
 from ivr import luggage
 from ivr.luggage import Seal
-from webhooks.recordings import Folder
+from webhooks.kept import Folder
 
 SOUND = b"ID3" + bytes(range(256)) * 40
 RECORDING = "RE" + "2" * 32

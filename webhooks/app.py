@@ -12,8 +12,8 @@ from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from webhooks.door import LARGEST_BODY, Believed, check
+from webhooks.kept import Folder
 from webhooks.outgoing import outgoing
-from webhooks.recordings import Folder
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice

@@ -7,11 +7,10 @@ server fetches nothing that somebody else named.
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
-from typing import Protocol
 
 import requests
 
+from webhooks.kept import Folder
 from webhooks.settings import TwilioSettings
 
 API = "https://api.twilio.com"
@@ -28,25 +27,6 @@ class RecordingNotReady(Exception):
 
 class RecordingGone(Exception):
     """Twilio does not have it, or will not give it to us: trying again is no use."""
-
-
-class Written(Protocol):
-    """A file that is being written. `size` counts its bytes so far."""
-
-    @property
-    def size(self) -> int: ...
-
-    def write(self, piece: bytes) -> object: ...
-
-
-class Folder(Protocol):
-    """Where recordings are kept, however that is done."""
-
-    def writing(self, name: str) -> AbstractContextManager[Written]:
-        """A file that appears whole when the block has ended, or not at all. Raises OSError."""
-
-    def read(self, name: str) -> bytes | None:
-        """None if it is not here, or cannot be read."""
 
 
 def fetch_recording(settings: TwilioSettings, sid: str, folder: Folder) -> str:

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, request, send_file
 from werkzeug.exceptions import NotFound
 
 from ivr.luggage import LuggageRefused, Seal
-from webhooks.recordings import Folder
+from webhooks.kept import Folder
 
 GOOD_FOR = timedelta(hours=1)
 _RECORDING = re.compile(r"RE[0-9a-f]{32}")
