@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from making import NIGHT, SECRETS, SID, a_call, configuration, fresh_database
+from making import NIGHT, PEPPER, SECRETS, SID, a_call, configuration, fresh_database
 from pydantic import SecretStr
 
 from console import case_story, worker
@@ -233,7 +233,7 @@ def test_pages_play_what_is_sealed_and_what_a_version_before_left_as_it_was(tmp_
         assert case_story.sound(house, strange) is None
         assert case_story.sound(house, "../ivr.db") is None
         # The key comes from what is never changed without need: fresh service.keys make no difference.
-        signing = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": "ab" * 32}
+        signing = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": PEPPER}
         first = kept_sounds(configuration(tmp_path, signing)).keys[0]
         other = {**signing, "IVR_SERVICE_KEYS": "HxweHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE="}
         assert kept_sounds(configuration(tmp_path, other)).keys[0] == first

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from making import SECRETS, a_sid, configuration, everything_written, fresh_database, rome, utc
+from making import SECRETS, a_sid, configuration, everything_written, fresh_database, opened_at, rome, utc
 from nights import Nights, numbers_in, too_old, written
 from sqlalchemy import Connection, func, select
 
@@ -145,22 +145,37 @@ def test_the_look_from_outside_finds_what_is_kept(house: House) -> None:
     assert {fault.split()[0] for fault in faults} == {"number", "words", "recording", "row"}
 
 
-def test_what_reports_count_goes_too_in_the_end(tmp_path: Path) -> None:
-    with fresh_database(tmp_path) as database:
-        house = house_in(tmp_path, database, figures=12)
-        nights = Nights(house, random.Random(3))
-        at = played(nights, 6, 8, purged=False)
-        purge(house, at + 14 * DAY)
-        with database.read() as connection:
-            kept = {
-                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-                for table in metadata.sorted_tables
-            }
+def test_what_reports_count_goes_too_in_the_end(tmp_path: Path, database_url: str) -> None:
+    """On both kinds of database: first the numbers, then the words, at last the rows."""
+    with opened_at(database_url) as database:
+        house = house_in(tmp_path, database, figures=20)
+        nights = Nights(house, random.Random(3), open_of_hundred=10)
+        at = played(nights, 3, 6, purged=False)
         open_ = of_open(nights)
-        for name in ("calls", "cases", "case_calls"):
+        assert 0 < len(open_) < 9
+        before = rows(house)
+        assert purge(house, at + 4 * DAY)["numbers"] == len(nights.left) - len(open_)
+        assert rows(house)["turns"] == before["turns"]
+        assert purge(house, at + 11 * DAY)["calls"] == len(nights.left) - len(open_)
+        bare = rows(house)
+        assert {name: bare[name] for name in ("calls", "cases")} == {
+            name: before[name] for name in ("calls", "cases")
+        }
+        assert bare["turns"] == 4 * len(open_)
+        purge(house, at + 22 * DAY)
+        kept = rows(house)
+        for name in ("calls", "cases", "case_calls", "attempts", "legs", "outgoing"):
             assert kept[name] == len(open_), name
-        for name in ("turns", "legs", "leg_turns", "outgoing", "attempts", "notices", "messages", "texts_in"):
-            assert kept[name] <= 4 * len(open_) * 2, name
+        assert kept["messages"] == kept["texts_in"] == 0
+
+
+def rows(house: House) -> dict[str, int]:
+    """How many each table has."""
+    with house.database.read() as connection:
+        return {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in metadata.sorted_tables
+        }
 
 
 # -- pseudonyms --------------------------------------------------------------------------------
