@@ -104,7 +104,7 @@ def main() -> int:
     )
     print(f"longest nightly purge {longest:.1f} s; {len(months)} months of figures compared")
     print(f"a call takes {whole / 1024:.1f} kB while its story is kept, {bare / 1024:.2f} kB afterwards")
-    if bare > whole / 3 and asked.calls >= 5000:
+    if bare > whole * 2 / 3:
         faults.append(f"the database grows by {bare:.0f} bytes a call")
     for fault in faults[:20]:
         print(f"FAULT {fault}")
