@@ -8,6 +8,7 @@ from dataclasses import replace
 from flask import Flask
 
 from console.house import Clock, House, pin_index, rules, system_clock
+from console.privacy.keys import kept_sounds
 from console.public import public_pages
 from console.settings import Configuration
 from console.standing_by import newer_snapshot, readiness, spares
@@ -101,7 +102,7 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
     return create_app(
         believed,
         ready=lambda: readiness(house, clock()),
-        recordings=configuration.folder / configuration.service.state / "messages",
+        recordings=kept_sounds(configuration),
         beside=[*public_pages(house, clock), text_messages(believed, senders)],
         pseudonym=pseudonyms(configuration),
     )

@@ -8,10 +8,5 @@ from console.house import House
 
 def content(house: House, name: str) -> bytes | None:
     """The sound of a recording, as MP3; None if its file is not on this machine, or cannot be read."""
-    file = case_story.sound_file(house, name)
-    if file is None:
-        return None
-    try:
-        return file.read_bytes()  # some 1 MB at most
-    except OSError:
-        return None
+    heard = case_story.sound(house, name)
+    return None if heard is None else heard.getvalue()  # some 1 MB at most

@@ -36,6 +36,7 @@ from console.work import (
     calendars,
     clocks,
     mail,
+    purge,
     reconcile,
     rota,
     stand_in,
@@ -235,3 +236,4 @@ def _sweep(keeper: Keeper, at: datetime) -> None:
     calendars.plan(keeper.house, at)
     stand_in.plan(keeper.house, at)
     reconcile.plan(keeper.house, at)
+    purge.plan(keeper.house, at)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from ivr import answer as answers
 from ivr.answer import HANG_UP, Answer, Dial, Gather, Part, Say
 from ivr.outgoing_flow import Outgoing
+from ivr.pseudonyms import MARK, NOTHING, WITHHELD, pseudonym
 from ivr.stored import CALL, OUTGOING
 from ivr.tables import calls, leg_turns, legs, messages, outgoing, outgoing_turns, turns
 from ivr.vocabulary import Call, Step
@@ -37,13 +38,22 @@ class Erased:
 
 def callers_of(connection: Connection, customer_id: int) -> set[str]:
     """The numbers from which this customer and no other has called."""
-    used = select(calls.c.caller).where(calls.c.caller != "").distinct()
+    used = select(calls.c.caller).where(calls.c.caller.not_in(("", WITHHELD, NOTHING))).distinct()
     own = set(connection.execute(used.where(calls.c.customer_id == customer_id)).scalars())
     others: set[str] = set()
     for some in _portions(sorted(own)):
         by_others = used.where(calls.c.customer_id != customer_id, calls.c.caller.in_(some))
         others.update(connection.execute(by_others).scalars())
     return own - others
+
+
+def plain_callers(connection: Connection, key: bytes, pseudonyms: Collection[str]) -> set[str]:
+    """The numbers of calls in which nobody was recognised that have one of these pseudonyms, and are still as
+    they came.
+    """
+    plain = calls.c.caller.not_like(f"{MARK}%"), calls.c.caller != ""
+    used = select(calls.c.caller).where(calls.c.customer_id.is_(None), *plain).distinct()
+    return {number for number in connection.execute(used).scalars() if pseudonym(key, number) in pseudonyms}
 
 
 def calls_of(

@@ -249,6 +249,8 @@ def end_leg(connection: Connection, at: datetime, sid: str) -> None:
 MessageKind = Literal["message", "name"]
 # Fetch a message's recording and keep it here; the key is the recording's sid.
 FETCH = "message.fetch"
+# Have the network forget a recording that is kept here; the key is its sid.
+FORGET = "recording.forget"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from ivr import casework, desk, journal, outgoing_desk, placed, standby
 from ivr.erasure import nobody
 from ivr.outgoing_desk import PLACE, WATCH
+from ivr.pseudonyms import aged
 from ivr.standby import Standing
 from ivr.stored import CALL
 from ivr.tables import (
@@ -102,6 +103,10 @@ def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
     with main.write() as here:
         with spare.read() as there:
             _hold(here, there, sid)
+        if aged(journal.caller_of(here, sid)):
+            # Its time was over here before the spare was heard of: nothing of it comes back.
+            log.warning("call %s is not brought home: it is older than it may be", sid)
+            return
         with spare.read() as there:
             # Only now: whoever serves the call may have gone on meanwhile.
             _bring(here, there, sid, at)

@@ -204,6 +204,16 @@ class PrivacySettings(BaseModel):
     calls: Annotated[int, Field(ge=1)] = 90
     messages: Annotated[int, Field(ge=1)] = 30
     audit: Annotated[int, Field(ge=183)] = 365
+    # What reports and accounts count: of calls and cases without a word of what was said.
+    figures: Annotated[int, Field(ge=1)] = 1826
+    # Whether calls are deleted at Twilio too, when their story is over here.
+    delete_at_twilio: bool = True
+
+    @model_validator(mode="after")
+    def figures_are_kept_longest(self) -> Self:
+        if self.figures < self.calls:
+            raise ValueError("figures: expected no fewer days than calls")
+        return self
 
 
 def _windows(texts: list[str]) -> list[hours.Window]:

@@ -23,6 +23,7 @@ from console import standing_by, worker
 from console.commands import ivr
 from console.house import House, system_clock
 from console.phone import CallerCall
+from console.privacy import purging
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import casework, desk, journal, merging, standby
@@ -833,3 +834,25 @@ def test_one_that_never_was_is_refused_even_with_a_phone_to_ring(
     code, said = served(tmp_path, monkeypatch)
     assert code == 1
     assert "ivr migrate" in said
+
+
+def test_of_a_call_that_has_been_aged_at_home_nothing_comes_back(stage: Stage) -> None:
+    """A machine that was off for months still has it as it was."""
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    rehearsal.lifeline.away = False
+    rehearsal.keeper.bring_home(rehearsal.clock.now())
+    with rehearsal.house.database.write() as connection:
+        connection.execute(update(case_rows).values(closed_at=rehearsal.clock.now()))
+    for days in (31, 92):
+        purging.purge(rehearsal.house, "test", rehearsal.clock.now() + timedelta(days=days))
+        before = rows(rehearsal)
+        rehearsal.keeper.brought.clear()
+        (spare,) = rehearsal.keeper.spares.standing()
+        with spare.read() as there:
+            assert PHONES["acme"] in str(there.execute(select(calls)).all())
+        rehearsal.keeper.bring_home(rehearsal.clock.now())
+        after = rows(rehearsal)
+        for table in ("calls", "turns", "legs", "leg_turns"):
+            assert after[table] == before[table], table
+        assert PHONES["acme"] not in str(after["calls"] + after["turns"] + after["legs"])

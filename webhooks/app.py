@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Literal
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from webhooks.door import LARGEST_BODY, Believed, check
+from webhooks.kept import Folder
 from webhooks.outgoing import outgoing
 from webhooks.sound import sounds
 from webhooks.technician import technician
@@ -37,7 +37,7 @@ class Readiness:
 def create_app(
     believed: Believed,
     ready: Callable[[], Readiness],
-    recordings: Path,
+    recordings: Folder,
     beside: Sequence[Blueprint] = (),
     pseudonym: Callable[[str], str] = lambda _: "",
 ) -> Flask:

@@ -16,9 +16,9 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from console.tables import console_jobs, console_links, console_sessions
-from console.work import calendars, handed_on, reconcile, stand_in
+from console.work import calendars, handed_on, purge, reconcile, stand_in
 from console.work.erasure import TRACES
-from ivr import journal, outgoing_desk, placed, tickets
+from ivr import ageing, journal, outgoing_desk, placed, tickets
 from ivr.tables import outgoing
 from oncall import cases, notices, reminders, shift_checks, watch
 from oncall.cases import PURSUE
@@ -66,6 +66,9 @@ GOES_ON = frozenset(
         watch.WATCH,
         calendars.FETCH,
         journal.FETCH,
+        journal.FORGET,
+        ageing.FORGET,
+        purge.PURGE,
         ledger.KIND,
         TRACES,
         stand_in.KEEP,

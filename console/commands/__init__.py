@@ -28,6 +28,8 @@ COMMANDS = {
     "migrate": "service",
     "phone": "phone",
     "pin": "pins",
+    "privacy": "privacy",
+    "purge": "privacy",
     "report": "reports",
     "restore": "backups",
     "rota": "rota",

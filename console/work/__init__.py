@@ -11,19 +11,21 @@ from console.work import (
     calendars,
     calls,
     erasure,
+    forgetting,
     handed_on,
     ledger,
     mail,
     notices,
     pins,
     placing,
+    purge,
     pursuit,
     reconcile,
     rota,
     stand_in,
     tickets,
 )
-from ivr import journal
+from ivr import ageing, journal
 from ivr.outgoing_desk import PLACE, WATCH
 from ivr.tickets import KINDS as TICKETS
 from oncall import cases, reminders, watch
@@ -51,6 +53,9 @@ HANDLERS: Mapping[str, Handler] = {
     journal.FETCH: calls.fetch_message,
     calendars.FETCH: calendars.fetch_absences,
     erasure.TRACES: erasure.remove,
+    journal.FORGET: forgetting.forget_recording,
+    ageing.FORGET: forgetting.forget_calls,
+    purge.PURGE: purge.purge,
     LEDGER: ledger.append,
     registry.ENDS: pins.remind,
     stand_in.KEEP: stand_in.keep,
@@ -86,7 +91,8 @@ APART: Mapping[str, tuple[str, ...]] = {
     "checks": (CHECK,),
     "calendars": (calendars.FETCH,),
     "stand-in": (stand_in.KEEP,),
-    "past calls": (reconcile.COMPARE,),
+    "past calls": (reconcile.COMPARE, journal.FORGET, ageing.FORGET),
+    "purge": (purge.PURGE,),
     "tickets by mail": (TICKETS["mail"],),
     "tickets by webhook": (TICKETS["webhook"],),
 }

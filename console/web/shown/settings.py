@@ -49,7 +49,7 @@ UNITS = {
     "minutes": ("notices.confirm_before", "notices.confirm_within", "urgency.level.within"),
     "days": (
         *("notices.look_ahead", "pins.overlap_days", "privacy.caller_numbers", "privacy.calls"),
-        *("privacy.messages", "privacy.audit"),
+        *("privacy.messages", "privacy.audit", "privacy.figures"),
     ),
     "months": ("pins.max_age_months",),
 }
