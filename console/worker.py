@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.base import BaseScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from console import certificate
@@ -69,6 +70,9 @@ CLOCKS_EVERY = 60
 BACKUP_LOOK_MINUTES = 1
 CAPS_SECONDS = 60
 CERTIFICATE_HOURS = 12
+# Seconds between two looks whether our own clock was put back; by less than this nobody is kept waiting.
+CLOCK_LOOK_SECONDS = 1
+CLOCK_SLACK = timedelta(seconds=1)
 DOCTOR_LOOK_MINUTES = 1
 
 
@@ -162,9 +166,13 @@ def run(house: House, clock: Clock) -> None:
     log.info("worker started")
     anew = False
     while not anew:
-        if signal.sigwait(ends) != signal.SIGHUP or terminal.gone:
+        told = signal.sigtimedwait(ends, CLOCK_LOOK_SECONDS)
+        if told is None:
+            keep_ticking(scheduler, clock())
+        elif told.si_signo != signal.SIGHUP or terminal.gone:
             break
-        anew = read_again(house.configuration, clock()) is not None
+        else:
+            anew = read_again(house.configuration, clock()) is not None
     # What is being done now is finished if that is soon; else it is left to its lease, as after a crash.
     # The scheduler itself may be busy: after a leap of the clock it counts every tick it missed.
     ending = threading.Thread(target=scheduler.shutdown, daemon=True)
@@ -175,6 +183,15 @@ def run(house: House, clock: Clock) -> None:
         return
     logging.shutdown()
     os._exit(0)
+
+
+def keep_ticking(scheduler: BaseScheduler, at: datetime) -> None:
+    """Nothing ticks later than it would have anyway: when the clock is put back, the scheduler waits until it
+    has come again to where it was, and nobody who was promised a technician would be phoned meanwhile.
+    """
+    for job in scheduler.get_jobs():
+        if job.next_run_time - at > job.trigger.interval + CLOCK_SLACK:
+            job.modify(next_run_time=at)
 
 
 def _unless_away(do: Callable[[Keeper, datetime], Result], keeper: Keeper, clock: Clock) -> Result | None:

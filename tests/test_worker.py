@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_database, staff
 from sqlalchemy import select
 
 from console.house import House
 from console.work import HANDLERS
-from console.worker import LEASE, TICK_SECONDS, drain, tick
+from console.worker import LEASE, TICK_SECONDS, drain, keep_ticking, tick
 from oncall import casework, reminders
 from oncall.cases import PURSUE
 from storage import due
@@ -160,3 +161,22 @@ def test_a_tick_that_failed_or_found_less_is_the_last(found: int | None) -> None
 
     drain(tick_again, 3)
     assert ticks == [1]
+
+
+@pytest.mark.parametrize(
+    "back", [timedelta(0), timedelta(seconds=2), timedelta(minutes=5), timedelta(days=400)]
+)
+def test_a_clock_that_was_put_back_keeps_nobody_waiting(back: timedelta) -> None:
+    """By a daemon that corrects it, or by hand: each job is due at once, or as soon as it would have been."""
+    scheduler = BackgroundScheduler(timezone="UTC")
+    scheduler.start(paused=True)
+    try:
+        for every in (2, 3600):
+            soon = NIGHT + timedelta(seconds=every)
+            scheduler.add_job(lambda: None, "interval", seconds=every, next_run_time=soon)
+        keep_ticking(scheduler, NIGHT - back)
+        waits = [job.next_run_time - (NIGHT - back) for job in scheduler.get_jobs()]
+        wanted = [timedelta(0) if back > SECOND else timedelta(seconds=every) for every in (2, 3600)]
+        assert waits == wanted
+    finally:
+        scheduler.shutdown()
