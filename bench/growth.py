@@ -36,8 +36,8 @@ STORM_CALLS, HALF_WITHIN = 30, 60.0
 # MEASURED on one core of a small virtual machine: a whole call on PostgreSQL, counted between the two.
 CPU = 0.013  # seconds of the interpreter a turn, the mean of one call
 HASH = 0.045  # seconds of a core for one argon2id at the default cost
-# There and back in a transaction: ping, BEGIN, what is asked (tests/test_guard.py counts it), COMMIT. Only a turn
-# at which a PIN may have been keyed reads before it writes.
+# There and back in a transaction: ping, BEGIN, what is asked (tests/test_guard.py counts it), COMMIT. Only a
+# turn at which a PIN may have been keyed reads before it writes.
 READ_TRIPS = 6
 WRITE_TRIPS = {"arrival": 9, "pin": 13, "urgency": 17, "dial": 11, "leg": 11, "over": 16}
 

@@ -56,7 +56,7 @@ Tick = Callable[[Keeper, datetime], int]
 
 TICK_SECONDS = 2
 # As many as there are jobs: one that waits for somebody outside must not hold up another.
-THREADS = 24
+THREADS = 26
 # Seconds that work under way may take after TERM.
 STOPS_WITHIN = 5
 # Longer than the slowest piece of work: a recording that trickles in.

@@ -249,13 +249,16 @@ class Late:
     most: int
 
 
-def late(connection: Connection, at: datetime, by: timedelta, *, most: int = 100) -> Late | None:
+def late(
+    connection: Connection, at: datetime, by: timedelta, *, most: int = 100, patient: Collection[str] = ()
+) -> Late | None:
     """Work that has been due for longer than `by` and that nobody is at; None if there is none. If there is
-    much, no worker works.
+    much, no worker works. That of the kinds `patient` is never late.
     """
     waits = select(due_work.c.kind, due_work.c.due_at).where(
         due_work.c.state == PENDING,
         due_work.c.due_at <= at - by,
+        due_work.c.kind.not_in(patient),
         or_(due_work.c.leased_until.is_(None), due_work.c.leased_until <= at),
     )
     rows = connection.execute(waits.order_by(due_work.c.due_at).limit(most)).all()

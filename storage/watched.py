@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,7 +28,8 @@ class Waiting:
     late: float
 
 
-def waiting(connection: Connection, at: datetime) -> Waiting:
+def waiting(connection: Connection, at: datetime, patient: Collection[str] = ()) -> Waiting:
+    """How much is due at `at`, and how late the oldest of it is; that of the kinds `patient` never is."""
     due = select(due_work.c.id).where(due_work.c.state == PENDING, due_work.c.due_at <= at)
     many = connection.execute(select(func.count()).select_from(due.limit(MOST).subquery())).scalar_one()
     oldest = connection.execute(
@@ -35,6 +37,7 @@ def waiting(connection: Connection, at: datetime) -> Waiting:
         .where(
             due_work.c.state == PENDING,
             due_work.c.due_at <= at,
+            due_work.c.kind.not_in(patient),
             or_(due_work.c.leased_until.is_(None), due_work.c.leased_until <= at),
         )
         .order_by(due_work.c.due_at)

@@ -86,12 +86,19 @@ def test_a_recording_goes_there_a_day_after_it_is_here(house: House, past: PastC
     assert kept_sounds(house.configuration).read(f"{sid}.mp3") == SOUND
 
 
-def test_one_that_cannot_be_read_here_is_fetched_again_and_not_deleted(house: House, past: PastCalls) -> None:
+@pytest.mark.parametrize("lost", [True, False])
+def test_one_that_cannot_be_read_here_is_fetched_again_and_not_deleted(
+    house: House, past: PastCalls, lost: bool
+) -> None:
+    """Its file is damaged, or the folder it stood in is gone."""
     (sid,) = [each["sid"] for each in past.recordings]
     fetched = NIGHT + timedelta(minutes=4)
     tick(house, fetched, DO)
     file = kept_sounds(house.configuration).folder / f"{sid}.mp3"
-    file.write_bytes(file.read_bytes()[:-1])
+    whole = file.read_bytes()
+    file.unlink()
+    if not lost:
+        file.write_bytes(whole[:-1])
     assert kept_sounds(house.configuration).read(f"{sid}.mp3") is None
     tick(house, fetched + timedelta(hours=26), DO)
     assert len(past.recordings) == 1

@@ -81,6 +81,16 @@ def test_whoever_comes_by_a_proxy_does_not(house: House, headers: dict[str, str]
     assert asked(house, **headers) == 403
 
 
+def test_where_the_console_has_an_address_a_token_is_always_needed(house: House) -> None:
+    """A proxy on this machine that passes on the name it was asked for, and says no more, looks like us."""
+    known = house.configuration
+    console = known.console.model_copy(update={"address": "https://console.example.net"})
+    behind = replace(house, configuration=known.model_copy(update={"console": console}))
+    for base in (HERE, "http://localhost:8081", "http://localhost"):
+        assert asked(behind, base) == 403
+    assert asked(with_watching(behind, metrics_token=TOKEN), Authorization=f"Bearer {TOKEN}") == 200
+
+
 def test_nor_does_any_other_machine_or_name(house: House) -> None:
     assert asked(house, address="192.168.1.9") == 403
     assert asked(house, base="http://console.example.net") == 403

@@ -27,8 +27,10 @@ class Rate:
         each = self.a_minute / 60
         with self._lock:
             left, since = self._left.get(token_id, (float(self.at_once), at))
+            since = min(since, at)  # a clock that was put back keeps nobody out
             left = min(self.at_once, left + max(0.0, (at - since).total_seconds()) * each)
             if left < 1:
+                self._left[token_id] = (left, at)
                 return max(1, math.ceil((1 - left) / each))
             self._left[token_id] = (left - 1, at)
             return 0

@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from console.patient import PURGE
 from console.tables import console_jobs, console_links, console_sessions
-from console.work import calendars, handed_on, purge, reconcile, stand_in
+from console.work import calendars, handed_on, reconcile, stand_in
 from console.work.erasure import TRACES
 from ivr import ageing, journal, outgoing_desk, placed, tickets
 from ivr.tables import outgoing
@@ -68,7 +69,7 @@ GOES_ON = frozenset(
         journal.FETCH,
         journal.FORGET,
         ageing.FORGET,
-        purge.PURGE,
+        PURGE,
         ledger.KIND,
         TRACES,
         stand_in.KEEP,

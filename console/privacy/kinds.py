@@ -23,6 +23,7 @@ from console.access import sessions
 from console.house import House
 from console.privacy import keys
 from console.tables import console_jobs, console_links, console_sessions
+from ivr import journal
 from ivr.settings import PrivacySettings
 from pins import throttle
 from storage import due
@@ -113,6 +114,10 @@ def _forgotten_outside(purging: Purging, connection: Connection, sids: Sequence[
 
 def _recordings(purging: Purging, connection: Connection, found: Sequence[Any]) -> int:
     gone = ivr.ageing.forget_recordings(connection, found)
+    if purging.house.configuration.twilio.account_sid:
+        # Also of what was never fetched, or could not be deleted there when it was.
+        for sid, _ in gone:
+            due.add(connection, purging.at, journal.FORGET, sid, purging.at, {})
     _remove_files(purging, connection, [f"messages/{file}" for _, file in gone])
     return len(gone)
 

@@ -65,7 +65,7 @@ def gather(connection: Connection, configuration: Configuration, event: Event) -
     call = _call(connection, case.call_sid if case else event.about)
     customer_id = case.customer_id if case else call.customer_id if call else None
     customer = _customer(connection, customer_id)
-    caller = call.caller if call and _NUMBER.fullmatch(call.caller) else None
+    caller = _number_in(call.caller) if call else None
     zone, company = configuration.zone, configuration.service.name
     subject = words.heading(
         language_of(configuration),
@@ -88,7 +88,7 @@ def gather(connection: Connection, configuration: Configuration, event: Event) -
         text="",
         number=_number(configuration, call),
         caller=caller,
-        call_back_to=case.call_back_to if case else None,
+        call_back_to=_number_in(case.call_back_to) if case else None,
         customer=customer,
         case=_case(connection, configuration, case) if case else None,
         happened=_happened(connection, event),
@@ -187,6 +187,11 @@ def _customer(connection: Connection, customer_id: int | None) -> Customer | Non
     code = customers.code_of(connection, customer_id) if customer_id else None
     name = customers.name_of(connection, customer_id) if customer_id else None
     return Customer(code=code, name=name) if code and name else None
+
+
+def _number_in(text: str | None) -> str | None:
+    """A number as it can be dialled; what stands in the place of one that was forgotten is none."""
+    return text if text and _NUMBER.fullmatch(text) else None
 
 
 def _number(configuration: Configuration, call: CallRecord | None) -> Number | None:

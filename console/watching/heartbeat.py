@@ -15,6 +15,7 @@ import requests
 from sqlalchemy.exc import SQLAlchemyError
 
 from console.house import House, not_ready
+from console.patient import PATIENT
 from console.standing_by import OVERDUE, snapshot_file
 from ivr.tally import TALLY
 from storage import due, snapshot
@@ -34,7 +35,7 @@ def unwell(house: House, at: datetime) -> str:
     if not_ready(house):
         return "no database"
     with house.database.read() as connection:
-        late = due.late(connection, at, LATE, most=1)
+        late = due.late(connection, at, LATE, most=1, patient=PATIENT)
     if late is not None:
         return "work is late"
     if house.configuration.service.signing_key.get_secret_value():

@@ -122,6 +122,4 @@ def _lives(file: Path) -> bool:
         os.kill(int(pid), 0)
     except OSError as error:
         return not isinstance(error, ProcessLookupError)
-    except PermissionError:
-        return True
     return True

@@ -35,7 +35,7 @@ def metrics_page(app: Flask, house: House) -> None:
     @app.get("/metrics")
     def metrics() -> Response:
         token = house.configuration.watching.metrics_token.get_secret_value()
-        if not (_brings(token) or _from_here()):
+        if not (_brings(token) or (not house.configuration.console.address and _from_here())):
             return Response("Forbidden\n", status=403, mimetype="text/plain")
         return Response(exposition(house, g.at), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
@@ -81,7 +81,9 @@ def _brings(token: str) -> bool:
 
 
 def _from_here() -> bool:
-    """Whether this machine asks, by a name of this machine, and nobody stands between."""
+    """Whether this machine asks, by a name of this machine, and nobody stands between. Of use only where no
+    address stands in the configuration: a proxy on this machine may say nothing of whom it asks for.
+    """
     if any(name in request.headers for name in _FORWARDED):
         return False
     name = request.host if request.host.endswith("]") else request.host.rpartition(":")[0] or request.host

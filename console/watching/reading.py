@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from console.backups.daily import newest
 from console.certificate import NOTE as CERTIFICATE
 from console.house import House, not_ready
+from console.patient import PATIENT
 from console.stand_in.publishing import published
 from console.standing_by import snapshot_file
 from console.watching.heartbeat import FAILURES, SUCCESS
@@ -113,7 +114,7 @@ def _of_all(connection: Connection, house: House, at: datetime) -> _Each:
     for what, many in work.alarms(connection, at).items():
         yield "ivr_alarms_past_day", (what,), many
     yield "ivr_alarms_untold", (), work.untold_alarms(connection)
-    waiting = work.waiting(connection, at)
+    waiting = work.waiting(connection, at, PATIENT)
     yield "ivr_due_work_pending", (), waiting.many
     yield "ivr_due_work_lateness_seconds", (), waiting.late
     document = published(connection)

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from console.house import House
+from console.patient import PURGE
 from console.work import (
     calendars,
     calls,
@@ -55,7 +56,7 @@ HANDLERS: Mapping[str, Handler] = {
     erasure.TRACES: erasure.remove,
     journal.FORGET: forgetting.forget_recording,
     ageing.FORGET: forgetting.forget_calls,
-    purge.PURGE: purge.purge,
+    PURGE: purge.purge,
     LEDGER: ledger.append,
     registry.ENDS: pins.remind,
     stand_in.KEEP: stand_in.keep,
@@ -91,8 +92,11 @@ APART: Mapping[str, tuple[str, ...]] = {
     "checks": (CHECK,),
     "calendars": (calendars.FETCH,),
     "stand-in": (stand_in.KEEP,),
-    "past calls": (reconcile.COMPARE, journal.FORGET, ageing.FORGET),
-    "purge": (purge.PURGE,),
+    "past calls": (reconcile.COMPARE,),
+    # Apart from these: a night of junk calls leaves an hour of them, and callers are looked for meanwhile.
+    "forgetting": (journal.FORGET, ageing.FORGET),
+    "recordings": (journal.FETCH,),
+    "purge": (PURGE,),
     "tickets by mail": (TICKETS["mail"],),
     "tickets by webhook": (TICKETS["webhook"],),
 }

@@ -33,12 +33,12 @@ def forget_recording(
     house: House, work: Work, at: datetime, twilio: RestForgetting | None = None
 ) -> datetime | None:
     """Delete a recording at Twilio that was fetched. One whose row is gone was erased here: it goes too. One
-    whose file on this machine cannot be read is fetched anew instead.
+    whose file is not here, or cannot be read, is fetched anew instead: Twilio's may be the last there is.
     """
     sounds = kept_sounds(house.configuration)
     with house.database.read() as connection:
         file = journal.message_file(connection, work.key)
-    if file is not None and (sounds.folder / file).is_file() and sounds.read(file) is None:
+    if file is not None and sounds.read(file) is None:
         log.error("recording %s cannot be read here: it is fetched again", work.key)
         with house.database.write() as connection:
             due.add(connection, at, journal.FETCH, work.key, at, {})

@@ -6,6 +6,7 @@ import logging
 from datetime import datetime, time, timedelta
 
 from console.house import House
+from console.patient import PURGE
 from console.privacy import keys, purging
 from console.standing_by import spares
 from ivr import ageing
@@ -15,7 +16,6 @@ from storage.due import Work
 
 log = logging.getLogger("ivr.worker")
 
-PURGE = "privacy.purge"
 KEY = "purge"
 BY = "worker"
 # By the wall clock: few call then, and the backup of the day has been written.
@@ -23,8 +23,9 @@ CLOCK = time(4, 20)
 # So much at a time: it ends well within its lease. The rest follows soon.
 MOST = 2000
 AGAIN = timedelta(minutes=1)
-# A file that no row knows may be of a recording that is being fetched, or whose row is still to come home.
-ORPHAN = timedelta(days=2)
+# A file that no row knows may be of a recording that is being fetched, or whose row is still to come home
+# from a machine that was switched off for a week.
+ORPHAN = timedelta(days=8)
 
 
 def plan(house: House, at: datetime) -> None:

@@ -34,6 +34,7 @@ log = logging.getLogger("ivr.tickets")
 
 AGAIN, AGAIN_AT_MOST = timedelta(seconds=10), timedelta(hours=6)
 KEPT = timedelta(days=3)
+ONE_DAY = timedelta(days=1)
 # After a failure the way is left alone for so long, twice as long after the next one. More than a try takes.
 REST, REST_AT_MOST = timedelta(seconds=30), timedelta(minutes=10)
 # After so many failures a recording is linked and no longer attached: it may be what is refused.
@@ -93,7 +94,8 @@ def look(house: House, at: datetime) -> int:
         if at - mark.moved >= ticket_events.MOVES_EVERY:
             ticket_events.move(connection, at, mark)
             tickets.mend(connection, at)
-            tickets.forget(connection, at - timedelta(days=configuration.privacy.calls))
+            kept = max(timedelta(days=configuration.privacy.calls), ticket_events.COMES_HOME + ONE_DAY)
+            tickets.forget(connection, at - kept)
     return written
 
 
