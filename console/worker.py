@@ -47,7 +47,8 @@ from ivr import toll
 from ivr.outgoing_desk import WATCH
 from ivr.tally import TALLY
 from storage import due
-from storage.engine import is_gone
+from storage.engine import is_contended, is_gone
+from storage.spare import Retired
 
 log = logging.getLogger("ivr.worker")
 
@@ -95,9 +96,12 @@ def tick(
     for work in claimed:
         try:
             again = handlers[work.kind](house, work, at)
-        except Exception:
-            log.exception("%s %s failed; it is tried again after its lease", work.kind, work.key)
-            continue
+        except Exception as error:
+            if not is_contended(error):
+                log.exception("%s %s failed; it is tried again after its lease", work.kind, work.key)
+                continue
+            log.warning("%s %s: another transaction was in its way; it is tried again", work.kind, work.key)
+            again = at
         with house.database.write() as connection:
             if again is None:
                 due.finish(connection, at, work)
@@ -235,7 +239,10 @@ def _stand_by(keeper: Keeper, clock: Clock) -> None:
     # Calls that were placed from the spare are watched until they are over, wherever they end.
     kinds = (WATCH,) if answers else WITHOUT_DATABASE
     for house in keeper.houses():
-        tick(house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+        try:
+            tick(house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+        except (SQLAlchemyError, OSError, Retired) as error:
+            log.error("standby %s: no work for a tick (%s)", house.database.home, type(error).__name__)
 
 
 def _look_at_the_caps(keeper: Keeper, at: datetime) -> None:

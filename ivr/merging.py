@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from ivr import casework, desk, journal, outgoing_desk, placed, standby
 from ivr.erasure import nobody
@@ -97,9 +97,14 @@ def bring_home(main: Database, spare: Spare, at: datetime, brought: Brought) -> 
 
 def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
     """Bring one call, with its cases; nothing happens if the spare does not know it."""
-    with spare.read() as there:
-        if there.execute(_CALL_THERE, {"call": sid}).first() is None:
-            return  # and nobody at home had to wait
+    try:
+        with spare.read() as there:
+            if there.execute(_CALL_THERE, {"call": sid}).first() is None:
+                return  # and nobody at home had to wait
+    except SQLAlchemyError as error:
+        # Damaged: the worker says so, too. The caller is served from the house's own.
+        log.error("standby %s cannot be read for call %s (%s)", spare.home, sid, type(error).__name__)
+        return
     with main.write() as here:
         with spare.read() as there:
             _hold(here, there, sid)

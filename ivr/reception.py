@@ -13,6 +13,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -64,6 +65,7 @@ def _twice_if_contended(do: Callable[[], T]) -> T:
         if not is_contended(error):
             raise
         log.warning("done again: %s", _kind(error))
+        noting.here().checks.clear()  # what was noted was undone, too
         return do()
 
 
@@ -143,7 +145,8 @@ class Standby:
         """Bring this call, if it was served here without the database."""
         if self.spares.any():
             for spare in self.spares.standing():
-                merging.bring_call(main, spare, sid, at)
+                with suppress(Retired):  # this very moment: all of it is home
+                    merging.bring_call(main, spare, sid, at)
 
 
 class Reception:

@@ -36,6 +36,10 @@ log = logging.getLogger("ivr.standby")
 
 # Makes the content of a spare that is needed from this instant on: a whole SQLite database, as bytes.
 Fill = Callable[[datetime], bytes]
+_COLUMNS = text(
+    "SELECT m.name AS of, c.name AS name FROM sqlite_master m, pragma_table_info(m.name) c"
+    " WHERE m.type = 'table'"
+)
 _NAME = re.compile(r"standby-[0-9a-f]{12}\.db")
 
 
@@ -90,18 +94,22 @@ class Spares:
         self._open: dict[str, Spare] = {}
         self._memory: Spare | None = None
         self._given_up: set[str] = set()
+        # What was said of in the log already.
+        self._unreadable: set[str] = set()
         self._lock = Lock()
 
     def standing(self) -> list[Spare]:
-        """Those that stand: one, or more if the first could not be written any longer. Makes none."""
+        """Those that stand and can be read: one, or more if the first could not be written any longer. Makes
+        none.
+        """
         found = [path for folder in self._folders for path in _files(folder)]
         with self._lock:
             known = {path.name for path in found}
             for name in self._open.keys() - known:
                 self._open.pop(name).close()
             for path in found:
-                if path.name not in self._open:
-                    self._open[path.name] = _opened(path)
+                if path.name not in self._open and (spare := self._tried(path)):
+                    self._open[path.name] = spare
             return [*self._open.values(), *([self._memory] if self._memory else [])]
 
     def any(self) -> bool:
@@ -123,7 +131,7 @@ class Spares:
 
     def _made(self, at: datetime) -> Spare:
         for folder in self._folders:
-            with suppress(OSError, SQLAlchemyError, sqlite3.Error), _only_one(folder):
+            with suppress(OSError, SQLAlchemyError, sqlite3.Error, Retired), _only_one(folder):
                 for path in _files(folder):  # another process was quicker
                     if _home(path) not in self._given_up:
                         return self._known(path)
@@ -135,6 +143,18 @@ class Spares:
                 home = _new_home()
                 self._memory = Spare(home, None, _in_memory(self._fill(at)))
             return self._memory
+
+    def _tried(self, path: Path) -> Spare | None:
+        """None if it is damaged, or has been retired this very moment: the others serve all the same."""
+        try:
+            return _opened(path)
+        except Retired:
+            return None
+        except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+            if path.name not in self._unreadable:
+                log.error("standby %s cannot be opened: %s", _home(path), type(error).__name__)
+            self._unreadable.add(path.name)
+            return None
 
     def _known(self, path: Path) -> Spare:
         with self._lock:
@@ -167,7 +187,13 @@ def _new_home() -> str:
 
 
 def _complete(database: Database) -> None:
-    """Give a spare of an earlier version the tables and columns of this one: what is added may be empty."""
+    """Give a spare of an earlier version the tables and columns of this one: what is added may be empty. One
+    of this version is not written: whoever writes in it at the moment keeps nobody waiting.
+    """
+    wanted = {(table.name, column.name) for table in metadata.sorted_tables for column in table.columns}
+    with database.read() as connection:
+        if wanted <= {(row.of, row.name) for row in connection.execute(_COLUMNS)}:
+            return
     with database.write() as connection:
         metadata.create_all(connection)
         for table in metadata.sorted_tables:
@@ -181,6 +207,12 @@ def _complete(database: Database) -> None:
 def _opened(path: Path) -> Spare:
     opened = open_database(f"sqlite:///{path}")
     engine = opened.engine
+
+    # A file that was retired never comes back, empty, because somebody asks it for one thing more.
+    @event.listens_for(engine, "do_connect")
+    def on_connecting(*_: Any) -> None:
+        if not path.exists():
+            raise Retired
 
     # Rows that point to what the node could not know are brought home later: nothing may be refused here.
     @event.listens_for(engine, "connect")

@@ -6,20 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from lock_order import watched
-from making import NIGHT, a_case
+from making import NIGHT, a_case, configuration, fresh_database
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 from staging import on_stage
 
+from console.house import House
 from console.rehearsal import Rehearsal
+from console.worker import tick
 from ivr import merging
 from ivr.merging import Brought
 from ivr.tables import calls
 from oncall import attempts, cases
+from storage import due
+from storage.due import Work
 from storage.engine import is_contended, is_gone, open_database
 
 CALLS = Path(__file__).parent / "calls"
@@ -93,3 +98,23 @@ def test_what_was_given_up_is_done_again_and_the_database_is_not_away(
     assert not rehearsal.keeper.spares.any()
     with rehearsal.house.database.read() as connection:
         assert len(connection.execute(select(calls)).all()) == 1
+
+
+def test_work_that_was_given_up_is_done_at_the_next_tick(tmp_path: Path) -> None:
+    """And not when its lease is over: somebody waits to be phoned."""
+    with fresh_database(tmp_path) as database:
+        house = House(configuration(tmp_path), database)
+        with database.write() as connection:
+            due.add(connection, NIGHT, "case.pursue", "a", NIGHT, {})
+        left: list[Exception] = [OperationalError("UPDATE cases", None, GivenUp())]
+
+        def in_vain_once(house: House, work: Work, at: datetime) -> None:
+            if left:
+                raise left.pop()
+
+        tick(house, NIGHT, {"case.pursue": in_vain_once})
+        with database.read() as connection:
+            assert due.pending(connection, "case.pursue", "a")
+        tick(house, NIGHT + timedelta(seconds=2), {"case.pursue": in_vain_once})
+        with database.read() as connection:
+            assert not due.pending(connection, "case.pursue", "a")

@@ -776,6 +776,53 @@ def test_a_spare_is_retired_when_all_is_home_and_quiet(stage: Stage) -> None:
     assert not rehearsal.keeper.spares.any()
 
 
+RUBBISH = b"\x00\xffrubbish\n" * 1000
+
+
+def test_a_damaged_spare_keeps_nobody_from_being_served(stage: Stage) -> None:
+    """Neither callers, nor the work that waits in the house's own database, nor the next outage."""
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    (spare,) = rehearsal.keeper.spares.standing()
+    assert spare.path is not None
+    rehearsal.lifeline.away = False
+    spare.close()
+    for ending in ("-wal", "-shm"):
+        spare.path.with_name(spare.path.name + ending).unlink(missing_ok=True)
+    spare.path.write_bytes(RUBBISH)
+    rehearsal.keeper.spares._open.clear()
+    assert rehearsal.keeper.look(rehearsal.clock.now())
+    worker._stand_by(rehearsal.keeper, rehearsal.clock.now)
+    later = "* acme calls trento\n> PIN acme\n< Chiama per Acme\n> 1\n> hangs up"
+    rehearsal.play(f"@ 2026-03-10 23:00\n{later}", "with the database")
+    with rehearsal.house.database.read() as connection:
+        assert len(connection.execute(select(calls)).all()) == 1
+    rehearsal.play(f"@ 2026-03-10 23:30\n* {AWAY}\n{later}", "without it")
+    assert [each.home for each in rehearsal.keeper.spares.standing()] != [spare.home]
+
+
+def test_a_spare_that_is_retired_does_not_come_back_empty(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    (spare,) = rehearsal.keeper.spares.standing()
+    with spare.write() as connection:
+        spare.retire(connection)
+    spare.discard_files()
+    with pytest.raises(Retired), spare.read():
+        raise AssertionError
+    assert spare.path is not None
+    assert not spare.path.exists()
+    assert rehearsal.keeper.spares.standing() == []
+
+
+def test_opening_a_spare_waits_for_nobody_who_writes_in_it(tmp_path: Path) -> None:
+    spare = spares_in(tmp_path).current(NIGHT)
+    with spare.write():
+        (other,) = spares_in(tmp_path).standing()
+        with other.read() as connection:
+            assert connection.execute(select(calls)).all() == []
+
+
 def test_a_spare_of_the_version_before_learns_what_this_one_knows(tmp_path: Path) -> None:
     spare = spares_in(tmp_path).current(NIGHT)
     with spare.write() as connection:

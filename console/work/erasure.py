@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from console.house import House, state_folder
 from ivr import call_search
-from storage import trace
+from storage import due, trace
 from storage.due import Work
 from storage.trace import OF_PURGE, TRACES
 
 __all__ = ["TRACES"]
 
 AGAIN = timedelta(minutes=1)
+EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def remove(house: House, work: Work, at: datetime) -> datetime | None:
@@ -24,6 +25,8 @@ def remove(house: House, work: Work, at: datetime) -> datetime | None:
     trace.remove_files(state_folder(house.configuration), work.payload["files"])
     if work.key.startswith(OF_PURGE):
         with house.database.read() as connection:
+            if due.pending_since(connection, TRACES, EVER, work.id):
+                return None  # the last of them writes the file anew for all
             if call_search.under_way(connection, at):
                 return at + AGAIN
     return None if trace.remove_traces(house.database) else at + AGAIN
