@@ -682,11 +682,16 @@ class Terminal:
         self._since = len(self.everything)
         os.write(self._ours, keys.encode())
 
-    def ends(self) -> int:
-        """Waits for the end; returns the exit code."""
-        deadline = time.monotonic() + PATIENCE
-        while self.process.poll() is None and time.monotonic() < deadline:
+    def ends(self, again: signal.Signals | None = None) -> int:
+        """Waits for the end; returns the exit code. `again` is sent once more if nothing comes of it: Python
+        drops what is raised while it collects garbage, and people press a key twice.
+        """
+        began = time.monotonic()
+        while self.process.poll() is None and time.monotonic() < began + PATIENCE:
             self._read(time.monotonic() + 0.05)
+            if again is not None and time.monotonic() > began + PATIENCE / 4:
+                self.process.send_signal(again)
+                again = None
         while self._read(0):
             pass
         return self.process.wait(timeout=1)
@@ -755,7 +760,7 @@ def test_after_a_signal_the_terminal_is_as_it_was(number: signal.Signals, code: 
         terminal.press("\r")
         terminal.shows("hears")
         terminal.process.send_signal(number)
-        assert terminal.ends() == code
+        assert terminal.ends(number) == code
         assert terminal.is_as_it_was()
 
 

@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from making import configuration, fresh_database, utc
-from nights import Nights, too_old
+from many_nights import Nights, too_old
 
 from console.house import House
 from console.privacy import purging

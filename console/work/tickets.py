@@ -16,6 +16,7 @@ from functools import partial
 
 from pydantic import ValidationError
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, ProgrammingError
 
 from console import mail, sound_files
 from console.house import House
@@ -147,12 +148,12 @@ def _tell(house: House, work: Work, at: datetime, channel: Channel, event: Event
 
 def _gathered(house: House, event: Event) -> tuple[Ticket | None, str | None]:
     """What is told, and the file of its recording. Raises _Failed."""
-    with house.database.read() as connection:
-        try:
+    try:
+        with house.database.read() as connection:
             told = facts.gather(connection, house.configuration, event)
-        except ValidationError:  # its words would quote what was written
-            raise _Failed("it holds what no document may hold", ours=True) from None
-        return told, facts.recording_file(connection, event)
+            return told, facts.recording_file(connection, event)
+    except (ValidationError, DataError, ProgrammingError):  # its words would quote what was written
+        raise _Failed("it holds what no document may hold", ours=True) from None
 
 
 def _mail(
