@@ -24,7 +24,7 @@ from storage import audit, snapshot
 from storage.alarms import raise_alarm
 from storage.engine import Database, is_gone, sqlite_file
 from storage.snapshot import Snapshot, SnapshotRefused
-from storage.spare import Retired, Spares
+from storage.spare import Retired, Spare, Spares
 from webhooks.app import Readiness
 
 log = logging.getLogger("ivr.standby")
@@ -204,7 +204,7 @@ class Keeper:
             except Retired:
                 self.brought.pop(spare.home, None)
             except (SQLAlchemyError, OSError) as error:
-                if not_ready(replace(self.house, database=self.hurried)):
+                if _can_be_read(spare):
                     raise
                 # It is not the house's own that fails: that one is not given up for a damaged file.
                 log.error("standby %s cannot be read: %s", spare.home, type(error).__name__)
@@ -212,6 +212,15 @@ class Keeper:
     def houses(self) -> list[House]:
         """The spares as houses of their own, with their due work."""
         return [replace(self.house, database=spare) for spare in self.spares.standing()]
+
+
+def _can_be_read(spare: Spare) -> bool:
+    try:
+        with spare.read() as connection:
+            standby.standing(connection)
+    except (SQLAlchemyError, OSError, Retired):
+        return False
+    return True
 
 
 @cache
