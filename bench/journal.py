@@ -7,12 +7,11 @@ database itself.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
 
-from playing import EVENING, Nights
-from results import Result, draw, in_turns
+from playing import EVENING, Nights, as_it_grows
+from results import Result, draw
 from sqlalchemy import Connection, text
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -67,17 +66,7 @@ NUMBERS = "WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n W
 
 def measure(quick: bool) -> list[Result]:
     sizes = FEW_SIZES if quick else SIZES
-    with ExitStack() as stack:
-        houses = {}
-        for size in sizes:
-            houses[size] = stack.enter_context(closing(Nights()))
-            fill(houses[size], size)
-        calls = {str(size): nights.call for size, nights in houses.items()}
-        costs = {
-            int(size): cost.cpu for size, cost in in_turns(calls, FEW_NIGHTS if quick else NIGHTS).items()
-        }
-    for size, cost in costs.items():
-        print(f"        {size:,} calls: {cost * 1e3:.1f} ms")
+    costs = as_it_grows(fill, sizes, FEW_NIGHTS if quick else NIGHTS, "calls")
     draw("a whole call", "calls in the journal", costs)
     against = f"with {sizes[0]:,}; here {sizes[-1]:,}"
     return [Result(ROWS[0], costs[sizes[-1]] / costs[sizes[0]], 1.1, against)]

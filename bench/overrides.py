@@ -5,11 +5,10 @@ Half of them have passed, half are to come.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from datetime import timedelta
 
-from playing import EVENING, Nights
-from results import Result, draw, in_turns
+from playing import EVENING, Nights, as_it_grows
+from results import Result, draw
 from sqlalchemy import insert
 
 from oncall.tables import rota_overrides
@@ -21,17 +20,7 @@ ROWS = ("a call with 10,000 overrides in the rota (CPU)",)
 
 
 def measure(quick: bool) -> list[Result]:
-    with ExitStack() as stack:
-        houses = {}
-        for size in SIZES:
-            houses[size] = stack.enter_context(closing(Nights()))
-            fill(houses[size], size)
-        calls = {str(size): nights.call for size, nights in houses.items()}
-        costs = {
-            int(size): cost.cpu for size, cost in in_turns(calls, FEW_NIGHTS if quick else NIGHTS).items()
-        }
-    for size, cost in costs.items():
-        print(f"        {size:,} overrides: {cost * 1e3:.1f} ms")
+    costs = as_it_grows(fill, SIZES, FEW_NIGHTS if quick else NIGHTS, "overrides")
     draw("a whole call, its rota", "overrides", costs)
     return [Result(ROWS[0], costs[SIZES[-1]] / costs[SIZES[0]], 1.1, f"with {SIZES[0]}")]
 

@@ -8,9 +8,11 @@ Hashes cost next to nothing here: what they cost is measured by itself.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 
-from results import Spent, spent
+from results import Spent, in_turns, spent
 from sqlalchemy import delete, update
 
 from console import cast
@@ -81,3 +83,18 @@ class Nights:
 
     def close(self) -> None:
         self.rehearsal.close()
+
+
+def as_it_grows(
+    fill: Callable[[Nights, int], None], sizes: Sequence[int], nights: int, of_what: str
+) -> dict[int, float]:
+    """CPU seconds of a call in houses that `fill` has made so large, by their size; told as they are found."""
+    with ExitStack() as stack:
+        houses = {size: stack.enter_context(closing(Nights())) for size in sizes}
+        for size, house in houses.items():
+            fill(house, size)
+        spent_in = in_turns({str(size): house.call for size, house in houses.items()}, nights)
+    costs = {int(size): cost.cpu for size, cost in spent_in.items()}
+    for size, cost in costs.items():
+        print(f"        {size:,} {of_what}: {cost * 1e3:.1f} ms")
+    return costs

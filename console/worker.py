@@ -56,8 +56,8 @@ Result = TypeVar("Result")
 Tick = Callable[[Keeper, datetime], int]
 
 TICK_SECONDS = 2
-# As many as there are jobs: one that waits for somebody outside must not hold up another.
-THREADS = 26
+# At least as many as there are jobs: one that waits for somebody outside must not hold up another.
+THREADS = len(APART) + 14
 # Seconds that work under way may take after TERM.
 STOPS_WITHIN = 5
 # Longer than the slowest piece of work: a recording that trickles in.

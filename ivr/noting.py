@@ -50,8 +50,14 @@ def here() -> Note:
     return _current.get() or Note()
 
 
-def passed_on(by: str) -> None:
-    """Somebody else serves the request from its beginning: what was noted of serving it did not count."""
+def anew() -> None:
+    """The request is served from its beginning once more: what was noted of serving it did not count."""
     note = here()
-    note.by, note.before, note.after, note.again = by, "", "", False
+    note.before, note.after, note.again = "", "", False
     note.checks.clear()
+
+
+def passed_on(by: str) -> None:
+    """Somebody else serves the request, anew."""
+    anew()
+    here().by = by

@@ -65,7 +65,7 @@ def _twice_if_contended(do: Callable[[], T]) -> T:
         if not is_contended(error):
             raise
         log.warning("done again: %s", _kind(error))
-        noting.here().checks.clear()  # what was noted was undone, too
+        noting.anew()
         return do()
 
 

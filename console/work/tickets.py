@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, ProgrammingError
 
-from console import mail, sound_files
+from console import case_story, mail
 from console.house import House
 from console.mail import MailFailed, MailRefused
 from console.settings import Configuration
@@ -160,7 +160,8 @@ def _mail(
     house: House, at: datetime, event: Event, told: Ticket, number: str | None, name: str | None
 ) -> None:
     configuration = house.configuration
-    sound = sound_files.content(house, name) if name and event.failures < ATTACHED_TRIES else None
+    heard = case_story.sound(house, name) if name and event.failures < ATTACHED_TRIES else None
+    sound = heard.getvalue() if heard else None
     if sound is not None and len(sound) > configuration.tickets.attach_up_to * 1000:
         sound = None
     to = letter.addresses(configuration, number)
