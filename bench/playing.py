@@ -88,7 +88,7 @@ class Nights:
 def as_it_grows(
     fill: Callable[[Nights, int], None], sizes: Sequence[int], nights: int, of_what: str
 ) -> dict[int, float]:
-    """CPU seconds of a call in houses that `fill` has made so large, by their size; told as they are found."""
+    """CPU seconds of a call in houses that `fill` has made so large, by their size; printed, too."""
     with ExitStack() as stack:
         houses = {size: stack.enter_context(closing(Nights())) for size in sizes}
         for size, house in houses.items():
