@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Insert, Select, Update
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import DBAPIError, NoResultFound
+from sqlalchemy.exc import DBAPIError, NoResultFound, StatementError
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
@@ -97,7 +97,12 @@ class Prepared:
     def _run(self, connection: Connection, values: Values, take: Callable[[DBAPICursor, _Words], T]) -> T:
         dialect = connection.dialect
         words = self._words.get(dialect.name) or self._put(dialect, values)
-        parameters = words.parameters(values)
+        try:
+            parameters = words.parameters(values)
+        except Exception as error:  # a value that its column does not take, or none
+            raise StatementError(
+                f"({type(error).__name__}) {error}", words.text, None, error, hide_parameters=True
+            ) from error
         cursor: DBAPICursor | None = None
         try:
             cursor = connection.connection.cursor()
@@ -125,7 +130,7 @@ class Prepared:
         for name, process in given:
             if name not in values:
                 if binds[name].required:
-                    raise KeyError(name)
+                    continue
                 value = binds[name].effective_value
                 fixed[name] = process(value) if process else value
         returned = list(self._statement.exported_columns)
