@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from console.settings import SECRETS, Configuration, variable_of
 from console.web.words import texts
+from pins.settings import HashCost
 
 HERE = Path(__file__).parent
 PAPER = HERE / "configuration.md"
@@ -86,7 +87,7 @@ def models(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, type[
 def _table_of(annotation: Any) -> type[BaseModel] | None:
     """The model of a key that is written as a table, or as several; one that fits on a line is none."""
     inner = get_args(annotation)[0] if get_origin(annotation) is list else annotation
-    if isinstance(inner, type) and issubclass(inner, BaseModel) and inner.__name__ != "HashCost":
+    if isinstance(inner, type) and issubclass(inner, BaseModel) and inner is not HashCost:
         return inner
     return None
 
@@ -118,9 +119,10 @@ def _kind(annotation: Any, metadata: list[Any]) -> str:
     limits = [each for meta in metadata for each in getattr(meta, "metadata", [meta])]
     least = next((each.ge for each in limits if isinstance(each, Ge)), None)
     most = next((each.le for each in limits if isinstance(each, Le)), None)
+    named = names.get(annotation, getattr(annotation, "__name__", str(annotation)))
     if least is not None and most is not None:
-        return f"{names[annotation]}, {least} to {most}"
-    return f"{names[annotation]}, {least} or more" if least is not None else names[annotation]
+        return f"{named}, {least} to {most}"
+    return f"{named}, {least} or more" if least is not None else named
 
 
 def default(field: FieldInfo) -> str:

@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 from making import ROOT
 from markdown_it import MarkdownIt
+from playwright.sync_api import Browser
 
 sys.path.insert(0, str(ROOT / "docs"))
 import api
 import commands
 import configuration
+import lists
 import metrics
 import operations
 
@@ -92,7 +94,40 @@ def test_a_page_says_the_same_on_the_site_as_in_the_repository(site: Path) -> No
         html = (site / page).with_suffix(".html").read_text(encoding="utf-8")
         article = html[html.index("<article") : html.index("</article>")]
         there = counted(parsed((DOCS / page).read_text(encoding="utf-8")))
-        assert counted(article) == there, f"{page}: indent what belongs to a step or point by four"
+        assert counted(article) == there, f"{page}: is an empty line missing before a list or a table?"
+
+
+def test_what_belongs_to_a_point_is_given_four_blanks_for_each_list() -> None:
+    lines = [
+        "1. a",
+        "",
+        "   ```",
+        "     x",
+        "   ```",
+        "   b",
+        "   - c",
+        "     d",
+        "2. e",
+        "",
+        "```",
+        "- f",
+        "  g",
+        "```",
+    ]
+    told = ["1. a", "", "    ```", "      x", "    ```", "    b", "    - c", "        d", *lines[8:]]
+    assert lists.on_page_markdown("\n".join(lines)).split("\n") == told
+
+
+def test_a_reader_finds_a_page_in_a_folder_without_any_server(site: Path, chrome: Browser) -> None:
+    page = chrome.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "decisions" / "0003-only-a-key-counts.html").as_uri())
+    page.locator("[data-md-component=search-query]").click()
+    page.keyboard.type("peppers")
+    page.locator(".md-search-result__link[href*='secrets.html']").first.wait_for()
+    page.close()
+    assert all(address.startswith("file:") for address in asked)
 
 
 def test_every_page_stands_in_the_contents_once() -> None:
