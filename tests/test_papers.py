@@ -144,6 +144,21 @@ def test_what_is_written_from_the_code_is_what_the_code_says(page: str) -> None:
     assert stands.strip() == write().strip(), f"run `python {script}`, or `make references`"
 
 
+def test_every_option_says_what_it_is_for() -> None:
+    assert (
+        re.findall(
+            r"(?m)^\| `.*` \| *(?:\[required\])? *\|$", (DOCS / "commands.md").read_text(encoding="utf-8")
+        )
+        == []
+    )
+
+
+def test_every_key_says_what_it_is_for() -> None:
+    keys = re.findall(r"(?m)^\| `.*\| (.*) \|$", (DOCS / "configuration.md").read_text(encoding="utf-8"))
+    assert len(keys) > 100
+    assert all(len(said.split()) > 1 for said in keys)
+
+
 def test_each_script_that_writes_a_page_is_asked() -> None:
     marked = re.compile(r"<!-- written by (docs/\w+\.py) -->")
     found = {name for page in PAGES for name in marked.findall((DOCS / page).read_text(encoding="utf-8"))}
