@@ -24,6 +24,7 @@ import configuration
 import lists
 import metrics
 import operations
+import transcripts
 
 DOCS = ROOT / "docs"
 PAGES = sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
@@ -157,6 +158,15 @@ def test_every_key_says_what_it_is_for() -> None:
     keys = re.findall(r"(?m)^\| `.*\| (.*) \|$", (DOCS / "configuration.md").read_text(encoding="utf-8"))
     assert len(keys) > 100
     assert all(len(said.split()) > 1 for said in keys)
+
+
+@pytest.mark.parametrize(("first", "language"), list(enumerate(transcripts.TITLES)))
+def test_the_calls_are_heard_as_they_stand_there(first: int, language: str) -> None:
+    """A third of them in each language; if not: `make transcripts`."""
+    text = (DOCS / f"transcripts-{language}.md").read_text(encoding="utf-8")
+    for name in transcripts.TEN[first::3]:
+        title, told = transcripts.transcript(name, language)
+        assert "\n".join(("## " + title, "", "```", *told, "```", "")) in text, name
 
 
 def test_each_script_that_writes_a_page_is_asked() -> None:
