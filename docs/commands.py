@@ -67,7 +67,7 @@ def _options(context: click.Context) -> Iterator[str]:
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
         if record is not None:
             cells = (" ".join(each.split()).replace("<=", "≤").replace(">=", "≥") for each in record)
-            written, about = (cell.replace("|", "\\|") for cell in cells)
+            written, about = (cell.replace("|", " \\| ") for cell in cells)
             yield f"| `{written}` | {about} |"
 
 
