@@ -1,4 +1,4 @@
-"""Each `ivr …` that the papers name is a command that exists, with options that exist and values they take."""
+"""Each `ivr …` that the papers name is a command that exists, with options and values that exist."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def test_what_does_not_exist_is_noticed(words: str) -> None:
 
 
 def test_blocks_are_read_with_their_titles_and_marks() -> None:
-    text = 'x\n\n<!-- script: y -->\n```toml title="a.toml"\nb = 1\n```\n\n1. z\n\n   ```sh\n   ivr init\n   ```\n'
+    text = '<!-- script: y -->\n```toml title="a.toml"\nb = 1\n```\n\n1. z\n\n   ```sh\n   ivr init\n   ```\n'
     first, second = blocks(text)
-    assert (first.line, first.language, first.title, first.mark) == (5, "toml", "a.toml", "script: y")
+    assert (first.line, first.language, first.title, first.mark) == (3, "toml", "a.toml", "script: y")
     assert (first.lines, second.lines, second.mark) == (("b = 1",), ("ivr init",), "")
 
 
@@ -89,7 +89,7 @@ def _options(command: click.Command) -> set[str]:
 
 
 def _refused(command: Command, found: click.Command, words: list[str]) -> str:
-    """Parse it as the command would, without running it; "" for what depends on files, or stands for a value."""
+    """Parse it as the command would and run nothing; "" for what depends on files, or stands for a value."""
     try:
         found.make_context(found.name, list(words))
     except click.BadParameter as error:
