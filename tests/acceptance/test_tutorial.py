@@ -35,7 +35,7 @@ OUR_NUMBER = "+390461825060"
 HERE = re.compile(r"http://127\.0\.0\.1:\d+[^\s>]*")
 # Blocks that are not followed, each with its reason in the page.
 NOT_FOLLOWED = 3
-PATIENCE = 60  # seconds; for a machine that is busy with other tests
+PATIENCE = 120  # seconds; for a machine that is busy with other tests
 
 
 class Window:
