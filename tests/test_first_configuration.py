@@ -136,7 +136,7 @@ BAD = [
     (NUMBER, "trento", "not a telephone number"),
     (NUMBER, "-", "not a telephone number"),
     (NUMBER, "+39", "number.0.number"),
-    (NUMBER, "899123456", "not"),
+    (NUMBER, "899123456", "neither an ordinary mobile nor a fixed number"),
     (NAME, "x" * 201, "number.0.name"),
     (OFFICE, "0461825060", "number.0.office: +390461825060 is one of our own numbers: that would go round"),
     (OFFICE, "+15551234567", "number.0.office"),
