@@ -15,6 +15,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from click.testing import CliRunner
 from making import ACCOUNT, EXAMPLE, ROOT, TOKEN
 
 from console import first_configuration
-from console.commands import ivr
+from console.commands import init_questions, ivr
 from console.commands.init_questions import Stopped, ask
 from console.first_configuration import Answers, Line, put, shipped
 from console.settings import Configuration, understood
@@ -104,6 +105,15 @@ class Scripted:
 
     def agreed(self, question: str) -> bool:
         return self.agrees
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has found out about a text, the next need not find out again."""
+    monkeypatch.setattr(init_questions, "mistakes", _mistakes)
+
+
+_mistakes = cache(first_configuration.mistakes)
 
 
 def answered(*answers: str) -> tuple[Configuration, Scripted]:

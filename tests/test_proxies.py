@@ -219,17 +219,22 @@ class Proxy:
     place: Place
     door: Door
 
-    def connect(self) -> ssl.SSLSocket:
+    def connect(self, name: str = NAME) -> ssl.SSLSocket:
         context = ssl.create_default_context()
         AUTHORITY.configure_trust(context)
         plain = socket.create_connection(("127.0.0.1", self.place.tls), PATIENCE)
-        return context.wrap_socket(plain, server_hostname=NAME)
+        return context.wrap_socket(plain, server_hostname=name)
 
     def ask(
-        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        name: str = NAME,
     ) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(NAME, timeout=PATIENCE)
-        connection.sock = self.connect()
+        connection = http.client.HTTPConnection(name, timeout=PATIENCE)
+        connection.sock = self.connect(name)
         try:
             connection.request(method, path, body or None, headers or {})
             answer = connection.getresponse()
@@ -243,11 +248,15 @@ class Proxy:
 
 
 @contextmanager
-def running(name: str, place: Place) -> Iterator[None]:
+def running(name: str, place: Place, change: Callable[[str], str] = str) -> Iterator[None]:
     log = place.folder / "said"
     with log.open("wb") as said:
         process = subprocess.Popen(
-            COMMANDS[name](place), stdout=said, stderr=said, env=homely(place.folder), cwd=place.folder
+            COMMANDS[name](place, change),
+            stdout=said,
+            stderr=said,
+            env=homely(place.folder),
+            cwd=place.folder,
         )
     try:
         limit = time.monotonic() + PATIENCE
@@ -363,16 +372,23 @@ def test_a_slow_sender_holds_nobody(proxy: Proxy) -> None:
         assert [came["PATH_INFO"] for came in proxy.door.came] == ["/healthz"]
 
 
-def test_nothing_of_a_call_is_written_down(proxy: Proxy) -> None:
+def _for_this_machine(text: str) -> str:
+    """With the console's block in force, for people who sit at this machine."""
+    return changed(with_console(text), ("192.0.2.0/24", "127.0.0.0/8"))
+
+
+def test_nothing_of_a_request_is_written_down_and_the_console_is_apart(proxy: Proxy) -> None:
     """Neither of one that is served, nor of one that fails because nobody is behind it."""
     path = "/voice/turn/1?l=LUGGAGE-OF-A-CALL"
     digits = [*FORM, ("Digits", "48151623")]
     assert proxy.post(path, digits)[0] == 403
     folder = proxy.place.folder
     (folder / "dead").mkdir()
-    dead = Place(folder / "dead", *free_ports(3))
-    with running(proxy.name, dead):
-        assert Proxy(proxy.name, dead, proxy.door).post(path, digits)[0] == 502
+    dead = Proxy(proxy.name, Place(folder / "dead", *free_ports(4)), proxy.door)
+    with running(proxy.name, dead.place, _for_this_machine):
+        assert dead.post(path, digits)[0] == 502
+        assert dead.ask("GET", "/link/LUGGAGE-OF-A-CALL", name=CONSOLE)[0] == 502
+        assert dead.ask("GET", "/metrics", name=CONSOLE)[0] == 404
     for file in folder.rglob("*"):
         if file.is_file():
             content = file.read_bytes()
