@@ -33,10 +33,7 @@ def init(context: Context, data: Path | None, no_questions: bool) -> None:
     At a terminal it asks for what has no good default, and writes nothing before you have agreed.
     """
     path = context.config_path
-    try:
-        text = first_configuration.fresh(**_places(path, data))
-    except OSError as error:
-        raise Refused(f"{error.filename}: {error.strerror}") from None
+    text = first_configuration.fresh(**_places(data))
     asked = sys.stdin.isatty() and not no_questions
     if asked:
         _may_be_written(path)
@@ -45,11 +42,13 @@ def init(context: Context, data: Path | None, no_questions: bool) -> None:
         except Stopped as why:
             raise Refused(f"{why}: nothing is written") from None
     try:
+        if data is not None:
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
         first_configuration.write(path, text)
     except FileExistsError:
         raise Refused(f"{path} exists already and is left as it is") from None
     except OSError as error:
-        raise Refused(f"{path} cannot be written: {error.strerror}") from None
+        raise Refused(f"{error.filename or path} cannot be written: {error.strerror}") from None
     bring_up_to_date(context)
     click.echo(f"{path} is written, readable by you alone, and the database is ready.")
     missing = context.configuration.missing_for_calls() if asked else [*LEFT]
@@ -92,7 +91,7 @@ class AtTerminal(Terminal):
             raise Stopped("stopped") from None
 
 
-def _places(path: Path, data: Path | None) -> dict[str, str]:
+def _places(data: Path | None) -> dict[str, str]:
     """The lines that say where state and database go."""
     if data is None:
         return {}

@@ -251,4 +251,7 @@ def _dialled(typed: str, known: Answers) -> str:
     if typed.strip().startswith("sip:"):
         return typed.strip()
     digits = re.sub(r"[\s./()-]", "", typed)
-    return digits if digits.startswith("+") else phones.from_keys(digits, known.countries)
+    try:
+        return digits if digits.startswith("+") else phones.from_keys(digits, known.countries)
+    except phones.NumberRefused as why:
+        raise ValueError(f"{why}: expected one such as +390461825060") from None
