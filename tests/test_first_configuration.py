@@ -20,11 +20,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from making import ACCOUNT, EXAMPLE, ROOT, TOKEN
 
 from console import first_configuration
-from console.commands import init_questions, ivr
+from console.commands import init, init_questions, ivr
+from console.commands.common import Refused
 from console.commands.init_questions import Stopped, ask
 from console.first_configuration import Answers, Line, put, shipped
 from console.settings import Configuration, understood
@@ -224,20 +225,30 @@ def test_what_is_not_agreed_to_is_not_written() -> None:
         ask(Scripted(agrees=False), SHIPPED, FILE)
 
 
+def test_nobody_answers_for_nothing(tmp_path: Path) -> None:
+    """What cannot be written is said before the first question."""
+    there = tmp_path / "config.toml"
+    there.write_text("")
+    for path, why in ((there, "exists already"), (there / "place" / "config.toml", "not yours to write")):
+        with pytest.raises(Refused, match=why):
+            init._may_be_written(path)
+    init._may_be_written(tmp_path / "new" / "place" / "config.toml")
+
+
 # -- a real terminal ------------------------------------------------------------------------------
 
 
 class Seat:
     """`ivr init` at a pseudo-terminal of its own, and somebody who sits at it."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder, self.seen, self.closed = folder, "", False
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.process, self.terminal = pty.fork()
         if not self.process:  # pragma: no cover - another program from here on
             os.chdir(folder)
             os.environ.update(PYTHONPATH=str(ROOT), TERM="dumb")
-            os.execv(sys.executable, [sys.executable, "-m", "console.commands", "init", *arguments])
+            os.execv(sys.executable, [sys.executable, "-m", "console.commands", "init"])
 
     def wait_for(self, text: str) -> None:
         """Until the terminal shows it."""
@@ -330,31 +341,41 @@ def test_somebody_sets_it_up(seats: list[Seat], tmp_path: Path) -> None:
     assert (tmp_path / "ivr.db").exists()
 
 
-@pytest.mark.parametrize("key", ["\x03", "\x04", "n\n"], ids=["Ctrl-C", "Ctrl-D", "no"])
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
 def test_whoever_stops_it_has_changed_nothing(key: str, seats: list[Seat], tmp_path: Path) -> None:
     seat = Seat(tmp_path)
     seats.append(seat)
     seat.type("Company", "\n")
-    if key == "n\n":
-        for _ in range(17):
-            os.write(seat.terminal, b"\n")
-        seat.type("[y/n]", key)
-    else:
-        # When all of the question is there somebody reads: a key before would mean something else.
-        seat.type("set later): ", key)
+    # When all of the question is there somebody reads: a key before would mean something else.
+    seat.type("set later): ", key)
     assert seat.end() == 1
-    assert "nothing is written" in seat.seen
+    assert "stopped: nothing is written" in seat.seen
     assert list(tmp_path.iterdir()) == []
 
 
-def test_with_no_questions_none_is_asked(seats: list[Seat], tmp_path: Path) -> None:
-    seat = Seat(tmp_path, "--no-questions", "--data", str(tmp_path / "var"))
-    seats.append(seat)
-    assert seat.end() == 0, seat.seen
-    assert "Now set service.public_url, twilio.account_sid and twilio.auth_tokens in it." in seat.seen
+def typed(folder: Path, text: str, *arguments: str) -> Result:
+    """What comes of it where a terminal is there, by all that the program can tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(init, "somebody_is_there", lambda: True)
+        path = str(folder / "config.toml")
+        return CliRunner().invoke(ivr, ["--config", path, "init", *arguments], input=text)
+
+
+def test_whoever_says_no_has_changed_nothing(tmp_path: Path) -> None:
+    done = typed(tmp_path, "\n" * 18 + "n\n")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.endswith("ivr: not agreed to: nothing is written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_with_no_questions_none_is_asked(tmp_path: Path) -> None:
+    done = typed(tmp_path, "", "--no-questions", "--data", str(tmp_path / "var"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "Now set service.public_url, twilio.account_sid and twilio.auth_tokens in it." in done.stdout
     made = tomllib.loads((tmp_path / "config.toml").read_text(encoding="utf-8"))
     assert made["service"]["state"] == str(tmp_path / "var")
     assert (tmp_path / "var" / "ivr.db").exists()
+    assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
 
 
 # -- without one ----------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ def init(context: Context, data: Path | None, no_questions: bool) -> None:
     """
     path = context.config_path
     text = first_configuration.fresh(**_places(data))
-    asked = sys.stdin.isatty() and not no_questions
+    asked = somebody_is_there() and not no_questions
     if asked:
         _may_be_written(path)
         try:
@@ -65,6 +65,10 @@ def init(context: Context, data: Path | None, no_questions: bool) -> None:
     click.echo(f"  {ivr} rota apply rota.toml    # technicians and whose turn it is: docs/rota.md")
     click.echo(f"  {ivr} doctor                  # what is still missing before the first night")
     click.echo(f"  {ivr} serve                   # answers calls; or its unit, see docs/install.md")
+
+
+def somebody_is_there() -> bool:
+    return sys.stdin.isatty()
 
 
 class AtTerminal(Terminal):
