@@ -8,6 +8,7 @@ from dataclasses import replace
 from flask import Flask
 
 from console.house import Clock, House, pin_index, rules, system_clock
+from console.own_voice import own_voice, shelf_of, sound
 from console.public import public_pages
 from console.settings import Configuration
 from console.standing_by import newer_snapshot, readiness, spares
@@ -50,7 +51,8 @@ def desks(house: House, source: random.Random | None = None) -> Desks:
         gathering = Gathering(by, source)
     speaker = Speaker(configuration.service.name, configuration.zone, configuration.urgency)
     addresses = PublicAddresses(configuration.service.public_url)
-    words = Wording(by, speaker, sealing(configuration), addresses)
+    seal = sealing(configuration)
+    words = Wording(by, speaker, seal, addresses, own_voice(configuration, seal))
     whole = not isinstance(database, Spare)
     return Desks(
         Desk(database, pin_index(configuration), by, gathering, words, whole=whole),
@@ -96,10 +98,12 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
         sealing(configuration),
         clock,
     )
+    shelf = shelf_of(configuration)
     senders = {*configuration.our_numbers, configuration.notices.text_sender} - {"called"}
     return create_app(
         believed,
         ready=lambda: readiness(house, clock()),
         recordings=configuration.folder / configuration.service.state / "messages",
         beside=[*public_pages(house, clock), text_messages(believed, senders)],
+        recorded=lambda digest: sound(shelf, house.database, digest),
     )

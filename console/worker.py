@@ -18,6 +18,7 @@ from console.backups.daily import Daily
 from console.doctor import nightly
 from console.house import Clock, House, open_house
 from console.outside import keep_anchor
+from console.own_voice import VoiceKeeper
 from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
 from console.work import (
@@ -105,6 +106,9 @@ def run(house: House, clock: Clock) -> None:
     for do in every:
         again = partial(_unless_away, do, keeper, clock)
         add(again, "interval", seconds=TICK_SECONDS, next_run_time=clock())
+    voice = VoiceKeeper(house)
+    again = partial(_unless_away, lambda _, at: voice.keep(at), keeper, clock)
+    add(again, "interval", seconds=TICK_SECONDS, next_run_time=clock())
     add(partial(_stand_by, keeper, clock), "interval", seconds=TICK_SECONDS)
     again = partial(_unless_away, _sweep, keeper, clock)
     add(again, "interval", hours=SWEEP_HOURS, next_run_time=clock())

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 from storage.tables import metadata
 from storage.types import Instant
@@ -179,4 +190,36 @@ outgoing_turns = Table(
     Column("at", Instant, nullable=False),
     Column("heard", String(200), nullable=False),
     Column("answer", Text, nullable=False),
+)
+
+# Sentences that somebody of the house has recorded: see ivr.own_voice. One that was replaced or taken away
+# stays for a while, for calls that were told its address.
+own_prompts = Table(
+    "own_prompts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The number of ours on which it is played; "" for all of them.
+    Column("number", String(32), nullable=False),
+    Column("language", String(8), nullable=False),
+    # The sentence's name in the catalogue, and what was read aloud.
+    Column("line", String(60), nullable=False),
+    Column("text", Text, nullable=False),
+    # SHA-256 of the content, a WAV file.
+    Column("digest", String(64), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", String(120), nullable=False),
+    Column("removed_at", Instant),
+    Index(
+        "ix_own_prompts_standing",
+        "number",
+        "language",
+        "line",
+        unique=True,
+        sqlite_where=text("removed_at IS NULL"),
+        postgresql_where=text("removed_at IS NULL"),
+    ),
+    Index("ix_own_prompts_digest", "digest"),
+    sqlite_autoincrement=True,
 )
