@@ -28,6 +28,7 @@ COMMANDS = {
     "migrate": "service",
     "phone": "phone",
     "pin": "pins",
+    "prompt": "prompts",
     "report": "reports",
     "restore": "backups",
     "rota": "rota",

@@ -32,7 +32,7 @@ def seconds_of(sound: bytes) -> float:
     """How long it takes to play."""
     try:
         with wave.open(io.BytesIO(sound)) as file:
-            return file.getnframes() / file.getframerate()
+            return float(file.getnframes() / file.getframerate())
     except (wave.Error, EOFError):
         return SECONDS_A_RECORDING
 

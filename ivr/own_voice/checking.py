@@ -23,7 +23,7 @@ SLOWER, SLOWER_BY = 1.5, 1.5
 QUICKER = 0.4
 # A file is looked at up to here; what it has beyond silence must be shorter.
 LONGEST_FILE = 30.0
-LARGEST_FILE = 12_000_000
+LARGEST_FILE = 4_000_000
 # How loud speech is made, and between which levels it may end up where its peaks leave no room.
 TARGET, QUIETEST = -18.0, -24.0
 PEAK = -1.0

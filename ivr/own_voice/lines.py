@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from ivr.own_voice.checking import Prepared, prepare
+from ivr.own_voice.wav import RecordingRefused
 from ivr.prompts import Speaker, catalogue
 from ivr.vocabulary import UrgencyMenu, Value, line
 
@@ -83,3 +85,23 @@ def _sentence(speaker: Speaker, language: str, at: datetime, place: int, name: s
         return Sentence(place, name, _PLACE.sub(r"{\1}", text), variable, spoken or "variable")
     (speech,) = speaker.say(line(name, **values), language, at)
     return Sentence(place, name, speech.text, (), spoken)
+
+
+def recorded(sentence: Sentence, content: bytes) -> Prepared:
+    """A file in which somebody reads this sentence, fit to be played. Takes up to two seconds, so never
+    within a transaction. Raises RecordingRefused; also if the sentence stays spoken.
+    """
+    if not sentence.recordable:
+        text = f"{sentence.name} stays spoken: {_BECAUSE[sentence.why]}"
+        raise RecordingRefused(f"spoken-{sentence.why}", text, line=sentence.name)
+    return prepare(content, sentence.text, menu=sentence.name == MENU)
+
+
+_BECAUSE: Mapping[Why, str] = {
+    "part": "it only fills a place in another sentence",
+    "pieces": "it is said in several pieces",
+    "variable": "what it says differs from call to call",
+    "technician": "it is heard by technicians, whose next phone waits for its end",
+    "screening": "it is for callers who are screened",
+    "stand-in": "it is for the stand-in at the network, which plays nothing of ours",
+}
