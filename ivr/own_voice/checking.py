@@ -51,8 +51,8 @@ class Prepared:
 def seconds_allowed(text: str, *, menu: bool = False) -> tuple[float, float]:
     """How short and how long a recording of `text` may be."""
     spoken = len(text) / CHARACTERS_A_SECOND
-    longest = min(LONGEST_MENU if menu else LONGEST, max(spoken * SLOWER, spoken + SLOWER_BY))
-    return max(SHORTEST, spoken * QUICKER), longest
+    slowly = min(LONGEST_MENU if menu else LONGEST, max(spoken * SLOWER, spoken + SLOWER_BY))
+    return max(SHORTEST, spoken * QUICKER), max(spoken, slowly)
 
 
 def prepare(content: bytes, text: str, *, menu: bool = False) -> Prepared:

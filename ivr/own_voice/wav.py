@@ -83,7 +83,7 @@ def read(content: bytes, *, longest: float) -> Sound:
 
 def write(samples: Sequence[float]) -> bytes:
     """A WAV file of samples at RATE."""
-    whole = array("h", (max(-32768, min(32767, round(sample * 32767))) for sample in samples))
+    whole = array("h", (max(-32768, min(32767, round(sample * 32768))) for sample in samples))
     if sys.byteorder == "big":
         whole.byteswap()
     data = whole.tobytes()
