@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
 
 from ivr.own_voice.checking import Prepared
 from ivr.tables import own_prompts
@@ -155,7 +155,7 @@ def subject(recording_id: int) -> str:
     return f"prompt:{recording_id}"
 
 
-def _outlived(at: datetime):  # type: ignore[no-untyped-def]
+def _outlived(at: datetime) -> ColumnElement[bool]:
     return own_prompts.c.removed_at < at - STAYS
 
 
