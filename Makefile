@@ -5,18 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench mutants soak faults fuzz realcall format phone transcripts lock audit sbom licences wheel clean
+.PHONY: run test check bench mutants soak faults fuzz realcall year format phone transcripts lock audit sbom licences wheel clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     a rehearsed emergency call, then a running demonstration (PORT=$(PORT))"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types, arrows between packages"
-	@echo "make bench   what a PIN check, a look-up in the rota, the pages and a flood cost, and against what (a quarter of an hour)"
+	@echo "make bench   what everything costs, and against what (half an hour; QUICK=1: minutes; ONLY=\"journal flood\")"
 	@echo "make mutants which small changes of the code no test notices (ten minutes; ONLY=ivr/flow.py)"
 	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
 	@echo "make faults  10,000 conversations through real processes while everything breaks (an hour; QUICK=1: minutes)"
 	@echo "make fuzz    requests nobody would send, to the webhook door (MINUTES=10 SEED=…)"
+	@echo "make year    30,000 calls of a year, purged each night by the shipped policy (CALLS=30000 SEED=…)"
 	@echo "make realcall a call with real sound, from ring to bridge, measured (half a minute; KEEP=folder keeps what was heard)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make format  rewrite the files in the house style"
@@ -49,13 +50,9 @@ check: $(VENV)/made-test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_arrows.py
 
-# Every figure is a ratio of two things measured in the same run.
+# Every figure is a ratio of two things measured in the same run; docs/performance.md tells how.
 bench: $(VENV)/made-test
-	$(BIN)/python bench/pin_checks.py
-	$(BIN)/python bench/letters.py
-	$(BIN)/python bench/rota_lookups.py
-	$(BIN)/python bench/console_pages.py
-	$(BIN)/python bench/flood.py
+	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(ONLY)
 
 # Never part of `make test`; docs/mutations.md tells what its last run found.
 ONLY ?=
@@ -80,6 +77,11 @@ faults: CALLS := $(if $(filter command line environment,$(origin CALLS)),$(CALLS
 faults: $(VENV)/made-test
 	$(BIN)/python tests/faults $(if $(QUICK),--quick) $(if $(CALLS),--calls $(CALLS)) \
 	    $(if $(SEED),--seed "$(SEED)") $(if $(ONLY_FAULT),--only "$(ONLY_FAULT)")
+
+# docs/privacy.md tells what a year must show.
+year: CALLS := $(if $(filter command line environment,$(origin CALLS)),$(CALLS),30000)
+year: $(VENV)/made-test
+	$(BIN)/python tests/year.py --calls $(CALLS) $(if $(SEED),--seed "$(SEED)")
 
 # docs/real-call.md tells what is real in it, and what it needs beside the environment.
 KEEP ?=

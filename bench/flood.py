@@ -1,14 +1,14 @@
 """How long a known customer waits for the first ring during 200 junk calls, against the same without.
 
-    bench/flood.py [CALLS [PACE]]
-
-CALLS (default 200) callers from unknown numbers, all at once, each keying something PACE seconds (default 5)
-after it was asked and calling again as soon as its call is over; half of them key wrong PINs, half nothing
+200 callers from unknown numbers, all at once, each keying something five seconds after it was asked and
+calling again as soon as its call is over; half of them key wrong PINs, half nothing
 that was asked for. Meanwhile customers call from numbers on file, one after the other: PIN, urgency, and the
 first Dial. One figure is what the service takes for these turns together, by the clock on the wall, which is
 the strictest; the other adds what the caller hears meanwhile, as he waits for the ring. The service is the
 real one: `ivr serve --only webhooks` with its processes and threads, SQLite, signed requests over HTTP, the
-real cost of a hash. The junk comes from processes of its own, on the same machine.
+real cost of a hash. The junk comes from processes of its own, on the same machine:
+
+    bench/flood.py --junk PORT PACE CALLS
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from results import Result, tell
+from results import Result
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -48,39 +48,38 @@ from storage import schema  # noqa: E402
 PUBLIC_URL = "https://ivr.example.net"
 NUMBER = "+390461825060"
 GOAL = 3.0
-# Customers who call in each of the two houses; processes that the junk comes from.
-KNOWN = 30
+CALLS, PACE = 200, 5.0
+# Customers who call without the junk, and as many with it; in short; processes that the junk comes from.
+KNOWN, FEW_KNOWN = 30, 8
 # Seconds between two of them, so that the flood lasts.
 PAUSE = 0.5
 JUNKYARDS = 2
 STARTS_WITHIN = 60.0
+FLOOD = "first ring of a known customer during 200 junk calls"
+ROWS = (f"{FLOOD}, what the service takes, median", f"{FLOOD}, as he waits for it, at worst")
 
 
-def main() -> None:
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    pace = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+def measure(quick: bool) -> list[Result]:
+    known = FEW_KNOWN if quick else KNOWN
     with tempfile.TemporaryDirectory(prefix="ivr-bench-") as folder:
-        port, pins = _prepared(Path(folder))
+        port, pins = _prepared(Path(folder), known)
         with _service(Path(folder), port):
             line = Line(f"127.0.0.1:{port}", PUBLIC_URL, ACCOUNT, TOKEN)
             _ring(line, *pins.pop())  # the first turn of each thread costs more
-            quiet = [_ring(line, *pins.pop()) for _ in range(KNOWN)]
-            with _junk(port, calls, pace):
-                flooded = [_ring(line, *pins.pop()) for _ in range(KNOWN)]
+            quiet = [_ring(line, *pins.pop()) for _ in range(known)]
+            with _junk(port, CALLS, PACE):
+                flooded = [_ring(line, *pins.pop()) for _ in range(known)]
     short, long = (median(each.served for each in runs) for runs in (quiet, flooded))
     slowest = max(each.served for each in flooded)
     heard = median(each.heard for each in quiet)
-    print(f"served: quiet {short:.3f} s, flooded {long:.3f} s, at worst {slowest:.3f} s; heard {heard:.0f} s")
-    against = "the same while nobody else calls"
-    what = f"first ring of a known customer during {calls} junk calls"
-    tell(
-        [
-            Result(f"{what}, what the service takes, median", long / short, GOAL, against),
-            Result(
-                f"{what}, as he waits for it, at worst", (heard + slowest) / (heard + short), GOAL, against
-            ),
-        ]
+    print(
+        f"        served: {short:.3f} s, flooded {long:.3f} s, at worst {slowest:.3f} s; heard {heard:.0f} s"
     )
+    against = "the same while nobody else calls"
+    return [
+        Result(ROWS[0], long / short, GOAL, against),
+        Result(ROWS[1], (heard + slowest) / (heard + short), GOAL, against),
+    ]
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _ring(line: Line, number: str, pin: str) -> Rung:
 # -- the house ---------------------------------------------------------------------------------
 
 
-def _prepared(folder: Path) -> tuple[int, list[tuple[str, str]]]:
+def _prepared(folder: Path, known: int) -> tuple[int, list[tuple[str, str]]]:
     """A house that asks for a PIN at any time: its port, and number and PIN of each of its customers."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
@@ -127,7 +126,7 @@ def _prepared(folder: Path) -> tuple[int, list[tuple[str, str]]]:
     house = open_house(load(folder / "config.toml", {}))
     schema.migrate(house.database)
     cast.enter(house, "bench", datetime.now(UTC))
-    pins = _customers(house, 2 * KNOWN + 1)
+    pins = _customers(house, 2 * known + 1)
     house.close()
     return port, pins
 
@@ -193,7 +192,7 @@ def _junk(port: int, calls: int, pace: float) -> Iterator[None]:
     finally:
         for yard in yards:
             told = yard.communicate(b"\n")[0].decode().strip()
-            print(f"junk: {told}", flush=True)
+            print(f"        junk: {told}", flush=True)
 
 
 def _throw(port: int, pace: float, many: int) -> None:
@@ -247,7 +246,4 @@ def _throw(port: int, pace: float, many: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--junk"]:
-        _throw(int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
-    else:
-        main()
+    _throw(int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))

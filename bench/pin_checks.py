@@ -1,24 +1,23 @@
 """What a PIN check costs: against one bare hash, whatever comes of it, and however many PINs there are.
 
-    bench/pin_checks.py [RUNS [ROWS]]
-
-RUNS (default 500) checks of each kind, ROWS (default 1,000,000) live PINs in the large house. Checks come
-through the webhook door, signed, at the real cost of a hash. PostgreSQL is measured where its programs are.
+Checks come through the webhook door, signed, at the real cost of a hash. The peer at scale is the usual loop:
+each PIN under a salt of its own, tried one after the other. PostgreSQL is measured where its programs are.
 """
 
 from __future__ import annotations
 
 import random
 import secrets
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import postgres
 from argon2.low_level import Type, hash_secret_raw
-from results import Result, Spent, medians, spent, tell
+from making import ROOT
+from results import Result, Spent, draw, in_turns, spent
 from sqlalchemy import delete, insert, text
 
 from console import cast
@@ -34,16 +33,26 @@ from pins.tables import pin_tries
 from pins.throttle import Lane
 from storage.tables import due_work
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-import postgres  # noqa: E402 - it stands beside the tests
-
+MANY = 1_000_000
+# The cast has four of its own.
+FEW = 6
+# Points of the curve between the two.
+BETWEEN = (1_000, 100_000)
+# Customers of the usual loop: more would take too long.
+LOOPED = 100
+# Checks of each kind; and in short.
+CHECKS, FEW_CHECKS = 300, 12
 # A PIN is asked; each call comes a day after the one before, so that no miss is remembered.
 EVENING = datetime(2026, 1, 7, 20, 0, tzinfo=UTC)
 # On nobody's file.
 CALLER, LINE = "+393471119999", "+390461825060"
 HIT, MISS, REVOKED, EXPIRED, UNREAD = "hit", "miss", "revoked", "expired", "not evaluated"
 KINDS = (HIT, MISS, REVOKED, EXPIRED, UNREAD)
+ONE, LOOP = "one PIN check (CPU)", "a wrong PIN, checked (CPU)"
+KIND_CPU, KIND_WALL = "PIN turn of the slowest kind (CPU)", "PIN turn of the slowest kind (wall)"
+SQLITE = {kind: f"PIN turn, {kind}, 1,000,000 live PINs, SQLite (CPU)" for kind in (HIT, MISS)}
+POSTGRESQL = {kind: f"PIN turn, {kind}, 1,000,000 live PINs, PostgreSQL (wall)" for kind in (HIT, MISS)}
+ROWS = (ONE, LOOP, KIND_CPU, KIND_WALL, *SQLITE.values(), *POSTGRESQL.values())
 # What the journal says of each, so that nothing else is measured.
 HEARD = {
     HIT: "the PIN of ACME",
@@ -169,12 +178,14 @@ class House:
                 connection.execute(text("ANALYZE pins"))
 
 
-def against_a_bare_hash(house: House, runs: int) -> list[Result]:
-    """The hash with all that belongs to a check but the conversation, and the hash alone."""
-    cost, salt = HashCost(), secrets.token_bytes(16)
+def against_bare_hashes(house: House, runs: int) -> list[Result]:
+    """The hash with all that belongs to a check but the conversation, and the hash alone; once, and once for
+    each of many customers, as a loop over salted hashes needs it for a PIN that is nobody's.
+    """
+    cost, salts = HashCost(), [secrets.token_bytes(16) for _ in range(LOOPED)]
     index: PinIndex = house.index
 
-    def bare() -> object:
+    def hashed(salt: bytes) -> bytes:
         return hash_secret_raw(
             NOBODYS.encode(), salt, cost.passes, cost.memory_kib, parallelism=1, hash_len=32, type=Type.ID
         )
@@ -184,69 +195,48 @@ def against_a_bare_hash(house: House, runs: int) -> list[Result]:
         with house.database.read() as connection:
             return registry.find_pin(connection, digests)
 
-    costs = in_turns({"bare": bare, "check": check}, runs)
-    return [compared("one PIN check", costs["check"], costs["bare"], 1.1, "one bare argon2id")]
+    costs = in_turns({"bare": lambda: hashed(salts[0]), "check": check}, runs)
+    loop = spent(lambda: [hashed(salt) for salt in salts])
+    return [
+        Result(ONE, costs["check"].cpu / costs["bare"].cpu, 1.1, "one bare argon2id"),
+        Result(
+            LOOP,
+            costs["check"].cpu / loop.cpu,
+            2 / LOOPED,
+            f"the usual loop over the salted hashes of {LOOPED} customers",
+        ),
+    ]
 
 
 def whatever_comes_of_it(house: House, runs: int) -> list[Result]:
     """Whether the time of the turn tells a hit, a miss, a revoked, an expired PIN or one not evaluated."""
-    costs = in_turns({kind: lambda kind=kind: house.check(kind) for kind in KINDS}, runs)
+    costs = in_turns({kind: lambda kind=kind: house.check(kind) for kind in KINDS}, runs)  # type: ignore[misc]
     for kind, cost in costs.items():
         print(f"        {kind}: {cost.cpu * 1e3:.2f} ms of CPU, {cost.wall * 1e3:.2f} ms")
+    against = f"the fastest of {', '.join(KINDS)}"
+    cpu, wall = [cost.cpu for cost in costs.values()], [cost.wall for cost in costs.values()]
     return [
-        Result(
-            f"PIN turn of the slowest kind ({unit})",
-            max(times) / min(times),
-            1.05,
-            f"the fastest of {', '.join(KINDS)}",
-        )
-        for unit, times in (
-            ("CPU", [cost.cpu for cost in costs.values()]),
-            ("wall", [cost.wall for cost in costs.values()]),
-        )
+        Result(KIND_CPU, max(cpu) / min(cpu), 1.05, against),
+        Result(KIND_WALL, max(wall) / min(wall), 1.05, against),
     ]
 
 
-def however_many(name: str, few: House, many: House, runs: int, rows: int, *, cpu: bool) -> list[Result]:
-    """The PIN turn in the large house and in the small one. `cpu`: the database works in this process."""
-    for what, ask in many.look_ups().items():
-        with_few = few.look_ups()[what]
-        cost = in_turns({"few": with_few, "many": ask}, 50)
-        print(f"        {name}, {what}: {cost['few'].wall * 1e3:.2f} → {cost['many'].wall * 1e3:.2f} ms")
+def however_many(names: dict[str, str], houses: dict[int, House], runs: int, *, cpu: bool) -> list[Result]:
+    """The PIN turn in the largest house and in the smallest. `cpu`: the database works in this process."""
+    fewest, most = houses[min(houses)], houses[max(houses)]
+    for what, ask in most.look_ups().items():
+        cost = in_turns({"few": fewest.look_ups()[what], "many": ask}, 20)
+        print(f"        {what}: {cost['few'].wall * 1e3:.2f} → {cost['many'].wall * 1e3:.2f} ms")
     results = []
-    for kind in (HIT, MISS):
-        costs = in_turns({"few": lambda: few.check(kind), "many": lambda: many.check(kind)}, runs)  # noqa: B023
-        results.append(
-            compared(
-                f"PIN turn, {kind}, {rows:,} live PINs, {name}",
-                costs["many"],
-                costs["few"],
-                1.1,
-                "10",
-                cpu=cpu,
+    for kind, name in names.items():
+        turns = {str(rows): lambda house=house: house.check(kind) for rows, house in houses.items()}  # type: ignore[misc]  # noqa: B023
+        costs = {int(rows): cost.cpu if cpu else cost.wall for rows, cost in in_turns(turns, runs).items()}
+        results.append(Result(name, costs[max(costs)] / costs[min(costs)], 1.1, "10"))
+        if cpu and kind == HIT:
+            draw(
+                "a PIN turn", "live PINs", {rows + len(cast.CUSTOMERS): each for rows, each in costs.items()}
             )
-        )
     return results
-
-
-def in_turns(what: dict[str, Callable[[], object]], runs: int) -> dict[str, Spent]:
-    """The medians of `runs` runs of each, mixed at random; what returns Spent has measured itself."""
-    order = [name for name in what for _ in range(runs)]
-    random.Random(2).shuffle(order)
-    for run in what.values():  # what is made at its first use is made now
-        run()
-    costs: dict[str, list[Spent]] = {name: [] for name in what}
-    for name in order:
-        results: list[object] = []
-        whole = spent(lambda: results.append(what[name]()))  # noqa: B023
-        measured = results[0]
-        costs[name].append(measured if isinstance(measured, Spent) else whole)
-    return {name: medians(runs_of_it) for name, runs_of_it in costs.items()}
-
-
-def compared(name: str, one: Spent, other: Spent, goal: float, against: str, *, cpu: bool = True) -> Result:
-    ratio = one.cpu / other.cpu if cpu else one.wall / other.wall
-    return Result(f"{name} ({'CPU' if cpu else 'wall'})", ratio, goal, against)
 
 
 @contextmanager
@@ -276,20 +266,20 @@ def postgresql_databases() -> Iterator[tuple[str, str] | None]:
             postgres.stop(server)
 
 
-def main(runs: int = 500, rows: int = 1_000_000) -> None:
-    with opened(6) as few:
-        tell(against_a_bare_hash(few, runs))
-        tell(whatever_comes_of_it(few, runs))
-        with opened(rows) as many:
-            tell(however_many("SQLite", few, many, runs // 4, rows, cpu=True))
-    with postgresql_databases() as addresses:
+def measure(quick: bool) -> list[Result]:
+    runs = FEW_CHECKS if quick else CHECKS
+    found = []
+    with ExitStack() as stack:
+        houses = {rows: stack.enter_context(opened(rows)) for rows in (FEW, *BETWEEN, MANY)}
+        found += against_bare_hashes(houses[FEW], runs)
+        found += whatever_comes_of_it(houses[FEW], runs)
+        found += however_many(SQLITE, houses, runs // 3, cpu=True)
+    with postgresql_databases() as addresses, ExitStack() as stack:
         if addresses:
-            with opened(6, addresses[0]) as few, opened(rows, addresses[1]) as many:
-                tell(however_many("PostgreSQL", few, many, runs // 4, rows, cpu=False))
-
-
-if __name__ == "__main__":
-    import logging
-
-    logging.disable(logging.CRITICAL)  # refused PINs are logged as warnings, thousands of them
-    main(*(int(argument) for argument in sys.argv[1:]))
+            few, many = addresses
+            houses = {
+                FEW: stack.enter_context(opened(FEW, few)),
+                MANY: stack.enter_context(opened(MANY, many)),
+            }
+            found += however_many(POSTGRESQL, houses, runs // 3, cpu=False)
+    return found

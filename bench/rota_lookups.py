@@ -1,9 +1,7 @@
 """What it costs to look up who is on duty: ten years of a rota, against a calendar of the same.
 
-    bench/rota_lookups.py [LOOKUPS [OVERRIDES]]
-
-LOOKUPS (default 20) is how often the library recurring_ical_events is asked, the rota a hundred times as
-often; OVERRIDES (default 10,000) lie anywhere in the ten years. The calendar has a recurring event for each
+The library recurring_ical_events is asked a few times, the rota a hundred times as often; 10,000 overrides
+lie anywhere in the ten years. The calendar has a recurring event for each
 person of each rung and an event for each override. Both must answer alike. Each is built once, which is told
 apart, and keeps what it keeps from question to question.
 """
@@ -11,14 +9,13 @@ apart, and keeps what it keeps from question to question.
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import icalendar
 import recurring_ical_events
-from results import Result, medians, spent, tell
+from results import Result, draw, in_turns, medians, spent
 
 from oncall.rota import Book, Override, Pattern, Rotation, Rules, Rung, Version
 
@@ -31,6 +28,19 @@ LUNCH = (time(13), time(14))
 DAYS = ("MO", "TU", "WE", "TH", "FR")
 # Seconds that a look-up may take.
 LIMIT = 100e-6
+OVERRIDES = 10_000
+# Points of the curve before that.
+FEWER = (0, 10, 100, 1_000)
+# How often the library is asked; and in short.
+ASKED, ASKED_FEW = 20, 3
+LIBRARY = "recurring_ical_events on a calendar of the same"
+WHAT = "10 years, 10,000 overrides (CPU)"
+ROWS = (
+    f"1,000 rota look-ups, {WHAT}",
+    f"a rota look-up, {WHAT}",
+    f"a year of the rota, {WHAT}",
+    "a rota look-up, 10,000 overrides (CPU)",
+)
 
 
 def at(day: date, clock: time) -> datetime:
@@ -119,18 +129,17 @@ def each(run: Callable[[datetime], object], moments: list[datetime]) -> float:
     return medians([spent(lambda: [run(moment) for moment in moments]) for _ in range(3)]).cpu / len(moments)
 
 
-def main(lookups: int = 20, overrides: int = 10_000) -> None:
+def measure(quick: bool) -> list[Result]:
     source = random.Random(1)
-    put = drawn_overrides(overrides, source)
+    lookups = ASKED_FEW if quick else ASKED
+    put = drawn_overrides(OVERRIDES, source)
     known, made = book(put), calendar(put)
     begin = at(BEGIN, HANDOVER).astimezone(UTC)
     built = spent(lambda: known.ladder(begin)).cpu
     queries: list[recurring_ical_events.CalendarQuery] = []
     built_there = spent(lambda: queries.append(recurring_ical_events.of(made))).cpu
     (query,) = queries
-    print(
-        f"        built: the rota in {built * 1e3:.1f} ms, the calendar's query in {built_there * 1e3:.1f} ms"
-    )
+    print(f"        built: the rota in {built * 1e3:.1f} ms, the calendar in {built_there * 1e3:.1f} ms")
 
     span = (YEARS - 1) * 365 * 24 * 60
     moments = [begin + 9 * DAY + timedelta(minutes=source.randrange(span)) for _ in range(100 * lookups)]
@@ -138,25 +147,29 @@ def main(lookups: int = 20, overrides: int = 10_000) -> None:
     for moment in few:
         ours = [(duty.rung, duty.technician) for duty in known.ladder(moment)]
         assert ours == asked(query, moment), moment
-    ours_takes = each(known.ladder, moments)
-    theirs_takes = spent(lambda: [asked(query, moment) for moment in few]).cpu / lookups
-    print(f"        a look-up: {ours_takes * 1e6:.1f} µs and {theirs_takes * 1e3:.1f} ms")
+    takes = each(known.ladder, moments)
+    takes_there = spent(lambda: [asked(query, moment) for moment in few]).cpu / lookups
+    print(f"        a look-up: {takes * 1e6:.1f} µs and {takes_there * 1e3:.1f} ms")
 
     start, end = datetime(2028, 1, 1, tzinfo=UTC), datetime(2029, 1, 1, tzinfo=UTC)
     year = medians([spent(lambda: known.segments(start, end)) for _ in range(5)]).cpu
-    year_there = medians([spent(lambda: query.between(start, end)) for _ in range(3)]).cpu
+    year_there = medians([spent(lambda: query.between(start, end)) for _ in range(1 if quick else 3)]).cpu
     print(f"        a year: {year * 1e3:.1f} ms and {year_there * 1e3:.1f} ms")
-    what = f"10 years, {overrides:,} overrides"
-    library = "recurring_ical_events on a calendar of the same"
-    thousand = ours_takes * 1000
-    tell(
-        [
-            Result(f"1,000 rota look-ups, {what} (CPU)", thousand / theirs_takes, 1, f"one of {library}"),
-            Result(f"a rota look-up, {what} (CPU)", ours_takes / LIMIT, 1, f"{LIMIT * 1e6:.0f} µs"),
-            Result(f"a year of the rota, {what} (CPU)", year / year_there, 1 / 20, library),
-        ]
-    )
+    return [
+        Result(ROWS[0], takes * 1000 / takes_there, 1, f"one of {LIBRARY}"),
+        Result(ROWS[1], takes / LIMIT, 1, f"{LIMIT * 1e6:.0f} µs"),
+        Result(ROWS[2], year / year_there, 1 / 20, LIBRARY),
+        growth(put, moments[:300], 5 if quick else 30),
+    ]
 
 
-if __name__ == "__main__":
-    main(*(int(argument) for argument in sys.argv[1:]))
+def growth(put: list[Override], moments: list[datetime], runs: int) -> Result:
+    """What a look-up costs by how many overrides there are."""
+    books = {many: book(put[:many]) for many in (*FEWER, len(put))}
+    look_ups = {
+        str(many): lambda known=known: [known.ladder(moment) for moment in moments]  # type: ignore[misc]
+        for many, known in books.items()
+    }
+    costs = {int(many): cost.cpu for many, cost in in_turns(look_ups, runs).items()}
+    draw("a rota look-up", "overrides", {many: cost for many, cost in costs.items() if many})
+    return Result(ROWS[3], costs[len(put)] / costs[10], 1.5, "10 overrides")

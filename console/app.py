@@ -1,4 +1,6 @@
-"""The console's own listener, apart from Twilio's door: pages for people who have logged in."""
+"""The console's own listener, apart from Twilio's door: pages for people who have logged in; below /api the
+interface for programs that have a token.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from pkgutil import iter_modules
 
 from flask import Flask, Response
 
+from console.api.app import create_api, mount
 from console.house import Clock, House, system_clock
 from console.web import jobs, pages
 from console.web.area import Area
@@ -37,6 +40,12 @@ def create_app(house: House, clock: Clock = system_clock) -> Flask:
     def healthz() -> Response:
         return Response("ok\n", mimetype="text/plain")
 
+    # Only here: `ivr serve` loads this module for every part, and no other one tells metrics.
+    from console.watching.page import metrics_page
+
+    metrics_page(app, house)
+    # Outermost: it looks at no session, cookie or form of the pages.
+    mount(app, create_api(house, clock))
     return app
 
 

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from io import BytesIO
 from typing import Literal
 
 from sqlalchemy import Connection, select
 
 from console.house import House
+from console.privacy.keys import kept_sounds
 from ivr.casework import Event
 from ivr.tables import messages
 from oncall import cases
@@ -96,12 +97,10 @@ def recordings(connection: Connection, case: Case) -> list[Recording]:
     ]
 
 
-def sound_file(house: House, name: str) -> Path | None:
-    """Where a recording is kept; None if it is not here."""
-    folder = house.configuration.folder / house.configuration.service.state / "messages"
-    if not _RECORDING.fullmatch(name) or not (folder / name).is_file():
-        return None
-    return (folder / name).resolve()
+def sound(house: House, name: str) -> BytesIO | None:
+    """A recording as it is played; None if it is not here."""
+    heard = kept_sounds(house.configuration).read(name) if _RECORDING.fullmatch(name) else None
+    return None if heard is None else BytesIO(heard)
 
 
 # -- the history -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from console.house import House
+from storage import notebook
 from storage.alarms import raise_alarm
 
 log = logging.getLogger("ivr.certificate")
@@ -22,6 +23,8 @@ AHEAD = timedelta(days=14)
 # Seconds for connecting and shaking hands, each.
 PATIENCE = 10
 ENDS, REFUSED = "certificate-ends", "certificate-refused"
+# What is remembered of it: when it ends, as a Unix time.
+NOTE = "certificate"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ def look(house: House, at: datetime, context: ssl.SSLContext | None = None) -> N
     with house.database.write() as connection:
         if found.ends is None:
             raise_alarm(connection, at, REFUSED, public.hostname, told | {"why": found.why})
-        elif found.ends - at <= AHEAD:
+            return
+        notebook.write(connection, at, NOTE, {"host": public.hostname, "ends": found.ends.timestamp()})
+        if found.ends - at <= AHEAD:
             days = max(0, (found.ends - at).days)
             until = f"{found.ends.astimezone(house.configuration.zone):%Y-%m-%d %H:%M}"
             raise_alarm(connection, at, ENDS, public.hostname, told | {"days": days, "until": until})

@@ -9,9 +9,11 @@ from flask import Flask
 
 from console.house import Clock, House, pin_index, rules, system_clock
 from console.own_voice import own_voice, shelf_of, sound
+from console.privacy.keys import kept_sounds
 from console.public import public_pages
 from console.settings import Configuration
 from console.standing_by import newer_snapshot, readiness, spares
+from console.watching.pseudonyms import pseudonyms
 from ivr import standby
 from ivr.desk import Desk
 from ivr.gathering import Gathering
@@ -103,7 +105,8 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
     return create_app(
         believed,
         ready=lambda: readiness(house, clock()),
-        recordings=configuration.folder / configuration.service.state / "messages",
+        recordings=kept_sounds(configuration),
         beside=[*public_pages(house, clock), text_messages(believed, senders)],
         recorded=lambda digest: sound(shelf, house.database, digest),
+        pseudonym=pseudonyms(configuration),
     )

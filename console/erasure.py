@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, false, or_, select
@@ -20,11 +20,15 @@ import ivr.erasure
 import oncall.erasure
 import pins.erasure
 from console import outside
+from console.api import once
 from console.house import House
+from console.privacy import keys
 from console.work.erasure import TRACES, remove
 from console.worker import tick
-from ivr import caller_list
+from ivr import ageing, caller_list, journal, tickets
+from ivr.pseudonyms import pseudonym
 from oncall import cases, people
+from oncall.attempts import LONGEST_TALK
 from pins import customers, outbox, registry
 from pins.customers import Customer
 from storage import audit, due, ledger
@@ -32,8 +36,10 @@ from storage.tables import audit as audit_table
 from storage.tables import audit_details, due_work
 
 ACT = "customer.erase"
+# Twilio is asked a little later, about calls when none of them can still go on.
+AT_TWILIO = timedelta(minutes=1)
 # Of these kinds the key says whose they are, and nothing in them names anybody.
-_BY_KEY = (cases.PURSUE, ledger.KIND, TRACES)
+_BY_KEY = (cases.PURSUE, ledger.KIND, TRACES, *tickets.KINDS.values())
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,10 @@ def belongings(house: House, connection: Connection, code: str) -> Belongings:
     customer = customers.customer(connection, code)
     callers = ivr.erasure.callers_of(connection, customer.id) - _numbers_of_the_house(house, connection)
     numbers = pins.erasure.numbers_of(connection, customer, callers)
+    # What stands in their place by now, and the other way round: he may have called lately without a PIN.
+    key = keys.of_pseudonyms(house.configuration)
+    numbers |= {pseudonym(key, number) for number in numbers}
+    numbers |= ivr.erasure.plain_callers(connection, key, numbers)
     his_calls = oncall.erasure.calls_of(connection, customer.id)
     his = Belongings(
         customer,
@@ -117,7 +127,10 @@ def take_out(house: House, connection: Connection, actor: str, at: datetime, cod
     pins.erasure.erase(connection, actor, at, customer, his.numbers)
     files = [f"messages/{name}" for name in emptied.files]
     files += _forget_work(connection, his, emptied.recordings)
+    once.forget_answers(connection)
     _forget_acts(connection, actor, at, his)
+    if house.configuration.twilio.account_sid:
+        _forget_at_twilio(connection, at, his, emptied.recordings)
     ledger.note(connection, at, ACT, customer.id)
     due.add(connection, at, TRACES, customers.subject(customer.id), at, {"files": files})
     return Erased(
@@ -195,6 +208,15 @@ def _forget_work(connection: Connection, his: Belongings, recordings: Iterable[s
     rows = work_of(connection, his, recordings)
     connection.execute(delete(due_work).where(due_work.c.id.in_([row.id for row in rows])))
     return [f"outbox/{row.payload['file']}" for row in rows if row.kind == outbox.LETTER]
+
+
+def _forget_at_twilio(connection: Connection, at: datetime, his: Belongings, recordings: list[str]) -> None:
+    """Have Twilio forget his recordings and calls too; a call that goes on is left until it is over."""
+    for sid in recordings:
+        due.add(connection, at, journal.FORGET, sid, at + AT_TWILIO, {})
+    for start in range(0, len(his.calls), ageing.FORGOTTEN_AT_ONCE):
+        some = his.calls[start : start + ageing.FORGOTTEN_AT_ONCE]
+        due.add(connection, at, ageing.FORGET, some[0], at + LONGEST_TALK, {"calls": some})
 
 
 # -- audit -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.errors import MessageError
@@ -47,11 +47,14 @@ def compose(
     text: str,
     *,
     identity: str,
+    answers: str | None = None,
+    headers: Mapping[str, str] | None = None,
     attachment: tuple[str, bytes] | None = None,
 ) -> EmailMessage:
     """A message from us. `identity` makes the Message-ID, the same each time the same message is sent.
 
-    `attachment` is the name of a PDF and its content. Raises ValueError for what is no address, and if a
+    `answers` is the identity of the message that this one answers, `headers` are further ones, `attachment`
+    is the name of a PDF and its content. Raises ValueError for what is no address, and if a
     header would hold more than one line: nothing that comes from outside can add one.
     """
     name, sender = parseaddr(settings.sender)
@@ -64,7 +67,11 @@ def compose(
     message["Subject"] = subject
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{identity}@{_domain(sender)}>"
+    if answers is not None:
+        message["In-Reply-To"] = message["References"] = f"<{answers}@{_domain(sender)}>"
     message["Auto-Submitted"] = "auto-generated"
+    for header, value in (headers or {}).items():
+        message[header] = value
     message.set_content(text)
     if attachment:
         file, content = attachment

@@ -25,7 +25,7 @@ from console.phone.events import Event, Worked
 from console.phone.exchange import NeverSettles
 from console.phone.rest import FAULTS
 from console.standing_by import Keeper, snapshot_file, spares
-from ivr import journal
+from ivr import ageing, journal
 from oncall import attempts, cases, roster, watch
 from oncall.cases import PURSUE
 from oncall.channels import Channels
@@ -205,7 +205,7 @@ class Playhouse:
 
         # Letters would reach outside by another way than the channels: they wait. The house is entered in the
         # middle of a turn, and nobody is told that it begins.
-        left_out = (outbox.LETTER, watch.WATCH)
+        left_out = (outbox.LETTER, watch.WATCH, journal.FORGET, ageing.FORGET)
         handlers = {kind: do for kind, do in HANDLERS.items() if kind not in left_out}
         return handlers | {journal.FETCH: self._fetched, ALARM: self._alarmed}
 

@@ -23,12 +23,14 @@ from console import app as console_app
 from console import worker
 from console.doors import webhook_app
 from console.house import open_house, system_clock
-from console.keyholder import note_keys
+from console.keyholder import node_name, note_keys
 from console.reloading import Terminal, read_again
 from console.serving import GRACE, Gunicorn, Size
 from console.settings import Configuration, load
 from console.standing_by import first_snapshot
 from console.waiting_room import ROOM, OnFile, Wsgi, waiting_room
+from console.watching import logs
+from console.watching.keeping import Keeper, gather_the_gone, start_anew
 from pins import customers
 
 log = logging.getLogger("ivr.service")
@@ -42,10 +44,12 @@ PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
 
 def run_part(part: str, configuration: Configuration) -> None:
     """Run one part until it is told to stop. On HUP it reads the configuration again, if that is sound."""
+    logs.begin(configuration, node_name(configuration))
     if part == "work":
         worker.run(open_house(configuration), system_clock)
         os.execv(sys.executable, _command(configuration.file, part))  # noqa: S606 - HUP: as from the start
     if part == "webhooks":
+        start_anew(configuration, part)
         server = Gunicorn(
             part,
             configuration,
@@ -62,11 +66,14 @@ def run_part(part: str, configuration: Configuration) -> None:
             listen=lambda known: known.console.listen,
             # One process: rehearsals that are under way stand in its memory.
             size=lambda _: Size(1, 8),
+            prepare=lambda known: logs.begin(known, node_name(known)),
         )
     server.run()
 
 
 def _before_calls(configuration: Configuration) -> None:
+    logs.begin(configuration, node_name(configuration))
+    gather_the_gone(configuration, "webhooks")
     note_keys(configuration, system_clock())
     first_snapshot(configuration, system_clock())
 
@@ -74,6 +81,7 @@ def _before_calls(configuration: Configuration) -> None:
 def _webhooks(configuration: Configuration) -> Wsgi:
     """The webhook application, with `service.threads` requests worked on at once and others in a queue."""
     house = open_house(configuration, hurried=True)
+    Keeper(configuration, "webhooks").begin()
 
     def on_file() -> Collection[str]:
         with house.database.read() as connection:
@@ -113,6 +121,7 @@ def supervise(config_path: Path, on_started: Callable[[], None] = lambda: None) 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, stop)
     configuration = load(config_path)
+    logs.begin(configuration, node_name(configuration))
     parts = [_Part(name) for name in PARTS]
     for part in parts:
         _start(part, config_path)
@@ -124,6 +133,7 @@ def supervise(config_path: Path, on_started: Callable[[], None] = lambda: None) 
                 break
             if found := read_again(configuration, system_clock()):
                 configuration = found
+                logs.begin(configuration, node_name(configuration))
                 _exchange(parts)
         for part in parts:
             _keep_alive(part, config_path)

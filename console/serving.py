@@ -20,6 +20,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 
 from console.house import system_clock
 from console.reloading import Terminal, read_again
@@ -42,6 +43,15 @@ class Size:
 
     workers: int
     threads: int
+
+
+class _ToOurs(Logger):  # type: ignore[misc]
+    """What gunicorn logs goes where all else is logged, and through the same redaction."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class Gunicorn(BaseApplication):  # type: ignore[misc]
@@ -81,8 +91,8 @@ class Gunicorn(BaseApplication):  # type: ignore[misc]
             "keepalive": 5,
             # No access log: an address carries a call's luggage, and a body may hold a PIN.
             "accesslog": None,
-            "errorlog": "-",
             "loglevel": "warning",
+            "logger_class": _ToOurs,
             "control_socket_disable": True,
             "proc_name": "ivr",
             "post_worker_init": self._can_serve,

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from console.tickets.settings import TicketSettings
 from ivr.settings import (
     LANGUAGES,
     FloodSettings,
@@ -48,6 +49,10 @@ SECRETS = {
     ("pins", "peppers"): True,
     ("pins", "salt"): False,
     ("backup", "sealing_keys"): True,
+    ("watching", "metrics_token"): False,
+    ("watching", "heartbeat"): False,
+    ("tickets", "webhook"): False,
+    ("tickets", "secrets"): True,
 }
 
 
@@ -72,7 +77,7 @@ def _listen(value: str) -> str:
 class ServiceSettings(BaseModel):
     """What callers hear first, where we are reached, where files go."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: Annotated[str, Field(min_length=1, max_length=100)] = "Cloudfabric"
     public_url: str = ""
@@ -82,6 +87,8 @@ class ServiceSettings(BaseModel):
     languages: Annotated[list[str], Field(min_length=1)] = ["it", "en", "de"]
     keys: list[SecretStr] = []
     signing_key: SecretStr = SecretStr("")
+    # How the log is written: lines for people, or an object of JSON a line.
+    log: Literal["text", "json"] = "text"
     workers: Annotated[int, Field(ge=1, le=32)] = 2
     threads: Annotated[int, Field(ge=1, le=64)] = 8
 
@@ -146,7 +153,7 @@ class ConsoleSettings(BaseModel):
     With `oidc_issuer` people may log in by that identity provider, too; see `console.access.oidc`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     listen: str = "127.0.0.1:8081"
     address: str = ""
@@ -200,7 +207,7 @@ class MailSettings(BaseModel):
     `security`: "starttls" or "tls", both with a verified certificate; "none" only on this machine.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 587
@@ -231,7 +238,7 @@ class BackupSettings(BaseModel):
     wall clock; empty: it writes none. `keep`: as many stay there.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     sealing_keys: Annotated[list[SecretStr], Field(max_length=16)] = []
     folder: str = ""
@@ -264,7 +271,7 @@ class DoctorSettings(BaseModel):
     have left, in its own currency: less than `balance_yellow` is said, less than `balance_red` is grave.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     at: str = "16:00"
     balance_yellow: Annotated[float, Field(ge=0, le=1_000_000)] = 25
@@ -284,8 +291,46 @@ class DoctorSettings(BaseModel):
         return self
 
 
-class RehearsalSettings(BaseModel):
+class WatchingSettings(BaseModel):
+    """Who may read the metrics beside this machine itself: whoever brings `metrics_token`. And the address
+    that hears every `heartbeat_every` seconds that all is well, https or on this machine; it is a secret,
+    because whoever knows it can say so in our place. Empty: nobody, none.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metrics_token: SecretStr = SecretStr("")
+    heartbeat: SecretStr = SecretStr("")
+    heartbeat_every: Annotated[int, Field(ge=10, le=86_400)] = 60
+
+    @field_validator("metrics_token")
+    @classmethod
+    def long_token(cls, value: SecretStr) -> SecretStr:
+        token = value.get_secret_value()
+        if token and not re.fullmatch(r"[!-~]{24,200}", token):
+            raise ValueError(
+                "expected 24 characters or more, without blanks; `openssl rand -hex 24` makes some"
+            )
+        return value
+
+    @field_validator("heartbeat")
+    @classmethod
+    def https_or_here(cls, value: SecretStr) -> SecretStr:
+        address = value.get_secret_value()
+        expected = "expected an https address, or one on this machine such as http://127.0.0.1:9000/on"
+        try:
+            parts = urlsplit(address)
+            sound = parts.port != 0 and bool(parts.hostname) and not (parts.username or parts.password)
+        except ValueError:
+            raise ValueError(expected) from None
+        here = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if address and not (sound and (here or parts.scheme == "https") and re.fullmatch(r"[!-~]+", address)):
+            raise ValueError(expected)
+        return value
+
+
+class RehearsalSettings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     cost: HashCost = HashCost(memory_kib=64, passes=1)
 
@@ -317,9 +362,11 @@ class Configuration(BaseModel):
     reports: ReportSettings = ReportSettings()
     mail: MailSettings = MailSettings()
     letters: LetterSettings = LetterSettings()
+    tickets: TicketSettings = TicketSettings()
     privacy: PrivacySettings = PrivacySettings()
     backup: BackupSettings = BackupSettings()
     doctor: DoctorSettings = DoctorSettings()
+    watching: WatchingSettings = WatchingSettings()
     rehearsal: RehearsalSettings = RehearsalSettings()
     folder: Path = Field(default=Path(), exclude=True)
     file: Path = Field(default=Path(), exclude=True)

@@ -102,6 +102,9 @@ def _people(configuration: Configuration) -> Iterator[Finding]:
         yield Finding("note", "text-sender", "notices.text_sender", {"sender": notices.text_sender})
     if not configuration.letters.office_phone and not configuration.letters.office_email:
         yield Finding("note", "letters-office", "letters.office_phone")
+    told = [configuration.tickets.mail, *(each.tickets for each in configuration.number)]
+    if any(told) and not mail.host:
+        yield Finding("warn", "tickets-no-mail", "tickets.mail")
     if configuration.reports.per_person:
         yield Finding("note", "per-person", "reports.per_person")
     if configuration.console.address:
@@ -133,7 +136,8 @@ def _files(configuration: Configuration) -> Iterator[Finding]:
 def _readable_by_others(configuration: Configuration) -> Finding | None:
     """Whether others on this machine can read a file with secrets in it."""
     holds = any(
-        where == "file" and key.startswith(("service.", "mail.password", "twilio.", "pins.", "backup."))
+        where == "file"
+        and key.startswith(("service.", "mail.password", "twilio.", "pins.", "backup.", "tickets."))
         for key, where in configuration.origin.items()
     )
     try:

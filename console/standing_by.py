@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sqlite3
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -25,7 +24,7 @@ from storage import audit, snapshot
 from storage.alarms import raise_alarm
 from storage.engine import Database, is_gone, sqlite_file
 from storage.snapshot import Snapshot, SnapshotRefused
-from storage.spare import Spares
+from storage.spare import Retired, Spare, Spares
 from webhooks.app import Readiness
 
 log = logging.getLogger("ivr.standby")
@@ -202,12 +201,26 @@ class Keeper:
                 if merging.bring_home(self.hurried, spare, at, brought):
                     log.warning("%d calls of standby %s are home", len(brought.calls), spare.home)
                     del self.brought[spare.home]
-            except sqlite3.Error as error:
+            except Retired:
+                self.brought.pop(spare.home, None)
+            except (SQLAlchemyError, OSError) as error:
+                if _can_be_read(spare):
+                    raise
+                # It is not the house's own that fails: that one is not given up for a damaged file.
                 log.error("standby %s cannot be read: %s", spare.home, type(error).__name__)
 
     def houses(self) -> list[House]:
         """The spares as houses of their own, with their due work."""
         return [replace(self.house, database=spare) for spare in self.spares.standing()]
+
+
+def _can_be_read(spare: Spare) -> bool:
+    try:
+        with spare.read() as connection:
+            standby.standing(connection)
+    except (SQLAlchemyError, OSError, Retired):
+        return False
+    return True
 
 
 @cache

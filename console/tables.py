@@ -1,4 +1,6 @@
-"""Tables of the console: who may log in, sessions, one-time links, forms already sent, long work."""
+"""Tables of the console: who may log in, sessions, one-time links, forms already sent, long work; tokens of
+other programs, and what they were answered.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -132,4 +135,41 @@ console_jobs = Table(
     Index("ix_console_jobs_kind", "kind"),
     Index("ix_console_jobs_user_id", "user_id"),
     sqlite_autoincrement=True,
+)
+
+# Of other programs, for the JSON interface. A row stays when its token is revoked: names are not given twice.
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # As whom it acts: `api:NAME`.
+    Column("name", String(60), nullable=False, unique=True),
+    # A keyed hash of the token: see console.access.tokens.
+    Column("digest", String(64), nullable=False, unique=True),
+    # console.access.scopes.Scope, in their order.
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", String(120), nullable=False),
+    # The last day on which it is good; None: until it is revoked.
+    Column("expires_on", Date),
+    # To the day: not every request waits for a writer.
+    Column("last_used_on", Date),
+    Column("revoked_at", Instant),
+    sqlite_autoincrement=True,
+)
+
+# What a request with an idempotency key was answered: sent again, it does nothing. Kept for a day.
+api_answers = Table(
+    "api_answers",
+    metadata,
+    Column("token_id", ForeignKey("api_tokens.id"), primary_key=True),
+    # SHA-256 of the key that the program gave.
+    Column("key", String(64), primary_key=True),
+    # SHA-256 of method, address and body: the same key may not come with another request.
+    Column("request", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("status", Integer, nullable=False),
+    # The answer's body; never a PIN. None: forgotten, because somebody in it may have been erased.
+    Column("answer", JSON(none_as_null=True)),
+    Index("ix_api_answers_at", "at"),
 )

@@ -18,7 +18,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
+
+from webhooks.watching import BEGAN
 
 log = logging.getLogger("ivr")
 
@@ -30,6 +32,7 @@ KEPT = 60.0
 LONGEST_BODY = 64 * 1024
 # A caller's turns. Whatever else comes is a technician's, or of a call that we know.
 _CALLERS = re.compile(r"/voice(/turn/[0-9]+)?")
+_FROM = re.compile(rb"(?:^|&)From=([^&]*)")
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -93,6 +96,7 @@ def waiting_room(app: Wsgi, places: int, on_file: Collection[str] | OnFile) -> W
     room = Places(places)
 
     def served(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ[BEGAN] = time.perf_counter()
         with room.one(first=_goes_first(environ, on_file)):
             # Whole, here: what it still has to do is done in its place.
             answer = app(environ, start_response)
@@ -115,8 +119,6 @@ def _goes_first(environ: dict[str, Any], on_file: Collection[str] | OnFile) -> b
     # Of a sender that stops in the middle less has come: the door says so.
     body = environ["wsgi.input"].read(int(length))
     environ["wsgi.input"] = io.BytesIO(body)
-    try:
-        callers = parse_qs(body.decode("ascii"), max_num_fields=200).get("From", [])
-    except ValueError:
-        return False
-    return len(callers) == 1 and callers[0] in on_file
+    # The door reads the form as a whole; here only this field, at a tenth of the cost.
+    callers = _FROM.findall(body)
+    return len(callers) == 1 and unquote_plus(callers[0].decode("latin-1")) in on_file

@@ -6,11 +6,15 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.base import BaseScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
 from console import certificate
@@ -21,6 +25,10 @@ from console.outside import keep_anchor
 from console.own_voice import VoiceKeeper
 from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
+from console.watching import heartbeat
+from console.watching.keeping import Keeper as Counts
+from console.watching.keeping import start_anew
+from console.watching.reading import TICK
 from console.work import (
     APART,
     AT_ONCE,
@@ -30,31 +38,43 @@ from console.work import (
     calendars,
     clocks,
     mail,
+    purge,
     reconcile,
     rota,
     stand_in,
+    tickets,
 )
 from ivr import toll
 from ivr.outgoing_desk import WATCH
+from ivr.tally import TALLY
 from storage import due
-from storage.engine import is_gone
+from storage.engine import is_contended, is_gone
+from storage.spare import Retired
 
 log = logging.getLogger("ivr.worker")
 
-Do = Callable[[Keeper, datetime], object]
+Result = TypeVar("Result")
+Tick = Callable[[Keeper, datetime], int]
 
 TICK_SECONDS = 2
+# At least as many as there are jobs: one that waits for somebody outside must not hold up another.
+THREADS = len(APART) + 14
 # Seconds that work under way may take after TERM.
 STOPS_WITHIN = 5
 # Longer than the slowest piece of work: a recording that trickles in.
 LEASE = timedelta(minutes=2)
 CLAIMED_AT_ONCE = 20
 SWEEP_HOURS = 1
+# Seconds between two looks at what a helpdesk is to be told.
+TICKETS_SECONDS = 5
 # Seconds between two looks at the database's clock.
 CLOCKS_EVERY = 60
 BACKUP_LOOK_MINUTES = 1
 CAPS_SECONDS = 60
 CERTIFICATE_HOURS = 12
+# Seconds between two looks whether our own clock was put back; by less than this nobody is kept waiting.
+CLOCK_LOOK_SECONDS = 1
+CLOCK_SLACK = timedelta(seconds=1)
 DOCTOR_LOOK_MINUTES = 1
 
 
@@ -77,15 +97,30 @@ def tick(
     for work in claimed:
         try:
             again = handlers[work.kind](house, work, at)
-        except Exception:
-            log.exception("%s %s failed; it is tried again after its lease", work.kind, work.key)
-            continue
+        except Exception as error:
+            if not is_contended(error):
+                log.exception("%s %s failed; it is tried again after its lease", work.kind, work.key)
+                continue
+            log.warning("%s %s: another transaction was in its way; it is tried again", work.kind, work.key)
+            again = at
         with house.database.write() as connection:
             if again is None:
                 due.finish(connection, at, work)
             else:
                 due.postpone(connection, work, again)
     return len(claimed)
+
+
+def drain(
+    tick_again: Callable[[], int | None], most: int, stopwatch: Callable[[], float] = time.monotonic
+) -> None:
+    """Tick as long as each tick finds as much as it may take at once, `most`: what many callers caused in one
+    moment is done before the next tick. After the length of a tick it is that one's turn; whatever else
+    is due at each tick is then not held up.
+    """
+    ends = stopwatch() + TICK_SECONDS
+    while (tick_again() or 0) >= most and stopwatch() < ends:
+        pass
 
 
 def run(house: House, clock: Clock) -> None:
@@ -97,14 +132,16 @@ def run(house: House, clock: Clock) -> None:
     ends = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     terminal = Terminal()
-    scheduler = BackgroundScheduler(timezone="UTC")
+    scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(THREADS)})
     # By default a tick more than a second late is dropped.
     add = partial(scheduler.add_job, misfire_grace_time=None, coalesce=True, max_instances=1)
     hurried = open_house(house.configuration, hurried=True).database
     keeper = Keeper(house, hurried, spares(house.configuration))
-    every: list[Do] = [_tick_once, _keep_snapshot, *(partial(_tick_apart, kinds) for kinds in APART.values())]
-    for do in every:
-        again = partial(_unless_away, do, keeper, clock)
+    ticks: list[tuple[Tick, int]] = [(_tick_once, CLAIMED_AT_ONCE)]
+    ticks += [(partial(_tick_apart, kinds), AT_ONCE) for kinds in APART.values()]
+    every: list[Callable[[], object]] = [partial(_unless_away, _keep_snapshot, keeper, clock)]
+    every += [partial(drain, partial(_unless_away, do, keeper, clock), most) for do, most in ticks]
+    for again in every:
         add(again, "interval", seconds=TICK_SECONDS, next_run_time=clock())
     voice = VoiceKeeper(house)
     again = partial(_unless_away, lambda _, at: voice.keep(at), keeper, clock)
@@ -115,6 +152,8 @@ def run(house: House, clock: Clock) -> None:
     again = partial(_unless_away, partial(_compare_clocks, clock), keeper, clock)
     add(again, "interval", seconds=CLOCKS_EVERY, next_run_time=clock())
     add(partial(_unless_away, _look_at_the_caps, keeper, clock), "interval", seconds=CAPS_SECONDS)
+    again = partial(_unless_away, lambda keeper, at: tickets.look(keeper.house, at), keeper, clock)
+    add(again, "interval", seconds=TICKETS_SECONDS)
     # Not at the start: it asks the network for our own name.
     again = partial(_unless_away, lambda keeper, at: certificate.look(keeper.house, at), keeper, clock)
     add(again, "interval", hours=CERTIFICATE_HOURS)
@@ -125,15 +164,23 @@ def run(house: House, clock: Clock) -> None:
     # Not at the start: it asks the network.
     again = partial(_unless_away, lambda keeper, at: nightly.look(keeper.house, at), keeper, clock)
     add(again, "interval", minutes=DOCTOR_LOOK_MINUTES)
+    beat = partial(_unless_away, lambda keeper, at: heartbeat.beat(keeper.house, at), keeper, clock)
+    add(beat, "interval", seconds=house.configuration.watching.heartbeat_every)
+    start_anew(house.configuration, "work")
+    Counts(house.configuration, "work").begin()
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()
     log.info("worker started")
     anew = False
     while not anew:
-        if signal.sigwait(ends) != signal.SIGHUP or terminal.gone:
+        told = signal.sigtimedwait(ends, CLOCK_LOOK_SECONDS)
+        if told is None:
+            keep_ticking(scheduler, clock())
+        elif told.si_signo != signal.SIGHUP or terminal.gone:
             break
-        anew = read_again(house.configuration, clock()) is not None
+        else:
+            anew = read_again(house.configuration, clock()) is not None
     # What is being done now is finished if that is soon; else it is left to its lease, as after a crash.
     # The scheduler itself may be busy: after a leap of the clock it counts every tick it missed.
     ending = threading.Thread(target=scheduler.shutdown, daemon=True)
@@ -146,27 +193,41 @@ def run(house: House, clock: Clock) -> None:
     os._exit(0)
 
 
-def _unless_away(do: Do, keeper: Keeper, clock: Clock) -> None:
-    """What needs the database waits while it is away; `_stand_by` has said so."""
+def keep_ticking(scheduler: BaseScheduler, at: datetime) -> None:
+    """Nothing ticks later than it would have anyway: when the clock is put back, the scheduler waits until it
+    has come again to where it was, and nobody who was promised a technician would be phoned meanwhile.
+    """
+    for job in scheduler.get_jobs():
+        if job.next_run_time - at > job.trigger.interval + CLOCK_SLACK:
+            job.modify(next_run_time=at)
+
+
+def _unless_away(do: Callable[[Keeper, datetime], Result], keeper: Keeper, clock: Clock) -> Result | None:
+    """What needs the database waits while it is away; `_stand_by` has said so. None if it was not done, or
+    failed; else what `do` returns.
+    """
     if keeper.away_since is not None:
-        return
+        return None
     try:
-        do(keeper, clock())
+        return do(keeper, clock())
     except (SQLAlchemyError, OSError) as error:
         if not is_gone(error):
             log.exception("a tick failed; the next one tries again")
         elif keeper.away_since is None:  # not yet: the next look at it will say so
             log.error("no database for a tick (%s); the next one tries again", type(error).__name__)
+    return None
 
 
-def _tick_once(keeper: Keeper, at: datetime) -> None:
+def _tick_once(keeper: Keeper, at: datetime) -> int:
     apart = {kind for kinds in APART.values() for kind in kinds}
-    tick(keeper.house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
+    done = tick(keeper.house, at, {kind: do for kind, do in HANDLERS.items() if kind not in apart})
     keep_anchor(keeper.house, at)
+    TALLY.mark(TICK, at.timestamp())
+    return done
 
 
-def _tick_apart(kinds: Collection[str], keeper: Keeper, at: datetime) -> None:
-    tick(keeper.house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+def _tick_apart(kinds: Collection[str], keeper: Keeper, at: datetime) -> int:
+    return tick(keeper.house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
 
 
 def _keep_snapshot(keeper: Keeper, at: datetime) -> None:
@@ -177,10 +238,15 @@ def _stand_by(keeper: Keeper, clock: Clock) -> None:
     """While the database is away, do the work that waits in the spare; once it is back, bring all home."""
     at = clock()
     answers = keeper.look(at)
+    if not answers:  # else it is said after the work that is done with it
+        TALLY.mark(TICK, at.timestamp())
     # Calls that were placed from the spare are watched until they are over, wherever they end.
     kinds = (WATCH,) if answers else WITHOUT_DATABASE
     for house in keeper.houses():
-        tick(house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+        try:
+            tick(house, at, {kind: HANDLERS[kind] for kind in kinds}, AT_ONCE)
+        except (SQLAlchemyError, OSError, Retired) as error:
+            log.error("standby %s: no work for a tick (%s)", house.database.home, type(error).__name__)
 
 
 def _look_at_the_caps(keeper: Keeper, at: datetime) -> None:
@@ -198,3 +264,4 @@ def _sweep(keeper: Keeper, at: datetime) -> None:
     calendars.plan(keeper.house, at)
     stand_in.plan(keeper.house, at)
     reconcile.plan(keeper.house, at)
+    purge.plan(keeper.house, at)

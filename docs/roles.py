@@ -47,7 +47,7 @@ def pages(app: Flask) -> dict[May | None, list[str]]:
     """The addresses that each right opens; `*` after those that are sent to, and change something."""
     found: dict[May | None, set[str]] = {}
     for rule in app.url_map.iter_rules():
-        if rule.endpoint in ("static", "healthz"):
+        if rule.endpoint in ("static", "healthz", "metrics"):
             continue
         path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", lambda place: place[1].replace("_", "-").upper(), rule.rule)
         sent = "*" if "POST" in (rule.methods or ()) else ""

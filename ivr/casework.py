@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, bindparam, select
 
 from ivr import case_facts, journal
+from ivr.pseudonyms import readable
 from ivr.settings import UrgencySettings
 from ivr.tables import outgoing, outgoing_turns
 from oncall import attempts, case_log, cases, closing, roster
@@ -210,7 +211,7 @@ def timeline(connection: Connection, case: Case) -> list[Event]:
     time.
     """
     events = [
-        Event(call.started, "call", call.caller, call.outcome, details={"sid": call.sid})
+        Event(call.started, "call", readable(call.caller), call.outcome, details={"sid": call.sid})
         for call in calls_of(connection, case)
     ]
     events += [

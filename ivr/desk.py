@@ -1,5 +1,5 @@
-"""The desk serves one turn of a call: read shortly, hash without a connection, then gather, decide and
-save in one transaction.
+"""The desk serves one turn of a call: gather, decide and save in one transaction. Before it a complete PIN is
+hashed, after a short read of its own, with no connection.
 
 It is where facts meet the pure flow. It knows neither HTTP nor TwiML.
 """
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from ivr import adoption, casework, flow, journal
+from ivr import adoption, casework, flow, journal, noting
 from ivr import answer as answers
 from ivr.answer import HANG_UP, Answer
 from ivr.gathering import Gathering, Keyed
@@ -84,16 +84,25 @@ class Desk:
 
     def answer(self, got: Received, at: datetime) -> Answer:
         """Serve one request of a caller. The same (sid, turn) always gets the same answer."""
-        with self._database.read() as connection:
-            standing = _as_carried(journal.glance(connection, got.sid, got.turn), got)
-            pin = self._complete_pin(connection, standing, got)
-            known = customers.customer_of_phone(connection, got.caller) if pin is not None else None
-        if standing and standing.answer is not None:
-            return answers.from_json(standing.answer)
-        # The slow hash: no connection is held while it runs.
-        keyed = self._hashed(pin, known) if pin is not None else Keyed()
+        keyed = self._keyed(got) if _may_be_pin(got.digits) else Keyed()
         with self._database.write() as connection:
             return self._serve(connection, got, at, keyed)
+
+    def _keyed(self, got: Received) -> Keyed:
+        """What is to be known of the keys before the transaction: nothing, unless they may be a PIN that is
+        asked for. One short read, then the slow hash; no connection is held while it runs.
+        """
+        with self._database.read() as connection:
+            standing = _as_carried(journal.glance(connection, got.sid, got.turn), got)
+            if standing is None or standing.answer is not None or standing.turn != got.turn:
+                return Keyed()
+            if standing.call.step is not Step.PIN or got.digits is None:
+                return Keyed()
+            longest = registry.longest_live(connection)
+            if len(got.digits) > longest:
+                return Keyed(longest=longest)
+            known = customers.customer_of_phone(connection, got.caller)
+        return self._hashed(got.digits, known, longest)
 
     def repeat(self, got: Received, at: datetime) -> Answer:
         """The network asks what to do after a failure: the last answer again; an unknown call is new.
@@ -119,28 +128,21 @@ class Desk:
             if not self._whole or journal.glance(connection, call_sid, 0):
                 journal.keep_message(connection, at, call_sid, recording, status)
 
-    def _complete_pin(
-        self, connection: Connection, standing: journal.Standing | None, got: Received
-    ) -> str | None:
-        """The PIN keyed at this turn, if one is being asked and what was keyed can be one."""
-        if standing is None or standing.answer is not None or standing.turn != got.turn:
-            return None
-        if standing.call.step is not Step.PIN or not got.digits or not _DIGITS.fullmatch(got.digits):
-            return None
-        fits = SHORTEST_PIN <= len(got.digits) <= registry.longest_live(connection)
-        return got.digits if fits else None
-
-    def _hashed(self, pin: str, known: str | None) -> Keyed:
+    def _hashed(self, pin: str, known: str | None, longest: int) -> Keyed:
         try:
             digests = self._index.digests(pin, known_caller=known is not None, patience=HASH_PATIENCE)
         except Busy:
             # He is asked again, and no guess is counted: soon a slot is free.
-            return Keyed(unchecked=True)
-        return Keyed(digests, known)
+            noting.here().checks.append(("none", "unchecked"))
+            return Keyed(unchecked=True, longest=longest)
+        return Keyed(digests, known, longest=longest)
 
     def _serve(self, connection: Connection, got: Received, at: datetime, keyed: Keyed) -> Answer:
-        journal.lock(connection, got.sid)
-        standing = journal.glance(connection, got.sid, got.turn)
+        standing = None
+        # Whoever arrives is new, or his row is found when it is to be written.
+        if got.turn > 0 or got.gone or got.carried is not None:
+            journal.lock(connection, got.sid)
+            standing = journal.glance(connection, got.sid, got.turn)
         if carried := _ahead(standing, got):
             adoption.adopt(connection, at, self._rules, carried, got.caller, whole=self._whole)
             standing = journal.glance(connection, got.sid, got.turn)
@@ -148,6 +150,7 @@ class Desk:
         if standing is None:
             return HANG_UP
         if standing.answer is not None:  # another request for this turn was quicker
+            noting.here().again = True
             return answers.from_json(standing.answer)
         if standing.turn != got.turn:
             security.warning("call %s: turn %d asked, %d expected", got.sid, got.turn, standing.turn)
@@ -155,7 +158,7 @@ class Desk:
         got = replace(got, gone=got.gone or standing.ended)
         heard = self._gathering.heard(connection, standing.call, got, at, keyed)
         turn = flow.take_turn(standing.call, heard)
-        return self._save(connection, at, got.turn, standing.call.step, heard, turn)
+        return self._save(connection, at, got.turn, standing.call.step, heard, turn, keyed.longest)
 
     def _begin(self, connection: Connection, got: Received, at: datetime) -> journal.Standing | None:
         """A call we do not know is a new one at whatever turn it comes: a caller must not be lost."""
@@ -180,7 +183,14 @@ class Desk:
     # -- save: what the flow decided becomes rows and an answer -----------------------------------
 
     def _save(
-        self, connection: Connection, at: datetime, number: int, asked: Step, heard: Heard, turn: Turn
+        self,
+        connection: Connection,
+        at: datetime,
+        number: int,
+        asked: Step,
+        heard: Heard,
+        turn: Turn,
+        longest: int | None,
     ) -> Answer:
         call = turn.call
         for effect in turn.effects:
@@ -221,8 +231,13 @@ class Desk:
                 turn=number,
             )
             call = replace(call, attempt_id=attempt)
-        longest = registry.longest_live(connection) if call.step is Step.PIN else SHORTEST_PIN
-        answer = self._wording.for_caller(replace(turn, call=call), number + 1, at, longest_pin=longest)
+        if call.step is Step.PIN:
+            longest = longest or registry.longest_live(connection)
+        answer = self._wording.for_caller(
+            replace(turn, call=call), number + 1, at, longest_pin=longest or SHORTEST_PIN
+        )
+        note = noting.here()
+        note.before, note.after = asked.value, call.step.value
         journal.write_turn(connection, at, asked.value, call, number, retell(heard), answers.to_json(answer))
         return answer
 
@@ -289,6 +304,10 @@ class Desk:
         return replace(call, case_id=found.id, case=replace(joins, number=found.number))
 
 
+def _may_be_pin(digits: str | None) -> bool:
+    return digits is not None and len(digits) >= SHORTEST_PIN and _DIGITS.fullmatch(digits) is not None
+
+
 def _ahead(standing: journal.Standing | None, got: Received) -> Carried | None:
     """The call that the address brought along, if it has come further than ours, or another way: another
     node, or we without our database, have served it meanwhile.
@@ -327,7 +346,7 @@ def over(connection: Connection, at: datetime, sid: str, *, whole: bool = True) 
     if journal.end(connection, at, sid, Outcome.HUNG_UP.value):
         case = cases.of_call(connection, sid)
         if case is not None and (whole or "accepted" not in results):
-            cases.pursue_now(connection, at, case.id)
+            cases.pursue_case_now(connection, at, case.number)
         if standing is not None and _unheard(standing.call, case):
             _tell_once(connection, at, flow.SCREENED_IN_VAIN, sid)
 

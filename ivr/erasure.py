@@ -10,18 +10,17 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, or_, select, update
 
 from ivr import answer as answers
 from ivr.answer import HANG_UP, Answer, Dial, Gather, Part, Say
 from ivr.outgoing_flow import Outgoing
+from ivr.pseudonyms import MARK, NOTHING, WITHHELD, pseudonym
+from ivr.stored import CALL, OUTGOING
 from ivr.tables import calls, leg_turns, legs, messages, outgoing, outgoing_turns, turns
 from ivr.vocabulary import Call, Step
 from oncall.tables import notice_sends
 
-_CALL = TypeAdapter(Call)
-_OUTGOING = TypeAdapter(Outgoing)
 # Before he keyed a PIN: what he is asked next does not depend on who he is.
 _STILL_UNKNOWN = (Step.ARRIVAL, Step.CHALLENGE, Step.OFFICE, Step.OFFICE_MISSED, Step.PIN, Step.MESSAGE)
 # A statement takes a limited number of values.
@@ -39,13 +38,22 @@ class Erased:
 
 def callers_of(connection: Connection, customer_id: int) -> set[str]:
     """The numbers from which this customer and no other has called."""
-    used = select(calls.c.caller).where(calls.c.caller != "").distinct()
+    used = select(calls.c.caller).where(calls.c.caller.not_in(("", WITHHELD, NOTHING))).distinct()
     own = set(connection.execute(used.where(calls.c.customer_id == customer_id)).scalars())
     others: set[str] = set()
     for some in _portions(sorted(own)):
         by_others = used.where(calls.c.customer_id != customer_id, calls.c.caller.in_(some))
         others.update(connection.execute(by_others).scalars())
     return own - others
+
+
+def plain_callers(connection: Connection, key: bytes, pseudonyms: Collection[str]) -> set[str]:
+    """The numbers of calls in which nobody was recognised that have one of these pseudonyms, and are still as
+    they came.
+    """
+    plain = calls.c.caller.not_like(f"{MARK}%"), calls.c.caller != ""
+    used = select(calls.c.caller).where(calls.c.customer_id.is_(None), *plain).distinct()
+    return {number for number in connection.execute(used).scalars() if pseudonym(key, number) in pseudonyms}
 
 
 def calls_of(
@@ -98,10 +106,10 @@ def lock_placed(connection: Connection, placed_ids: Collection[int]) -> None:
 def erase_placed(connection: Connection, placed_ids: Collection[int]) -> None:
     """Empty these calls of what was said in them. One that goes on is hung up at its next turn."""
     for row in connection.execute(select(outgoing).where(outgoing.c.id.in_(placed_ids))).all():
-        call = _OUTGOING.validate_json(row.state)
+        call = OUTGOING.validate_json(row.state)
         bare = Outgoing(call.purpose, call.technician, call.language, step="ended")
         connection.execute(
-            update(outgoing).where(outgoing.c.id == row.id).values(state=_OUTGOING.dump_json(bare).decode())
+            update(outgoing).where(outgoing.c.id == row.id).values(state=OUTGOING.dump_json(bare).decode())
         )
         connection.execute(delete(outgoing_turns).where(outgoing_turns.c.outgoing_id == row.id))
 
@@ -126,7 +134,7 @@ def erase(connection: Connection, sids: Sequence[str]) -> Erased:
 
 def _empty(connection: Connection, sid: str) -> None:
     row = connection.execute(select(calls).where(calls.c.sid == sid)).one()
-    call = _CALL.validate_json(row.state)
+    call = CALL.validate_json(row.state)
     last = connection.execute(
         select(turns).where(turns.c.sid == sid).order_by(turns.c.turn.desc()).limit(1)
     ).first()
@@ -140,7 +148,7 @@ def _empty(connection: Connection, sid: str) -> None:
     connection.execute(
         update(calls)
         .where(calls.c.sid == sid)
-        .values(caller="", customer_id=None, step=call.step.value, state=_CALL.dump_json(call).decode())
+        .values(caller="", customer_id=None, step=call.step.value, state=CALL.dump_json(call).decode())
     )
 
 

@@ -10,15 +10,16 @@ from ivr.hours import Hours, State
 from oncall.roster import Technician
 from oncall.rota import Book, OnDuty
 
+# Each rung with the phone that would ring.
+Ladder = tuple[tuple[OnDuty, str], ...]
+
 
 @dataclass(frozen=True)
 class Explanation:
-    """`ladder` holds each rung with the phone that would ring."""
-
     at: datetime
     number: str
     state: State
-    ladder: tuple[tuple[OnDuty, str], ...]
+    ladder: Ladder
 
 
 class Explainer:

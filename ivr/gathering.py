@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from ivr import journal, placed, strangers
+from ivr import journal, noting, placed, strangers
 from ivr.rules import OurNumber, Rules
 from ivr.settings import Level
 from ivr.vocabulary import (
@@ -108,12 +108,13 @@ class Moment:
 class Keyed:
     """What was worked out of a complete PIN before the transaction: its digests, none if no such PIN
     came, and the customer on whose file the caller's number stands. `unchecked`: one came, and there
-    was no time to hash it.
+    was no time to hash it. `longest` is the length of the longest PIN that lives, if it was looked up.
     """
 
     digests: Sequence[Digest] = ()
     known: str | None = None
     unchecked: bool = False
+    longest: int | None = None
 
 
 class Gathering:
@@ -258,7 +259,7 @@ class Gathering:
                 return PinUnchecked(at=at, reopens=reopens)
             case _ if not pin.digests:
                 return PinMalformed(at=at, reopens=reopens)
-        return self._checked(here, pin, len(keyed) == registry.longest_live(here.connection))
+        return self._checked(here, pin, len(keyed) == pin.longest)
 
     def _checked(self, here: Moment, pin: Keyed, full_length: bool) -> PinAccepted | PinWrong:
         """A complete PIN, checked against what the throttle allows. Whatever that is, it is looked up:
@@ -269,6 +270,7 @@ class Gathering:
         lane = throttle.lane(standing, known=pin.known is not None, first_try=call.wrong_pins == 0)
         found = registry.find_pin(here.connection, pin.digests)
         why = self._why_wrong(here, found, lane, pin.known)
+        noting.here().checks.append((lane.value, why or "right"))
         if found is None or why is not None:
             security.warning("call %s: a PIN was refused (%s)", call.sid, why)
             return PinWrong(
@@ -440,6 +442,8 @@ class Gathering:
     def _attempt_ended(self, here: Moment, got: Received) -> AttemptEnded:
         attempt = here.call.attempt_id
         assert attempt is not None
+        # Before the attempt and its case are held: see `journal.lock`.
+        ringing = self._ringing(here)
         result = attempts.settle(here.connection, here.at, attempt, got.dial_status, bridged=got.bridged)
         return AttemptEnded(
             at=here.at,
@@ -452,7 +456,7 @@ class Gathering:
             elsewhere=result == "unconfirmed"
             and got.bridged
             and journal.leg_goes_on(here.connection, attempt),
-            **self._ringing(here),
+            **ringing,
         )
 
     def _talked(self, here: Moment, attempt: int) -> int:

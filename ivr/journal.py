@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, Row, Table, bindparam, func, insert, select, update
 
 from ivr import answer as answers
+from ivr.stored import CALL, LEG
 from ivr.tables import calls, leg_turns, legs, messages, turns, wake_ups
 from ivr.technician_flow import Leg
 from ivr.vocabulary import Call, Recording
 from storage import due
+from storage.conflicts import insert_in, inserting
 from storage.types import Instant
-
-_CALL = TypeAdapter(Call)
-_LEG = TypeAdapter(Leg)
-
 
 # -- a caller's turns --------------------------------------------------------------------------
 
@@ -70,7 +67,7 @@ def glance(connection: Connection, sid: str, turn: int) -> Standing | None:
     return (
         None
         if row is None
-        else Standing(_CALL.validate_json(row.state), row.turn, row.ended_at is not None, row.answer)
+        else Standing(CALL.validate_json(row.state), row.turn, row.ended_at is not None, row.answer)
     )
 
 
@@ -78,20 +75,24 @@ def lock(connection: Connection, sid: str) -> None:
     """Keep other transactions from this call until ours ends; read it only afterwards.
 
     On PostgreSQL every transaction takes what it needs in this order, so that no two wait for each
-    other: the call or the leg, its attempts, `cases.lock`, a case, its work. SQLite's writer is alone.
+    other: the call or the leg, `cases.lock`, an attempt, a case, its work; of several calls the one with the
+    lower sid. SQLite's writer is alone.
     """
     if connection.dialect.name != "sqlite":
         connection.execute(_LOCKED, {"call": sid})
 
 
+@cache
+def _beginning(dialect: str, table: Table) -> Executable:
+    # RETURNING, for a driver need not count the rows of an INSERT.
+    return insert_in(dialect, table).on_conflict_do_nothing(index_elements=["sid"]).returning(table.c.sid)
+
+
 def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
     """Write a new call's row, expecting `turn`. False if another request was quicker."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # RETURNING, for a driver need not count the rows of an INSERT.
-    row = dialect.insert(calls).on_conflict_do_nothing(index_elements=["sid"]).returning(calls.c.sid)
     return (
         connection.execute(
-            row,
+            _beginning(connection.dialect.name, calls),
             {
                 "sid": call.sid,
                 "caller": call.caller,
@@ -99,7 +100,7 @@ def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
                 "started_at": at,
                 "turn": turn,
                 "step": call.step.value,
-                "state": _CALL.dump_json(call).decode(),
+                "state": CALL.dump_json(call).decode(),
             },
         ).scalar()
         is not None
@@ -125,7 +126,7 @@ def move_on(connection: Connection, call: Call, next_turn: int) -> None:
             "call": call.sid,
             "next_turn": next_turn,
             "new_step": call.step.value,
-            "new_state": _CALL.dump_json(call).decode(),
+            "new_state": CALL.dump_json(call).decode(),
             "new_outcome": call.outcome.value if call.outcome else None,
             "customer": call.customer.id if call.customer else None,
             "stated": call.urgency,
@@ -181,7 +182,7 @@ _LEG_END = (
 
 def glance_leg(connection: Connection, sid: str, turn: int) -> LegStanding | None:
     row = connection.execute(_LEG_GLANCE, {"leg": sid, "asked": turn}).first()
-    return None if row is None else LegStanding(_LEG.validate_json(row.state), row.turn, row.answer)
+    return None if row is None else LegStanding(LEG.validate_json(row.state), row.turn, row.answer)
 
 
 def lock_leg(connection: Connection, sid: str) -> None:
@@ -192,19 +193,16 @@ def lock_leg(connection: Connection, sid: str) -> None:
 
 def begin_leg(connection: Connection, at: datetime, leg: Leg, turn: int = 0) -> bool:
     """Write a new leg's row, expecting `turn`. False if another request was quicker."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # RETURNING, for a driver need not count the rows of an INSERT.
-    row = dialect.insert(legs).on_conflict_do_nothing(index_elements=["sid"]).returning(legs.c.sid)
     return (
         connection.execute(
-            row,
+            _beginning(connection.dialect.name, legs),
             {
                 "sid": leg.sid,
                 "call_sid": leg.parent_sid,
                 "attempt_id": leg.attempt_id,
                 "started_at": at,
                 "turn": turn,
-                "state": _LEG.dump_json(leg).decode(),
+                "state": LEG.dump_json(leg).decode(),
             },
         ).scalar()
         is not None
@@ -216,7 +214,7 @@ def write_leg_turn(
 ) -> None:
     connection.execute(_LEG_TURN, {"sid": leg.sid, "turn": turn, "at": at, "heard": heard, "answer": answer})
     connection.execute(
-        _LEG_MOVE_ON, {"leg": leg.sid, "next_turn": turn + 1, "new_state": _LEG.dump_json(leg).decode()}
+        _LEG_MOVE_ON, {"leg": leg.sid, "next_turn": turn + 1, "new_state": LEG.dump_json(leg).decode()}
     )
 
 
@@ -226,7 +224,7 @@ _LEG_OF_ATTEMPT = select(legs.c.state).where(legs.c.attempt_id == bindparam("att
 def leg_goes_on(connection: Connection, attempt_id: int) -> bool:
     """Whether nobody has ended the technician's leg of this attempt here, if there was one."""
     states = connection.execute(_LEG_OF_ATTEMPT, {"attempt": attempt_id}).scalars()
-    return not any(_LEG.validate_json(state).ended for state in states)
+    return not any(LEG.validate_json(state).ended for state in states)
 
 
 def leg_ended(connection: Connection, attempt_id: int) -> bool:
@@ -235,7 +233,7 @@ def leg_ended(connection: Connection, attempt_id: int) -> bool:
     Also if there was no leg: something picked up and never asked what to say.
     """
     states = [
-        _LEG.validate_json(s) for s in connection.execute(_LEG_OF_ATTEMPT, {"attempt": attempt_id}).scalars()
+        LEG.validate_json(s) for s in connection.execute(_LEG_OF_ATTEMPT, {"attempt": attempt_id}).scalars()
     ]
     return all(leg.ended for leg in states)
 
@@ -251,6 +249,8 @@ def end_leg(connection: Connection, at: datetime, sid: str) -> None:
 MessageKind = Literal["message", "name"]
 # Fetch a message's recording and keep it here; the key is the recording's sid.
 FETCH = "message.fetch"
+# Have the network forget a recording that is kept here; the key is its sid.
+FORGET = "recording.forget"
 
 
 @dataclass(frozen=True)
@@ -285,8 +285,7 @@ def keep_message(
         "status": status,
         "kind": kind,
     }
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(messages).on_conflict_do_nothing(index_elements=["recording_sid"])
+    new = inserting(connection, messages).on_conflict_do_nothing(index_elements=["recording_sid"])
     if connection.execute(new, values).rowcount == 1:
         due.add(connection, at, FETCH, recording.sid, at, {"call": call_sid})
     elif status != "announced":

@@ -17,9 +17,9 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from pydantic import TypeAdapter, ValidationError
 
 from ivr.outgoing_flow import CarriedOutgoing
+from ivr.stored import CALL
 from ivr.vocabulary import Call, Carried
 
-_CALL = TypeAdapter(Call)
 _PLACED = TypeAdapter(CarriedOutgoing)
 # Known from the request, or from our own configuration, or only where it was written.
 _LEFT_BEHIND = {"caller", "languages", "case_id", "attempt_id"}
@@ -77,7 +77,7 @@ def _mark(key: bytes, name: str) -> str:
 
 def of_call(call: Call, turn: int) -> dict[str, Any]:
     """A call's luggage, as it stands before `turn`."""
-    return {"t": turn, "c": _CALL.dump_python(call, mode="json", exclude=_LEFT_BEHIND, exclude_defaults=True)}
+    return {"t": turn, "c": CALL.dump_python(call, mode="json", exclude=_LEFT_BEHIND, exclude_defaults=True)}
 
 
 def of_leg(
@@ -94,7 +94,7 @@ def of_leg(
 def carried(contents: dict[str, Any]) -> Carried | None:
     """The call in this luggage; None if it holds none, or one that we do not understand."""
     try:
-        call = _CALL.validate_python({"caller": "", **contents["c"]})
+        call = CALL.validate_python({"caller": "", **contents["c"]})
         return Carried(call, int(contents["t"]))
     except (KeyError, TypeError, ValueError, ValidationError):
         return None

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from ivr import casework, desk, journal, outgoing_desk, placed, standby
 from ivr.erasure import nobody
 from ivr.outgoing_desk import PLACE, WATCH
+from ivr.pseudonyms import aged
 from ivr.standby import Standing
+from ivr.stored import CALL
 from ivr.tables import (
     calls,
     leg_turns,
@@ -32,7 +34,7 @@ from ivr.tables import (
     turns,
     wake_ups,
 )
-from ivr.vocabulary import Call, Outcome
+from ivr.vocabulary import Outcome
 from oncall import attempts as attempts_of
 from oncall import cases as cases_of
 from oncall import merging, notices, reminders
@@ -48,7 +50,7 @@ from storage.spare import Spare
 from storage.tables import due_work
 
 log = logging.getLogger("ivr.standby")
-_CALL = TypeAdapter(Call)
+_CALL_THERE = select(calls).where(calls.c.sid == bindparam("call"))
 # The network told something of a call or a text that only the house's own database knows.
 TOLD = "network.told"
 EVER = datetime.min.replace(tzinfo=UTC)
@@ -95,27 +97,41 @@ def bring_home(main: Database, spare: Spare, at: datetime, brought: Brought) -> 
 
 def bring_call(main: Database, spare: Spare, sid: str, at: datetime) -> None:
     """Bring one call, with its cases; nothing happens if the spare does not know it."""
-    with spare.read() as there:
-        if there.execute(select(calls.c.sid).where(calls.c.sid == sid)).first() is None:
-            return  # and nobody at home had to wait
-    with spare.read() as there, main.write() as here:
-        journal.lock(here, sid)
-        row = there.execute(select(calls).where(calls.c.sid == sid)).first()
-        if row is None:
+    try:
+        with spare.read() as there:
+            if there.execute(_CALL_THERE, {"call": sid}).first() is None:
+                return  # and nobody at home had to wait
+    except SQLAlchemyError as error:
+        # Damaged: the worker says so, too. The caller is served from the house's own.
+        log.error("standby %s cannot be read for call %s (%s)", spare.home, sid, type(error).__name__)
+        return
+    with main.write() as here:
+        with spare.read() as there:
+            _hold(here, there, sid)
+        if aged(journal.caller_of(here, sid)):
+            # Its time was over here before the spare was heard of: nothing of it comes back.
+            log.warning("call %s is not brought home: it is older than it may be", sid)
             return
-        standing = standby.standing(there)
-        _ensure_call(here, there, row)
-        case_ids, attempt_ids = _bring_cases(here, there, standing, row, at)
+        with spare.read() as there:
+            # Only now: whoever serves the call may have gone on meanwhile.
+            _bring(here, there, sid, at)
+
+
+def _bring(here: Connection, there: Connection, sid: str, at: datetime) -> None:
+    row = there.execute(_CALL_THERE, {"call": sid}).one()
+    case_ids, attempt_ids = _bring_cases(here, there, row, at)
+    goes_on_here = _goes_on_here(here, there, sid)
+    if not goes_on_here:
         _bring_state(here, row, case_ids, attempt_ids)
-        _note_talk(here, sid)
-        if row.customer_id is None or _customer(here, row.customer_id) is not None:
-            # Of a customer who has been erased meanwhile nothing is brought that was said.
-            _bring_turns(here, there, sid)
-            _bring_legs(here, there, sid, attempt_ids)
-            _bring_recordings(here, there, at, sid)
-        if row.ended_at is not None:
-            # The node may have known less of the call than is known here: whom to pursue, what still rings.
-            desk.over(here, row.ended_at, sid)
+    _note_talk(here, sid)
+    if row.customer_id is None or _customer(here, row.customer_id) is not None:
+        # Of a customer who has been erased meanwhile nothing is brought that was said.
+        _bring_turns(here, there, sid, as_far_as_here=goes_on_here)
+        _bring_legs(here, there, sid, attempt_ids)
+        _bring_recordings(here, there, at, sid)
+    if row.ended_at is not None:
+        # The node may have known less of the call than is known here: whom to pursue, what still rings.
+        desk.over(here, row.ended_at, sid)
 
 
 def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...]]:
@@ -156,8 +172,32 @@ def _calls_of(there: Connection, standing: Standing) -> dict[str, tuple[Any, ...
 # -- a call ----------------------------------------------------------------------------------------
 
 
+def _cases_about(there: Connection, call: Row[Any]) -> Sequence[Row[Any]]:
+    """The cases that the call is about, or that he is being asked about."""
+    its = select(case_calls.c.case_id).where(case_calls.c.call_sid == call.sid)
+    asked = CALL.validate_json(call.state).known_case
+    about = or_(cases.c.id.in_(its), cases.c.number == (asked.number if asked else None))
+    return there.execute(select(cases).where(about).order_by(cases.c.id)).all()
+
+
+def _hold(here: Connection, there: Connection, sid: str) -> None:
+    """Hold what will be written, in the order of the house (`journal.lock`): this call and those about the
+    same cases, which are written down here if they are new, its legs, and whoever decides about cases.
+    """
+    about = _cases_about(there, there.execute(_CALL_THERE, {"call": sid}).one())
+    joined = select(case_calls.c.call_sid).where(case_calls.c.case_id.in_([case.id for case in about]))
+    sids = {sid, *(case.call_sid for case in about), *there.execute(joined).scalars()}
+    for row in there.execute(select(calls).where(calls.c.sid.in_(sids)).order_by(calls.c.sid)).all():
+        journal.lock(here, row.sid)
+        _ensure_call(here, there, row)
+    its_legs = select(legs.c.sid).where(legs.c.call_sid == sid).order_by(legs.c.sid)
+    for leg in there.execute(its_legs).scalars().all():
+        journal.lock_leg(here, leg)
+    cases_of.lock(here)
+
+
 def _ensure_call(here: Connection, there: Connection, row: Row[Any]) -> None:
-    call = _CALL.validate_json(row.state)
+    call = CALL.validate_json(row.state)
     journal.begin(here, row.started_at, replace(call, case_id=None, attempt_id=None), row.turn)
     unknown = update(calls).where(calls.c.sid == row.sid, calls.c.caller == "")
     here.execute(unknown.values(caller=row.caller))
@@ -167,11 +207,23 @@ def _ensure_call(here: Connection, there: Connection, row: Row[Any]) -> None:
         here.execute(update(calls).where(calls.c.sid == row.sid).values(started_at=row.started_at))
 
 
+def _goes_on_here(here: Connection, there: Connection, sid: str) -> bool:
+    """Whether the telephone is further on here, whatever the turns are numbered: a turn was served in both
+    places, since the answer from there was lost and he asked again here. The later one is what he heard.
+    """
+    served = select(turns.c.turn, turns.c.at).where(turns.c.sid == sid)
+    said_here, said_there = ({row.turn: row.at for row in each.execute(served)} for each in (here, there))
+    both = said_here.keys() & said_there.keys()
+    if all(said_here[turn] == said_there[turn] for turn in both):
+        return False
+    return bool(max(said_here.values()) > max(said_there.values()))
+
+
 def _bring_state(
     here: Connection, row: Row[Any], case_ids: dict[int, int], attempt_ids: dict[int, int]
 ) -> None:
     """How the call stands: as there, if it has come further there."""
-    call = _CALL.validate_json(row.state)
+    call = CALL.validate_json(row.state)
     call = replace(
         call,
         case_id=case_ids.get(call.case_id or 0),
@@ -212,38 +264,31 @@ def _customer(here: Connection, customer_id: int | None) -> int | None:
     return customer_id if known else None
 
 
-def _bring_turns(here: Connection, there: Connection, sid: str) -> None:
+def _bring_turns(here: Connection, there: Connection, sid: str, *, as_far_as_here: bool) -> None:
+    """`as_far_as_here`: a turn that is still to come here is not taken by one that nobody heard."""
     known = set(here.execute(select(turns.c.turn).where(turns.c.sid == sid)).scalars())
+    next_here = here.execute(select(calls.c.turn).where(calls.c.sid == sid)).scalar_one()
     for row in there.execute(select(turns).where(turns.c.sid == sid).order_by(turns.c.turn)):
-        if row.turn not in known:
+        if row.turn not in known and (row.turn < next_here or not as_far_as_here):
             here.execute(insert(turns), dict(row._mapping))
 
 
 def _bring_cases(
-    here: Connection, there: Connection, standing: Standing, call_there: Row[Any], at: datetime
+    here: Connection, there: Connection, call_there: Row[Any], at: datetime
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """The cases that the call is about, or that he is being asked about; by their ids there those here, and
-    the same of attempts.
+    """The cases of `_cases_about`, whose calls are here; by their ids there those here, and the same of
+    attempts.
     """
     case_ids: dict[int, int] = {}
     attempt_ids: dict[int, int] = {}
-    its = select(case_calls.c.case_id).where(case_calls.c.call_sid == call_there.sid)
-    asked = _CALL.validate_json(call_there.state).known_case
-    about = or_(cases.c.id.in_(its), cases.c.number == (asked.number if asked else None))
-    for row in there.execute(select(cases).where(about).order_by(cases.c.id)).all():
-        copied = row.id <= standing.newest.get("cases", 0)
-        opener = there.execute(select(calls).where(calls.c.sid == row.call_sid)).first()
-        if opener is not None:
-            _ensure_call(here, there, opener)
+    newest = standby.standing(there).newest.get("cases", 0)
+    for row in _cases_about(there, call_there):
+        copied = row.id <= newest
         customer = _customer(here, row.customer_id)
         known = merging.bring_case(here, at, row, copied=copied, customer_id=customer)
         if known is None:
             continue
         case_ids[row.id] = known
-        for other in there.execute(select(case_calls.c.call_sid).where(case_calls.c.case_id == row.id)):
-            joined = there.execute(select(calls).where(calls.c.sid == other.call_sid)).first()
-            if joined is not None:
-                _ensure_call(here, there, joined)
         merging.bring_calls_of_case(here, there, row.id, known)
         _goes_on(here, at, known)
         merging.bring_links(here, there, row.id, known)
@@ -315,15 +360,17 @@ def _bring_the_rest(here: Connection, there: Connection, standing: Standing, at:
     pin_merging.bring_uses(here, there)
     _bring_recordings_of_others(here, there, at)
     _bring_placed(here, there)
-    merging.bring_notices(here, there, at, _renamed(here, there))
+    merging.bring_notices(here, there, at, _renamed(here, there, standing.newest.get("cases", 0)))
     merging.bring_texts(here, there)
     _bring_work(here, there, standing, at)
 
 
-def _renamed(here: Connection, there: Connection) -> dict[str, str]:
-    """Cases that have another number here, since they were opened in both places."""
+def _renamed(here: Connection, there: Connection, newest: int) -> dict[str, str]:
+    """Cases that have another number here, since they were opened in both places. Of those that were copied
+    from here, up to the id `newest`, none has: there may be a month of them.
+    """
     found = {}
-    for row in there.execute(select(cases.c.number, cases.c.call_sid)):
+    for row in there.execute(select(cases.c.number, cases.c.call_sid).where(cases.c.id > newest)):
         known = here.execute(select(cases.c.number).where(cases.c.number == row.number)).first()
         if known is None:
             own = select(cases.c.number).where(cases.c.call_sid == row.call_sid).order_by(cases.c.id.desc())

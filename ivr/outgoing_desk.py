@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select, update
 
 from ivr import answer as answers
-from ivr import casework, journal, outgoing_flow, placed, toll
+from ivr import casework, journal, noting, outgoing_flow, placed, toll
 from ivr.answer import HANG_UP, Answer
 from ivr.outgoing_flow import (
     SHORT_TALK,
@@ -140,12 +140,14 @@ class OutgoingDesk:
                 return HANG_UP
             stored = placed.answer_of(connection, ours, got.turn)
             if stored is not None:
+                noting.here().again = True
                 return answers.from_json(stored)
             if known.turn != got.turn or known.ended_at is not None:
                 security.warning("call %s: turn %d asked, %d expected", got.sid, got.turn, known.turn)
                 return HANG_UP
             heard, customer = self._heard(connection, known, got, at)
             turn = outgoing_flow.take_turn(known.call, heard)
+            noting.here().after = heard
             now = carried_of(connection, replace(known, call=turn.call))
             answer = self._wording.for_outgoing(turn, got.outgoing, got.home, got.turn + 1, at, now, customer)
             placed.write_turn(

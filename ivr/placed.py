@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, union, update
 
 from ivr import answer as answers
 from ivr.journal import TurnRecord
 from ivr.outgoing_flow import CarriedOutgoing, Outgoing
+from ivr.stored import OUTGOING
 from ivr.tables import outgoing, outgoing_turns
 from oncall.attempts import LONGEST_TALK
 from oncall.tables import attempts
 from storage.types import Instant
-
-_STATE = TypeAdapter(Outgoing)
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def begin(
             "shift_check_id": shift_check_id,
             "asked_at": at,
             "turn": 0,
-            "state": _STATE.dump_json(call).decode(),
+            "state": OUTGOING.dump_json(call).decode(),
         },
     ).inserted_primary_key
     assert identity is not None
@@ -168,7 +166,7 @@ def write_turn(
 def move_on(connection: Connection, outgoing_id: int, call: Outgoing, next_turn: int) -> None:
     """The call stands like this now, and `next_turn` is expected."""
     connection.execute(
-        _MOVE_ON, {"one": outgoing_id, "next_turn": next_turn, "new_state": _STATE.dump_json(call).decode()}
+        _MOVE_ON, {"one": outgoing_id, "next_turn": next_turn, "new_state": OUTGOING.dump_json(call).decode()}
     )
 
 
@@ -190,7 +188,7 @@ def take_over(
         "case_id": case_id,
         "asked_at": at,
         "turn": turn,
-        "state": _STATE.dump_json(carried.call).decode(),
+        "state": OUTGOING.dump_json(carried.call).decode(),
     }
     connection.execute(insert(outgoing), values)
 
@@ -227,7 +225,7 @@ def turns_of(connection: Connection, outgoing_id: int) -> list[TurnRecord]:
 def _placed(row: Row[Any]) -> Placed:
     return Placed(
         row.id,
-        _STATE.validate_json(row.state),
+        OUTGOING.validate_json(row.state),
         row.phone,
         row.number,
         row.case_id,

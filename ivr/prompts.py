@@ -56,10 +56,11 @@ def catalogue(language: str) -> Catalogue:
     return Catalogue(language, tomllib.loads(file.read_text(encoding="utf-8")))
 
 
-def spoken_languages() -> list[str]:
+@cache
+def spoken_languages() -> tuple[str, ...]:
     """The languages whose prompts are shipped."""
     files = (resources.files("ivr") / "prompts").iterdir()
-    return sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml"))
+    return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
 
 
 class Speaker:
@@ -152,6 +153,9 @@ class Speaker:
 
 def clean(text: str) -> str:
     """Without control characters and lone surrogates: neither XML nor a voice can carry them."""
+    # Almost every text is printable throughout: none of these characters is.
+    if text.isprintable():
+        return " ".join(text.split())
     kept = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") else c for c in text)
     return " ".join(kept.split())
 

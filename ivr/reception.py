@@ -13,11 +13,12 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from ivr import merging, standby
+from ivr import merging, noting, standby
 from ivr.answer import HANG_UP, Answer
 from ivr.desk import Desk
 from ivr.outgoing_desk import OutgoingDesk
@@ -26,7 +27,7 @@ from ivr.technician_desk import TechnicianDesk
 from ivr.text_messages import TextDesk, TextReceived
 from ivr.vocabulary import Carried, LegReceived, Received, Recording
 from storage import due
-from storage.engine import Database, is_gone
+from storage.engine import Database, is_contended, is_gone
 from storage.spare import Retired, Spare, Spares
 
 log = logging.getLogger("ivr.standby")
@@ -54,6 +55,18 @@ def _kind(error: Exception) -> str:
     """What went wrong, in a word or two: a traceback for each request would say no more."""
     behind = getattr(error, "orig", None)
     return type(error).__name__ + (f", {type(behind).__name__}" if behind else "")
+
+
+def _twice_if_contended(do: Callable[[], T]) -> T:
+    """What `do` returns; it is done again if another transaction was in its way."""
+    try:
+        return do()
+    except Exception as error:
+        if not is_contended(error):
+            raise
+        log.warning("done again: %s", _kind(error))
+        noting.anew()
+        return do()
 
 
 class Watch:
@@ -132,7 +145,8 @@ class Standby:
         """Bring this call, if it was served here without the database."""
         if self.spares.any():
             for spare in self.spares.standing():
-                merging.bring_call(main, spare, sid, at)
+                with suppress(Retired):  # this very moment: all of it is home
+                    merging.bring_call(main, spare, sid, at)
 
 
 class Reception:
@@ -148,11 +162,12 @@ class Reception:
 
     def answer(self, got: Received, at: datetime) -> Answer:
         """See `Desk.answer`."""
-        return self._serve(lambda desks: desks.caller.answer(got, at), at, got.sid)
+        noting.here().turn = got.turn
+        return _noted(self._serve(lambda desks: desks.caller.answer(got, at), at, got.sid))
 
     def repeat(self, got: Received, at: datetime) -> Answer:
         """See `Desk.repeat`."""
-        return self._serve(lambda desks: desks.caller.repeat(got, at), at, got.sid)
+        return _noted(self._serve(lambda desks: desks.caller.repeat(got, at), at, got.sid))
 
     def ended(self, sid: str, at: datetime) -> None:
         """See `Desk.ended`."""
@@ -166,7 +181,8 @@ class Reception:
 
     def answer_technician(self, got: LegReceived, at: datetime) -> Answer:
         """See `TechnicianDesk.answer`."""
-        return self._serve(lambda desks: desks.technicians.answer(got, at), at, got.parent_sid)
+        noting.here().turn = got.turn
+        return _noted(self._serve(lambda desks: desks.technicians.answer(got, at), at, got.parent_sid))
 
     def technician_gone(self, sid: str, at: datetime) -> None:
         """See `TechnicianDesk.gone`."""
@@ -180,13 +196,15 @@ class Reception:
 
     def answer_placed(self, got: OutgoingReceived, at: datetime) -> Answer:
         """See `OutgoingDesk.answer`. A call is served by whoever placed it, while that can be."""
+        noting.here().turn = got.turn
         if not got.home:
-            return self._serve(lambda desks: desks.outgoing.answer(got, at), at)
+            return _noted(self._serve(lambda desks: desks.outgoing.answer(got, at), at))
         desks = self._of(got.home)
         if desks is None:
             log.warning("call %s was placed by a node whose standby is gone", got.sid)
             return HANG_UP
-        return desks.outgoing.answer(got, at)
+        noting.passed_on("standby")
+        return _noted(desks.outgoing.answer(got, at))
 
     def placed_ended(self, outgoing_id: int, home: str, sid: str, status: str, at: datetime) -> None:
         """See `OutgoingDesk.ended`. What cannot be written down now is kept."""
@@ -209,9 +227,9 @@ class Reception:
     def _or_later(self, do: Callable[[], None], told: dict[str, Any], at: datetime) -> None:
         """What the network told of something that only the database knows is kept until it is back."""
         try:
-            do()
+            _twice_if_contended(do)
         except Exception as error:
-            if not is_gone(error):
+            if not (is_gone(error) or is_contended(error)):
                 raise
             log.error("what the network told is written down later (%s)", _kind(error))
             with self._standby.spares.current(at).write() as connection:
@@ -226,12 +244,16 @@ class Reception:
         spare = self._standby.spares.named(home)
         return self._standby.desks(spare) if spare else None
 
+    def _with_database(self, do: Callable[[Desks], T], at: datetime, sid: str) -> T:
+        if sid:
+            self._standby.bring_home(self._database, sid, at)
+        return do(self._main)
+
     def _serve(self, do: Callable[[Desks], T], at: datetime, sid: str = "") -> T:
         if self.watch.worth_a_try(at):
+            noting.here().by = "database"
             try:
-                if sid:
-                    self._standby.bring_home(self._database, sid, at)
-                done = do(self._main)
+                done = _twice_if_contended(lambda: self._with_database(do, at, sid))
             except Exception as error:
                 # What was keyed never stands in an error: statements hide their values.
                 if is_gone(error):
@@ -242,4 +264,11 @@ class Reception:
             else:
                 self.watch.answered()
                 return done
+        noting.passed_on("standby")
         return self._standby.serve(do, at)
+
+
+def _noted(answer: Answer) -> Answer:
+    """The same answer, its kind noted: the last of its parts is what it waits for."""
+    noting.here().said = type(answer.parts[-1]).__name__.lower() if answer.parts else "nothing"
+    return answer

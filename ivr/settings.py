@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import cache
+from types import ModuleType
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -14,6 +17,8 @@ from ivr import hours
 from ivr.hours import Hours
 
 LANGUAGES = ("it", "en", "de")
+# An address of e-mail, as strictly as one can be.
+MAIL_ADDRESS = r"[^@\s<>,;\"]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Spoken = dict[str, Annotated[str, Field(min_length=1, max_length=300)]]
 
@@ -21,7 +26,7 @@ Spoken = dict[str, Annotated[str, Field(min_length=1, max_length=300)]]
 class SpecialDay(BaseModel):
     """One date with opening times of its own; a PIN is asked on the rest of it. No `open`: all day."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     date: date
     open: list[str] = []
@@ -38,7 +43,7 @@ class SpecialDay(BaseModel):
 class HoursSettings(BaseModel):
     """When a PIN is asked. Wall-clock times in the service's zone."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     pin_windows: list[str] = ["18:30-08:00", "13:00-14:00"]
     closed_days: list[str] = ["saturday", "sunday"]
@@ -88,7 +93,7 @@ class HoursSettings(BaseModel):
 class NumberSettings(BaseModel):
     """One of our numbers: what is said there, who is rung by day and by night."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     number: Annotated[str, Field(pattern=r"\A\+[1-9][0-9]{6,14}\z")]
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -98,6 +103,8 @@ class NumberSettings(BaseModel):
     holidays: str | None = None
     # By day, when the office does not answer: whether "for an emergency with PIN, press 1" is offered.
     pin_by_day: bool = True
+    # Where the helpdesk is told of its cases and messages by e-mail; None: where `[tickets]` says.
+    tickets: list[Annotated[str, Field(pattern=rf"\A{MAIL_ADDRESS}\z", max_length=254)]] | None = None
 
     @field_validator("language")
     @classmethod
@@ -117,7 +124,7 @@ class NumberSettings(BaseModel):
 class Level(BaseModel):
     """One level of urgency of the company's own classification."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     code: Annotated[str, Field(pattern=r"\A[A-Z0-9][A-Z0-9+-]{0,7}\z")]
     meaning: str
@@ -145,7 +152,7 @@ class Level(BaseModel):
 class UrgencySettings(BaseModel):
     """The classification, and what a customer without a contract may do."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     level: Annotated[list[Level], Field(min_length=1)]
     prepaid_counts: bool = False
@@ -180,7 +187,7 @@ class UrgencySettings(BaseModel):
 class FloodSettings(BaseModel):
     """When so many strangers call that each must first key two spoken digits."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # More calls than these from numbers that nobody knows, over all lines and machines; 0: never.
     calls: Annotated[int, Field(ge=0, le=100_000)] = 60
@@ -191,12 +198,22 @@ class FloodSettings(BaseModel):
 class PrivacySettings(BaseModel):
     """How long what is kept, in days. Enforced by the purge."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     caller_numbers: Annotated[int, Field(ge=1)] = 30
     calls: Annotated[int, Field(ge=1)] = 90
     messages: Annotated[int, Field(ge=1)] = 30
     audit: Annotated[int, Field(ge=183)] = 365
+    # What reports and accounts count: of calls and cases without a word of what was said.
+    figures: Annotated[int, Field(ge=1)] = 1826
+    # Whether calls are deleted at Twilio too, when their story is over here.
+    delete_at_twilio: bool = True
+
+    @model_validator(mode="after")
+    def figures_are_kept_longest(self) -> Self:
+        if self.figures < self.calls:
+            raise ValueError("figures: expected no fewer days than calls")
+        return self
 
 
 def _windows(texts: list[str]) -> list[hours.Window]:
@@ -207,19 +224,38 @@ def _windows(texts: list[str]) -> list[hours.Window]:
     return windows
 
 
+@contextmanager
+def _one_country(holidays: ModuleType) -> Iterator[None]:
+    """Load the country that is asked for, and not the 250 others whose package would load them all: they
+    take 8 MiB in every process. An empty package stands in for theirs meanwhile.
+    """
+    name = "holidays.countries"
+    if name in sys.modules:
+        yield
+        return
+    stand_in = ModuleType(name)
+    stand_in.__path__ = [f"{folder}/countries" for folder in holidays.__path__]
+    sys.modules[name] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
 @cache
 def _holiday_names(region: str) -> Callable[[date], str | None]:
     """A look-up of public holidays by date. Raises ValueError for an unknown region."""
     if not region:
         return lambda day: None
-    import holidays  # 0.2 s, and only where hours are built
+    import holidays  # 0.1 s, and only where hours are built
 
     country, _, part = region.partition("/")
     try:
-        # Its own language, whatever the environment of this process speaks.
-        own = holidays.country_holidays(country).default_language
-        language = {"IT": "it_IT"}.get(country, own)
-        calendar = holidays.country_holidays(country, subdiv=part or None, language=language)
+        with _one_country(holidays):
+            # Its own language, whatever the environment of this process speaks.
+            own = holidays.country_holidays(country).default_language
+            language = {"IT": "it_IT"}.get(country, own)
+            calendar = holidays.country_holidays(country, subdiv=part or None, language=language)
     except (NotImplementedError, KeyError):
         raise ValueError(f"expected a country and part such as IT or IT/TN, got {region!r}") from None
 

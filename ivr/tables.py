@@ -1,20 +1,10 @@
-"""Tables of the journal: calls, technicians' legs, calls that we place, turns, messages."""
+"""Tables of the journal: calls, technicians' legs, calls that we place, turns, messages; and of tickets."""
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    String,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
+from storage.partial import partial_index
 from storage.tables import metadata
 from storage.types import Instant
 
@@ -101,11 +91,10 @@ messages = Table(
     Column("heard_by", String(120)),
     Index("ix_messages_call_sid", "call_sid"),
     Index("ix_messages_recorded_at", "recorded_at"),
-    Index(
+    partial_index(
         "ix_messages_unheard",
         "recorded_at",
-        sqlite_where=text("heard_at IS NULL"),
-        postgresql_where=text("heard_at IS NULL"),
+        where="heard_at IS NULL",
     ),
 )
 
@@ -192,6 +181,56 @@ outgoing_turns = Table(
     Column("answer", Text, nullable=False),
 )
 
+# What a helpdesk is told of, one for each case and for each call without one that left a message. Nothing in
+# these three names anybody; and they have no foreign key to what they are about: it may go before them.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # "case:2026-00412", "call:CA…"
+    Column("subject", String(60), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# What happened, in the order in which it is told.
+ticket_events = Table(
+    "ticket_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ticket_id", ForeignKey("tickets.id"), nullable=False),
+    # From 1, without a gap.
+    Column("sequence", Integer, nullable=False),
+    # The row it was derived from, so that it is derived once: "case:2026-00412", "log:17", "attempt:5",
+    # "message:RE…".
+    Column("source", String(60), nullable=False, unique=True),
+    # See ivr/tickets.py for what there is.
+    Column("kind", String(20), nullable=False),
+    # What it is known by outside, the same however often it is sent.
+    Column("name", String(40), nullable=False, unique=True),
+    Column("occurred_at", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index("uq_ticket_events_ticket_id_sequence", "ticket_id", "sequence", unique=True),
+    Index("ix_ticket_events_created_at", "created_at"),
+    sqlite_autoincrement=True,
+)
+
+# By which ways each of it is to be told, and what came of that.
+ticket_deliveries = Table(
+    "ticket_deliveries",
+    metadata,
+    Column("event_id", ForeignKey("ticket_events.id"), primary_key=True),
+    # mail, webhook
+    Column("channel", String(8), primary_key=True),
+    # How often it failed, and why the last time: in our own words.
+    Column("failures", Integer, nullable=False, default=0, server_default="0"),
+    Column("why", String(80)),
+    Column("settled_at", Instant),
+    # delivered, given-up, dropped
+    Column("outcome", String(10)),
+    partial_index("ix_ticket_deliveries_waiting", "event_id", where="settled_at IS NULL"),
+)
+
 # Sentences that somebody of the house has recorded: see ivr.own_voice. One that was replaced or taken away
 # stays for a while, for calls that were told its address.
 own_prompts = Table(
@@ -211,14 +250,8 @@ own_prompts = Table(
     Column("recorded_at", Instant, nullable=False),
     Column("recorded_by", String(120), nullable=False),
     Column("removed_at", Instant),
-    Index(
-        "ix_own_prompts_standing",
-        "number",
-        "language",
-        "line",
-        unique=True,
-        sqlite_where=text("removed_at IS NULL"),
-        postgresql_where=text("removed_at IS NULL"),
+    partial_index(
+        "ix_own_prompts_standing", "number", "language", "line", unique=True, where="removed_at IS NULL"
     ),
     Index("ix_own_prompts_digest", "digest"),
     sqlite_autoincrement=True,

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from ivr import adoption, journal, technician_flow
+from ivr import adoption, journal, noting, technician_flow
 from ivr import answer as answers
 from ivr.answer import HANG_UP, Answer
 from ivr.rules import Rules
@@ -51,6 +51,7 @@ class TechnicianDesk:
                 standing = journal.glance_leg(connection, got.sid, got.turn)
                 assert standing is not None
             if standing.answer is not None:
+                noting.here().again = True
                 return answers.from_json(standing.answer)
             # Another node may have served him meanwhile: the address says how far he has come.
             expected = standing.turn == got.turn or standing.turn < got.turn == got.made_for
@@ -139,6 +140,7 @@ class TechnicianDesk:
     def _save(
         self, connection: Connection, at: datetime, got: LegReceived, heard: str, turn: LegTurn
     ) -> Answer:
+        noting.here().after = heard
         answer = self._wording.for_technician(turn, got.turn + 1, at, got.carried)
         journal.write_leg_turn(connection, at, turn.leg, got.turn, heard, answers.to_json(answer))
         return answer

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ivr import case_facts, casework
 from ivr.rules import Rules
@@ -28,6 +27,7 @@ from oncall.roster import RosterRefusal
 from oncall.tables import cases as case_rows
 from oncall.tables import notices as notice_rows
 from oncall.tables import shift_checks, texts_in
+from storage.conflicts import inserting
 from storage.engine import Database
 
 log = logging.getLogger("ivr")
@@ -260,8 +260,11 @@ class _Clerk:
 
 def _claim(connection: Connection, at: datetime, sid: str, technician: str) -> str | None:
     """None: this message is ours to act on. Else what it was answered."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(texts_in).on_conflict_do_nothing(index_elements=["sid"]).returning(texts_in.c.sid)
+    new = (
+        inserting(connection, texts_in)
+        .on_conflict_do_nothing(index_elements=["sid"])
+        .returning(texts_in.c.sid)
+    )
     values = {"sid": sid, "technician": technician, "received_at": at, "act": "", "answer": ""}
     if connection.execute(new, values).scalar() is not None:
         return None

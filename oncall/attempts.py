@@ -64,7 +64,7 @@ _CONNECTED = (
     .values(connected_at=bindparam("connected"))
 )
 # Not FOR NO KEY UPDATE: it waits for whoever has written that his call is about this case, and he for us.
-_CASE_LOCKED = select(case_rows.c.id).where(case_rows.c.id == bindparam("case")).with_for_update()
+_CASE_LOCKED = select(case_rows.c.number).where(case_rows.c.id == bindparam("case")).with_for_update()
 # What has set a technician on the case anew since his key: another call about it, or that it was passed on.
 _WANTED_SINCE = union_all(
     select(case_calls.c.case_id).where(
@@ -188,10 +188,9 @@ def _stop_the_clock(connection: Connection, row: Row[Any]) -> None:
     """
     connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
     # Another call may be joining the case at this very moment: its pursuit must not be cancelled unseen.
-    connection.execute(_CASE_LOCKED, {"case": row.case_id})
+    number: str = connection.execute(_CASE_LOCKED, {"case": row.case_id}).scalar_one()
     if not wanted_since(connection, row.case_id, row.pressed_at, row.call_sid):
-        number, pressed = cases.number_of(connection, row.case_id), row.pressed_at
-        by = f"connected to {row.technician}"
+        by, pressed = f"connected to {row.technician}", row.pressed_at
         due.cancel(connection, pressed, cases.PURSUE, number, by, begun_by=pressed)
 
 
@@ -235,12 +234,14 @@ def result_of(pressed: str | None, *, picked_up: bool, status: str | None, bridg
     return RESULT_OF_STATUS.get(status or "no-answer", "failed")
 
 
+_UNSETTLED = select(attempts.c.id).where(
+    attempts.c.call_sid == bindparam("call"), attempts.c.result.is_(None), attempts.c.pass_id.is_(None)
+)
+
+
 def unsettled(connection: Connection, call_sid: str) -> list[int]:
     """Attempts that rang during this call and have no result yet."""
-    found = select(attempts.c.id).where(
-        attempts.c.call_sid == call_sid, attempts.c.result.is_(None), attempts.c.pass_id.is_(None)
-    )
-    return list(connection.execute(found).scalars())
+    return list(connection.execute(_UNSETTLED, {"call": call_sid}).scalars())
 
 
 # Twilio ends any call after four hours: an attempt older than that is only a lost callback.
@@ -249,8 +250,17 @@ LONGEST_TALK = timedelta(hours=4)
 
 def attempts_of(connection: Connection, case_id: int) -> list[Attempt]:
     """In the order in which they were rung."""
-    rows = connection.execute(select(attempts).where(attempts.c.case_id == case_id).order_by(attempts.c.id))
-    return [Attempt(r.id, r.technician, r.phone, r.rung, r.asked_at, r.result) for r in rows]
+    return attempts_of_cases(connection, [case_id]).get(case_id, [])
+
+
+def attempts_of_cases(connection: Connection, case_ids: Collection[int]) -> dict[int, list[Attempt]]:
+    """Those of each of these cases that has any, in the order in which they were rung. One statement."""
+    these = select(attempts).where(attempts.c.case_id.in_(list(case_ids))).order_by(attempts.c.id)
+    found: dict[int, list[Attempt]] = {}
+    for r in connection.execute(these):
+        attempt = Attempt(r.id, r.technician, r.phone, r.rung, r.asked_at, r.result)
+        found.setdefault(r.case_id, []).append(attempt)
+    return found
 
 
 def under_way(connection: Connection, call_sids: Collection[str]) -> dict[str, tuple[str, bool]]:

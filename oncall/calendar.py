@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard
 
 from oncall.rota import Segment
 from oncall.wallclock import instant_of
+
+# Loaded by whoever writes a calendar: it takes 80 modules, and every process that serves calls can write one.
+if TYPE_CHECKING:
+    from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
 
 BACK, AHEAD = timedelta(days=30), timedelta(days=400)
 # How often clients are asked to look again.
@@ -87,6 +90,8 @@ def write(
     """The calendar `name` of these turns. `host` makes their UIDs ours, `changed_at` is when any of them
     last changed; `summaries` is what each is called. `zones` are defined in it, also if it is empty.
     """
+    from icalendar import Calendar, Event
+
     calendar = Calendar()
     calendar.add("prodid", "-//after-hours-ivr//turns//EN")
     calendar.add("version", "2.0")
@@ -130,6 +135,8 @@ def time_zone(zone: ZoneInfo, first: int, last: int) -> Timezone:
     Every change of its clocks stands in it by itself: no rule of ours has to be guessed. DTSTART of each
     is what the clocks showed until then, as RFC 5545 wants it.
     """
+    from icalendar import Timezone
+
     at, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last + 1, 1, 1, tzinfo=UTC)
     definition = Timezone()
     definition.add("tzid", zone.key)
@@ -144,6 +151,8 @@ def time_zone(zone: ZoneInfo, first: int, last: int) -> Timezone:
 
 def _observance(zone: ZoneInfo, before: datetime, at: datetime) -> TimezoneDaylight | TimezoneStandard:
     """What the clocks of `zone` show from `at` on; `before` is an instant before they are changed."""
+    from icalendar import TimezoneDaylight, TimezoneStandard
+
     old, new = before.astimezone(zone), at.astimezone(zone)
     part = TimezoneDaylight() if new.dst() else TimezoneStandard()
     old_offset, new_offset = old.utcoffset(), new.utcoffset()

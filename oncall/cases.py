@@ -11,14 +11,15 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, Row, bindparam, func, insert, or_, select, update
 
 from oncall import reminders
 from oncall.tables import case_calls, case_numbers, cases
 from storage import due
+from storage.conflicts import insert_in, inserting
 
 PURSUE = "case.pursue"
 # A spoken code names one case among those open, or closed less than this long ago.
@@ -108,15 +109,17 @@ def lock(connection: Connection) -> None:
 # -- opening -----------------------------------------------------------------------------------
 
 
+@cache
+def _counting_on(dialect: str) -> Executable:
+    on = insert_in(dialect, case_numbers).on_conflict_do_update(
+        index_elements=["year"], set_={"last": case_numbers.c.last + 1}
+    )
+    return on.returning(case_numbers.c.last)
+
+
 def next_number(connection: Connection, year: int) -> str:
     """The next permanent number of `year`, such as 2026-00412. No gap unless rolled back."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(case_numbers).values(year=year, last=1)
-    last = connection.execute(
-        row.on_conflict_do_update(index_elements=["year"], set_={"last": case_numbers.c.last + 1}).returning(
-            case_numbers.c.last
-        )
-    ).scalar_one()
+    last = connection.execute(_counting_on(connection.dialect.name), {"year": year, "last": 1}).scalar_one()
     return f"{year}-{last:05d}"
 
 
@@ -220,8 +223,7 @@ def join(
 
 def note_call(connection: Connection, at: datetime, case_id: int, call_sid: str) -> bool:
     """Note that this call is about this case; False if that was known."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    new = dialect.insert(case_calls).on_conflict_do_nothing(index_elements=["case_id", "call_sid"])
+    new = inserting(connection, case_calls).on_conflict_do_nothing(index_elements=["case_id", "call_sid"])
     values = {"case_id": case_id, "call_sid": call_sid, "joined_at": at}
     return connection.execute(new, values).rowcount == 1
 
@@ -249,12 +251,20 @@ def pursue_now(connection: Connection, at: datetime, case_id: int, call_back: st
         connection.execute(update(cases).where(cases.c.id == case_id).values(call_back_to=call_back))
         pursue(connection, at, case_id, at)
         return
-    due.move(connection, PURSUE, number_of(connection, case_id), at)
+    pursue_case_now(connection, at, number_of(connection, case_id))
+
+
+def pursue_case_now(connection: Connection, at: datetime, number: str) -> None:
+    """The same without another wish, of a case whose permanent number is known."""
+    due.move(connection, PURSUE, number, at)
+
+
+_NUMBER = select(cases.c.number).where(cases.c.id == bindparam("case"))
 
 
 def number_of(connection: Connection, case_id: int) -> str:
     """The permanent number of the case with this id."""
-    number: str = connection.execute(select(cases.c.number).where(cases.c.id == case_id)).scalar_one()
+    number: str = connection.execute(_NUMBER, {"case": case_id}).scalar_one()
     return number
 
 
@@ -297,15 +307,18 @@ def tell_as(connection: Connection, at: datetime, case_id: int, code: str) -> No
         connection.execute(update(cases).where(cases.c.id == case_id).values(code=code))
 
 
+_OF_CALL = (
+    select(cases)
+    .join(case_calls, case_calls.c.case_id == cases.c.id)
+    .where(case_calls.c.call_sid == bindparam("call"))
+    .order_by(cases.c.id.desc())
+    .limit(1)
+)
+
+
 def of_call(connection: Connection, call_sid: str) -> Case | None:
     """The latest case that this call opened or joined."""
-    row = connection.execute(
-        select(cases)
-        .join(case_calls, case_calls.c.case_id == cases.c.id)
-        .where(case_calls.c.call_sid == call_sid)
-        .order_by(cases.c.id.desc())
-        .limit(1)
-    ).first()
+    row = connection.execute(_OF_CALL, {"call": call_sid}).first()
     return _case(row) if row else None
 
 

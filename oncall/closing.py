@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from oncall import case_log, casework, notices, reminders
 from oncall import cases as casebook
 from oncall.cases import PURSUE, Case, CaseClosed, CaseRefusal
 from oncall.tables import case_calls, case_links
 from storage import audit, due
+from storage.conflicts import inserting
 
 # A case can be opened again for so long after it was closed.
 REOPENS_WITHIN = timedelta(hours=24)
@@ -200,10 +200,9 @@ def _nothing_more(connection: Connection, at: datetime, case: Case, by: str) -> 
 
 def _move_calls(connection: Connection, older: Case, younger: Case) -> None:
     """The younger's calls are the older's too; they stay on record with the younger."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     rows = connection.execute(select(case_calls).where(case_calls.c.case_id == younger.id)).all()
     for row in rows:
-        again = dialect.insert(case_calls).values(
+        again = inserting(connection, case_calls).values(
             case_id=older.id, call_sid=row.call_sid, joined_at=row.joined_at
         )
         connection.execute(again.on_conflict_do_nothing(index_elements=["case_id", "call_sid"]))

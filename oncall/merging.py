@@ -47,7 +47,8 @@ def bring_case(
     found = casebook.by_number(here, row.number)
     if found is None and not copied:
         found = casebook.opened_by(here, row.call_sid)
-        if found is not None:
+        if found is not None and row.opened_at >= found.opened_at:
+            # Opened twice, and there last: that answer is the one that he heard.
             casebook.tell_as(here, at, found.id, row.code)
     if found is None:
         # An open one that is missing was not purged: an older backup has been restored meanwhile.

@@ -11,15 +11,16 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Executable, Row, insert, or_, select, update
 
 from oncall.channels import ChannelName
 from oncall.reached import NOTICE
 from oncall.tables import cases, notice_sends, notices
 from storage import due
+from storage.conflicts import insert_in
 from storage.due import Work
 from storage.tables import due_work
 
@@ -93,6 +94,11 @@ class Send:
 # -- writing -----------------------------------------------------------------------------------
 
 
+@cache
+def _telling(dialect: str) -> Executable:
+    return insert_in(dialect, notices).on_conflict_do_nothing(index_elements=["key"]).returning(notices.c.id)
+
+
 def tell(
     connection: Connection,
     at: datetime,
@@ -111,10 +117,8 @@ def tell(
     """
     if recipient.partition(":")[0] not in PEOPLE:
         raise ValueError("a notice goes to a technician, a manager or an admin")
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(notices).on_conflict_do_nothing(index_elements=["key"]).returning(notices.c.id)
     made = connection.execute(
-        row,
+        _telling(connection.dialect.name),
         {
             "key": _key(kind, about, again, recipient),
             "kind": kind,

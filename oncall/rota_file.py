@@ -92,7 +92,7 @@ class Disagreement(ValueError):
 class TechnicianEntry(BaseModel):
     """All there is to say of a technician: what is left out is as if it had never been said."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     key: Key
     name: Annotated[str, Field(min_length=1, max_length=200)]
@@ -118,7 +118,7 @@ class TechnicianEntry(BaseModel):
 
 
 class PatternEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     days: Annotated[list[Weekday], Field(min_length=1, max_length=7)] | None = None
     begins: Clock = Field(alias="from")
@@ -140,7 +140,7 @@ class PatternEntry(BaseModel):
 
 
 class RungEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # May be left out where patterns name somebody.
     people: People = []
@@ -170,7 +170,7 @@ class RungEntry(BaseModel):
 class SwapRules(BaseModel):
     """`[rota.swaps]`: whether technicians may swap turns, and until when."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     allowed: bool = True
     # An admin has the last word.
@@ -180,7 +180,7 @@ class SwapRules(BaseModel):
 
 
 class RotaEntry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     key: Key
     time_zone: str = "Europe/Rome"
@@ -200,7 +200,7 @@ class RotaEntry(BaseModel):
 class RotaFile(BaseModel):
     """A whole file. `rotas` may be empty when only technicians are to be added or changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     technician: list[TechnicianEntry] = []
     rota: list[RotaEntry] = []

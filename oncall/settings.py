@@ -24,7 +24,7 @@ from oncall.phones import NumberRefused
 class RingingSettings(BaseModel):
     """How technicians are rung. Seconds throughout."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # How long a phone really rings. Under the operators' voicemail delay, which is about 30 s.
     rings: Annotated[int, Field(ge=10, le=60)] = 25
@@ -107,7 +107,7 @@ class TollSettings(BaseModel):
     accepted case is refused: a technician's phone is rung for one however often it takes.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # Calls of every kind together.
     calls: Cap = 1_000
@@ -126,7 +126,7 @@ class TollSettings(BaseModel):
 class NoticeSettings(BaseModel):
     """Who is told of what, when and how."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # E-mail addresses: alarms; and what nobody took.
     admins: list[str] = []
@@ -184,7 +184,7 @@ class NoticeSettings(BaseModel):
 class CalendarSettings(BaseModel):
     """Calendars that absences are read from. Nothing is fetched from any host that is not named here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # Names such as "calendar.example.net"; https alone, and never an address of this machine or network.
     hosts: list[str] = []
@@ -203,7 +203,7 @@ class CalendarSettings(BaseModel):
 class ReportSettings(BaseModel):
     """What reports show."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # Figures by person. In Italy art. 4 L. 300/1970 (remote monitoring of workers) wants an agreement or a
     # permit, and a notice to the workers, before this is switched on.

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from oncall import notices, reached
 from oncall.reached import CHECK
@@ -22,6 +21,7 @@ from oncall.tables import notices as notice_rows
 from oncall.turns import Turn
 from storage import due
 from storage.alarms import raise_alarm
+from storage.conflicts import inserting
 
 CONFIRM, UNCONFIRMED = "shift-confirm", "shift-unconfirmed"
 
@@ -80,8 +80,7 @@ def _check(connection: Connection, rota_key: str, turn: Turn) -> Check:
         "technician": turn.technician,
         "shift_at": turn.start,
     }
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(shift_checks).values(**known).on_conflict_do_nothing())
+    connection.execute(inserting(connection, shift_checks).values(**known).on_conflict_do_nothing())
     found = select(shift_checks).where(*(shift_checks.c[name] == value for name, value in known.items()))
     return _to_check(connection.execute(found).one())
 

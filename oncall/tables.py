@@ -14,9 +14,9 @@ from sqlalchemy import (
     Table,
     Text,
     false,
-    text,
 )
 
+from storage.partial import partial_index
 from storage.tables import metadata
 from storage.types import Instant
 
@@ -215,12 +215,11 @@ cases = Table(
     Index("ix_cases_final_urgency_opened_at", "final_urgency", "opened_at"),
     Index("ix_cases_taken_by_opened_at", "taken_by", "opened_at"),
     # Of the open ones alone: the most urgent first.
-    Index(
+    partial_index(
         "ix_cases_open",
         "due_at",
         "id",
-        sqlite_where=text("closed_at IS NULL"),
-        postgresql_where=text("closed_at IS NULL"),
+        where="closed_at IS NULL",
     ),
     sqlite_autoincrement=True,
 )
@@ -281,12 +280,11 @@ passes = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Index("ix_passes_case_id", "case_id"),
-    Index(
+    partial_index(
         "uq_passes_running",
         "rota",
         unique=True,
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
+        where="ended_at IS NULL",
     ),
     sqlite_autoincrement=True,
 )
@@ -346,11 +344,10 @@ notices = Table(
     Column("outcome", String(10)),
     Index("ix_notices_about", "about"),
     Index("ix_notices_recipient", "recipient"),
-    Index(
+    partial_index(
         "ix_notices_failed",
         "settled_at",
-        sqlite_where=text("outcome = 'failed'"),
-        postgresql_where=text("outcome = 'failed'"),
+        where="outcome = 'failed'",
     ),
     sqlite_autoincrement=True,
 )

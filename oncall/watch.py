@@ -13,7 +13,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from oncall import notices, rota_book, shift_checks, turns
 from oncall.delivery import quiet_until
@@ -23,6 +22,7 @@ from oncall.tables import notices as notice_rows
 from oncall.tables import rota_overrides, rota_watch, swaps
 from oncall.turns import Turn
 from storage import due
+from storage.conflicts import inserting
 from storage.due import Work
 from storage.tables import due_work
 
@@ -131,9 +131,8 @@ def _told_until(connection: Connection, rota_key: str) -> datetime | None:
     row = select(rota_watch.c.told_until).where(rota_watch.c.rota == rota_key)
     found: datetime | None = connection.execute(row.with_for_update()).scalar()
     if found is None:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         # Long ago, so that it cannot be taken for something that was told.
-        first = dialect.insert(rota_watch).values(rota=rota_key, told_until=_NEVER)
+        first = inserting(connection, rota_watch).values(rota=rota_key, told_until=_NEVER)
         connection.execute(first.on_conflict_do_nothing(index_elements=["rota"]))
         found = connection.execute(row.with_for_update()).scalar_one()
     return None if found == _NEVER else found

@@ -27,13 +27,13 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from pins import drawing, outbox
 from pins.customers import Contract, RegistryRefusal, clean, customer
 from pins.index import Digest, PinIndex
 from pins.tables import customers, pins, spent_pins
 from storage import audit, due, ledger
+from storage.conflicts import inserting
 
 # The kind of the work that reminds the admins of a PIN's end, and how many days ahead it is due.
 ENDS = "pin.ends"
@@ -279,10 +279,9 @@ def issue(
         if connection.execute(select(known.c.digest).where(known.c.digest.in_(values))).first():
             raise PinUsedBefore
     current = new.digests[0]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     reserved = {} if pin_id is None else {"id": pin_id}
     issued: int | None = connection.execute(
-        dialect.insert(pins)
+        inserting(connection, pins)
         .values(
             **reserved,
             customer_id=owner.id,

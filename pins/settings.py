@@ -14,7 +14,7 @@ DEFAULT_PASSES = 2
 class HashCost(BaseModel):
     """Cost of one PIN check: memory in KiB and passes of argon2id."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     memory_kib: Annotated[int, Field(ge=8, le=1_048_576)] = DEFAULT_MEMORY_KIB
     passes: Annotated[int, Field(ge=1, le=20)] = DEFAULT_PASSES
@@ -34,7 +34,7 @@ class PinSettings(BaseModel):
     either makes every issued PIN unknown. Both may be missing until PINs are issued or checked.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     peppers: Annotated[list[SecretStr], Field(max_length=16)] = []
     salt: SecretStr = SecretStr("")
@@ -79,7 +79,7 @@ class PinSettings(BaseModel):
 class LetterSettings(BaseModel):
     """What a letter to a customer says of the company. Texts by language; empty ones are left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     # A picture (SVG or PNG), its path taken from the configuration's folder.
     logo: str = ""

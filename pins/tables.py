@@ -15,9 +15,9 @@ from sqlalchemy import (
     Table,
     Text,
     false,
-    text,
 )
 
+from storage.partial import partial_index
 from storage.tables import metadata
 from storage.types import Instant
 
@@ -88,11 +88,10 @@ pins = Table(
     Column("last_used_at", Instant),
     Index("ix_pins_customer_id", "customer_id"),
     # Of live PINs alone: PostgreSQL finds the longest of a million by its end, not by counting them.
-    Index(
+    partial_index(
         "ix_pins_live_length",
         "length",
-        sqlite_where=text("revoked_at IS NULL"),
-        postgresql_where=text("revoked_at IS NULL"),
+        where="revoked_at IS NULL",
     ),
     # For the change of keys and of hash parameters.
     Index("ix_pins_key_version", "key_version"),

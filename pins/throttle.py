@@ -165,6 +165,16 @@ def missed_since(connection: Connection, since: datetime) -> int:
     return connection.execute(wanted.where(pin_tries.c.lane.in_(lanes), pin_tries.c.at > since)).scalar_one()
 
 
+def missed_by_lane(connection: Connection, at: datetime) -> dict[str, int]:
+    """How many PINs opened nothing in the last day, by lane."""
+    return {
+        lane.value: connection.execute(
+            select(_counted(pin_tries.c.lane == lane.value, pin_tries.c.at > at - DAY))
+        ).scalar_one()
+        for lane in Lane
+    }
+
+
 def _counts(connection: Connection, at: datetime, number: str) -> Standing:
     since = {"caller": identity(number), "hour": at - HOUR, "day": at - DAY}
     row = connection.execute(_STANDING, since).one()

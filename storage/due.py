@@ -197,16 +197,23 @@ def postpone(connection: Connection, work: Work, due_at: datetime) -> bool:
     )
 
 
+_MOVE = (
+    update(due_work)
+    .where(
+        due_work.c.kind == bindparam("of_kind"),
+        due_work.c.key == bindparam("of_key"),
+        due_work.c.state == PENDING,
+    )
+    .values(due_at=bindparam("new_due"), leased_until=None, lease=None)
+)
+
+
 def move(connection: Connection, kind: str, key: str, due_at: datetime) -> int:
     """Make the pending work of `kind` about `key` due at `due_at`, whoever holds a lease on it.
 
     Returns how many rows were moved.
     """
-    return connection.execute(
-        update(due_work)
-        .where(due_work.c.kind == kind, due_work.c.key == key, due_work.c.state == PENDING)
-        .values(due_at=due_at, leased_until=None, lease=None)
-    ).rowcount
+    return connection.execute(_MOVE, {"of_kind": kind, "of_key": key, "new_due": due_at}).rowcount
 
 
 def pending(connection: Connection, kind: str, key: str) -> bool:
@@ -242,13 +249,16 @@ class Late:
     most: int
 
 
-def late(connection: Connection, at: datetime, by: timedelta, *, most: int = 100) -> Late | None:
+def late(
+    connection: Connection, at: datetime, by: timedelta, *, most: int = 100, patient: Collection[str] = ()
+) -> Late | None:
     """Work that has been due for longer than `by` and that nobody is at; None if there is none. If there is
-    much, no worker works.
+    much, no worker works. That of the kinds `patient` is never late.
     """
     waits = select(due_work.c.kind, due_work.c.due_at).where(
         due_work.c.state == PENDING,
         due_work.c.due_at <= at - by,
+        due_work.c.kind.not_in(patient),
         or_(due_work.c.leased_until.is_(None), due_work.c.leased_until <= at),
     )
     rows = connection.execute(waits.order_by(due_work.c.due_at).limit(most)).all()

@@ -31,6 +31,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage.partial import tell_postgresql
 from storage.writers import WritersTurns
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ PATIENT = {
 
 
 # What says that a statement or a row is wrong, not that the database is gone.
+# "deadlock_detected", "serialization_failure": PostgreSQL's Appendix A.
+_GIVEN_UP = frozenset({"40P01", "40001"})
 _OUR_FAULT = (DataError, IntegrityError, ProgrammingError)
 
 
@@ -71,7 +74,15 @@ def is_gone(error: BaseException) -> bool:
     """Whether it says that the database cannot be used, and not that it was asked for something wrong. A file
     of rubbish, a full disk and a server that stopped raise whatever their driver likes.
     """
-    return isinstance(error, SQLAlchemyError | OSError | sqlite3.Error) and not isinstance(error, _OUR_FAULT)
+    ours = isinstance(error, _OUR_FAULT) or is_contended(error)
+    return isinstance(error, SQLAlchemyError | OSError | sqlite3.Error) and not ours
+
+
+def is_contended(error: BaseException) -> bool:
+    """Whether two transactions were in each other's way and this is the one that was given up: all of it was
+    undone, and done again it succeeds. Only PostgreSQL says so.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in _GIVEN_UP
 
 
 class Database:
@@ -95,15 +106,16 @@ class Database:
             self._reader = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-        self._writer = engine.execution_options(write=True)
 
     def read(self) -> AbstractContextManager[Connection]:
+        if self.turns is not None:
+            return _reading(self._reader)
         return self._transaction(self._reader, READ_SECONDS)
 
     def write(self) -> AbstractContextManager[Connection]:
         if self.turns is not None:
-            return self.turns.begin(self._writer)
-        return self._transaction(self._writer, WRITE_SECONDS)
+            return self.turns.begin(self.engine)
+        return self._transaction(self.engine, WRITE_SECONDS)
 
     @contextmanager
     def rebuild(self) -> Iterator[Connection]:
@@ -112,7 +124,7 @@ class Database:
         SQLite changes a table by copying it and dropping the old one; with foreign keys enforced, the
         rows that point to it would forbid that. So they are checked once, at the end, instead.
         """
-        with self._writer.connect() as connection:
+        with self.engine.connect() as connection:
             sqlite = connection.dialect.name == "sqlite"
             driver = connection.connection.dbapi_connection
             assert driver is not None
@@ -120,6 +132,8 @@ class Database:
                 driver.cursor().execute("PRAGMA foreign_keys=OFF")
             try:
                 with connection.begin():
+                    if self.turns is not None:
+                        self.turns.begin_immediate(connection)
                     yield connection
                     if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                         raise RuntimeError("a migration left rows that point nowhere")
@@ -147,7 +161,7 @@ def open_database(
     address = make_url(url)
     if address.get_backend_name() == "sqlite":
         turns = WritersTurns(SQLITE_BUSY_MS / 1000)
-        return Database(_sqlite(url, folder, turns), turns=turns)
+        return Database(_sqlite(url, folder), turns=turns)
     return _postgresql(address, threads, hurried)
 
 
@@ -160,7 +174,7 @@ def sqlite_file(url: str, folder: Path | None = None) -> Path | None:
     return (folder or Path()) / address.database
 
 
-def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
+def _sqlite(url: str, folder: Path | None) -> Engine:
     address = make_url(url)
     path = sqlite_file(url, folder)
     if path is not None:
@@ -171,6 +185,8 @@ def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: ConnectionPoolEntry) -> None:
         # Our BEGIN, not the driver's: it would begin late and never IMMEDIATE.
+        # No listener says it at the beginning of each: with one, SQLAlchemy would look for listeners at every
+        # step of every statement.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
@@ -180,20 +196,21 @@ def _sqlite(url: str, folder: Path | None, turns: WritersTurns) -> Engine:
         cursor.execute("PRAGMA secure_delete=ON")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("write", False):
-            turns.begin_immediate(connection)
-        else:
-            connection.exec_driver_sql("BEGIN")
-
     return engine
+
+
+@contextmanager
+def _reading(engine: Engine) -> Iterator[Connection]:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN")
+        yield connection
 
 
 # -- PostgreSQL --------------------------------------------------------------------------------
 
 
 def _postgresql(address: URL, threads: int, hurried: bool) -> Database:
+    tell_postgresql()
     wanted = {**(HURRIED if hurried else PATIENT), "timezone": "UTC"}
     given = address.query.get("options", "")
     options = " ".join([*(f"-c {name}={value}" for name, value in wanted.items()), str(given)])

@@ -70,6 +70,13 @@ class Sealing:
         self._number += 1
 
 
+def looks_sealed(file: BinaryIO) -> bool:
+    """Whether it begins as such a file does; it is then read from its beginning again."""
+    begins = file.read(len(_MAGIC)) == _MAGIC
+    file.seek(0)
+    return begins
+
+
 def opened(file: BinaryIO, keys: Sequence[bytes]) -> Iterator[bytes]:
     """What is sealed in `file`, in parts, with whichever of `keys` it was sealed.
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 class DatabaseSettings(BaseModel):
     """Where the data lives. A relative SQLite path is taken from the configuration file's folder."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     url: str = "sqlite:///ivr.db"
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import re
 import secrets
 import sqlite3
@@ -35,6 +36,10 @@ log = logging.getLogger("ivr.standby")
 
 # Makes the content of a spare that is needed from this instant on: a whole SQLite database, as bytes.
 Fill = Callable[[datetime], bytes]
+_COLUMNS = text(
+    "SELECT m.name AS of, c.name AS name FROM sqlite_master m, pragma_table_info(m.name) c"
+    " WHERE m.type = 'table'"
+)
 _NAME = re.compile(r"standby-[0-9a-f]{12}\.db")
 
 
@@ -89,23 +94,27 @@ class Spares:
         self._open: dict[str, Spare] = {}
         self._memory: Spare | None = None
         self._given_up: set[str] = set()
+        # What was said of in the log already.
+        self._unreadable: set[str] = set()
         self._lock = Lock()
 
     def standing(self) -> list[Spare]:
-        """Those that stand: one, or more if the first could not be written any longer. Makes none."""
+        """Those that stand and can be read: one, or more if the first could not be written any longer. Makes
+        none.
+        """
         found = [path for folder in self._folders for path in _files(folder)]
         with self._lock:
             known = {path.name for path in found}
             for name in self._open.keys() - known:
                 self._open.pop(name).close()
             for path in found:
-                if path.name not in self._open:
-                    self._open[path.name] = _opened(path)
+                if path.name not in self._open and (spare := self._tried(path)):
+                    self._open[path.name] = spare
             return [*self._open.values(), *([self._memory] if self._memory else [])]
 
     def any(self) -> bool:
         """Whether there may be one. Asked at every turn of a call: it opens nothing."""
-        return self._memory is not None or any(_files(folder) for folder in self._folders)
+        return self._memory is not None or any(_stands(folder) for folder in self._folders)
 
     def named(self, home: str) -> Spare | None:
         """The one of this name, if it stands here."""
@@ -122,7 +131,7 @@ class Spares:
 
     def _made(self, at: datetime) -> Spare:
         for folder in self._folders:
-            with suppress(OSError, SQLAlchemyError, sqlite3.Error), _only_one(folder):
+            with suppress(OSError, SQLAlchemyError, sqlite3.Error, Retired), _only_one(folder):
                 for path in _files(folder):  # another process was quicker
                     if _home(path) not in self._given_up:
                         return self._known(path)
@@ -134,6 +143,18 @@ class Spares:
                 home = _new_home()
                 self._memory = Spare(home, None, _in_memory(self._fill(at)))
             return self._memory
+
+    def _tried(self, path: Path) -> Spare | None:
+        """None if it is damaged, or has been retired this very moment: the others serve all the same."""
+        try:
+            return _opened(path)
+        except Retired:
+            return None
+        except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+            if path.name not in self._unreadable:
+                log.error("standby %s cannot be opened: %s", _home(path), type(error).__name__)
+            self._unreadable.add(path.name)
+            return None
 
     def _known(self, path: Path) -> Spare:
         with self._lock:
@@ -149,6 +170,14 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
+def _stands(folder: Path) -> bool:
+    """Whether there is one in it, for less than it costs to say which."""
+    try:
+        return any(map(_NAME.fullmatch, os.listdir(folder)))  # noqa: PTH208 - no paths are needed, at every turn
+    except OSError:
+        return False
+
+
 def _home(path: Path) -> str:
     return path.name.removeprefix("standby-").removesuffix(".db")
 
@@ -157,15 +186,21 @@ def _new_home() -> str:
     return secrets.token_hex(6)
 
 
-def _complete(engine: Engine) -> None:
-    """Give a spare of an earlier version the tables and columns of this one: what is added may be empty."""
-    with engine.begin() as connection:
+def _complete(database: Database) -> None:
+    """Give a spare of an earlier version the tables and columns of this one: what is added may be empty. One
+    of this version is not written: whoever writes in it at the moment keeps nobody waiting.
+    """
+    wanted = {(table.name, column.name) for table in metadata.sorted_tables for column in table.columns}
+    with database.read() as connection:
+        if wanted <= {(row.of, row.name) for row in connection.execute(_COLUMNS)}:
+            return
+    with database.write() as connection:
         metadata.create_all(connection)
         for table in metadata.sorted_tables:
             there = {row.name for row in connection.execute(text(f"PRAGMA table_info({table.name})"))}
             for column in table.columns:
                 if column.name not in there:
-                    kind = column.type.compile(engine.dialect)
+                    kind = column.type.compile(connection.dialect)
                     connection.execute(text(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}'))
 
 
@@ -173,12 +208,18 @@ def _opened(path: Path) -> Spare:
     opened = open_database(f"sqlite:///{path}")
     engine = opened.engine
 
+    # A file that was retired never comes back, empty, because somebody asks it for one thing more.
+    @event.listens_for(engine, "do_connect")
+    def on_connecting(*_: Any) -> None:
+        if not path.exists():
+            raise Retired
+
     # Rows that point to what the node could not know are brought home later: nothing may be refused here.
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA foreign_keys=OFF")
 
-    _complete(engine)
+    _complete(opened)
     return Spare(_home(path), path, engine, opened.turns)
 
 

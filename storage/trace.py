@@ -16,6 +16,10 @@ from typing import Any
 
 from storage.engine import SQLITE_BUSY_MS, Database
 
+# Work that removes files of the state folder, and then what deleted rows leave behind.
+TRACES = "erasure.traces"
+# How the key begins of that which a purge leaves, night after night.
+OF_PURGE = "purge:"
 # Writing a larger file anew would keep a call waiting for longer than it may: `remove_traces` leaves it.
 LARGEST = 128 * 1024 * 1024
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO
+
+# Seconds after which an unfinished file is nobody's any more: whoever wrote it was killed.
+ABANDONED_AFTER = 3600
 
 
 @contextmanager
@@ -27,6 +31,16 @@ def whole_file(target: Path) -> Iterator[BinaryIO]:
         unfinished.unlink(missing_ok=True)
         raise
     fsync_folder(target.parent)
+    _sweep(target)
+
+
+def _sweep(target: Path) -> None:
+    """Remove what was left unfinished for this name. By the disk's own times: no clock is asked."""
+    with suppress(OSError):
+        now = target.stat().st_mtime
+        for left in target.parent.glob(f".{escape(target.name)}.*.part"):
+            if now - left.stat().st_mtime > ABANDONED_AFTER:
+                left.unlink(missing_ok=True)
 
 
 def fsync_folder(folder: Path) -> None:

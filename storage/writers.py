@@ -67,6 +67,7 @@ class WritersTurns:
                 raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError(LOCKED))
             try:
                 with engine.begin() as connection:
+                    self.begin_immediate(connection)
                     patience.end()
                     yield connection
             finally:

@@ -1,5 +1,6 @@
 """What several test modules share: a stage, a real browser, PostgreSQL."""
 
+import logging
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,6 +20,19 @@ pytest_plugins = ["conformance.watching"]
 def shipped_configuration() -> Configuration:
     """The configuration as it is shipped, read once."""
     return shipped()
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A part of the service that a test runs writes the log in its own way: afterwards it is as it was."""
+    made, root = logging.getLogRecordFactory(), logging.getLogger()
+    level, known = root.level, list(root.handlers)
+    yield
+    logging.getLogger("ivr.turns").setLevel(logging.NOTSET)
+    logging.setLogRecordFactory(made)
+    root.setLevel(level)
+    for handler in set(root.handlers) - set(known):
+        root.removeHandler(handler)
 
 
 @pytest.fixture

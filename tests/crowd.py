@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Table, insert, select
 from console.house import House
 from ivr import answer
 from ivr.answer import Answer, Gather, HangUp, Say
-from ivr.journal import _CALL
 from ivr.prompts import Speech
+from ivr.stored import CALL
 from ivr.tables import calls, leg_turns, legs, messages, turns
 from ivr.vocabulary import Call, Outcome, Step
 from oncall import roster, rota_file
@@ -496,7 +496,7 @@ _SAID = (
 
 
 def _state(sid: str, caller: str, line: str, outcome: Outcome) -> str:
-    return _CALL.dump_json(Call(sid, caller, line, "it", step=Step.ENDED, outcome=outcome)).decode()
+    return CALL.dump_json(Call(sid, caller, line, "it", step=Step.ENDED, outcome=outcome)).decode()
 
 
 def _some_time(drawn: random.Random, at: datetime, years: float) -> datetime:

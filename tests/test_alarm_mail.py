@@ -20,6 +20,7 @@ from console.house import House
 from console.work import APART, AT_ONCE, HANDLERS, calendars, mail
 from console.work import notices as notice_work
 from console.work import rota as rota_work
+from console.work import tickets as ticket_work
 from console.worker import LEASE, tick
 from ivr.settings import LANGUAGES
 from oncall import coverage, shift_checks
@@ -38,6 +39,7 @@ KNOWN = {
     "pin-ends": {"pin": 17, "customer": "ACME", "expires": "2026-04-01", "days": 30, "pins": 40},
     "letter-expired": {"pin": 17, "customer": "ACME", "why": "no server"},
     "letter-refused": {"pin": 17, "customer": "ACME", "why": "refused"},
+    "ticket-undelivered": {"ticket": "2026-00412", "channel": "mail", "why": "no mail server"},
     "screening-used-up": {},
     "call-flood": {"calls": 60, "seconds": 60},
     "toll-refused": {"cap": "toll.one_customer", "most": 20, "whom": "ACME"},
@@ -264,7 +266,8 @@ def test_every_alarm_the_house_raises_has_a_text() -> None:
             )
     assert len(raised) > 3
     named = (coverage.HOLE, rota_work.NOBODY, shift_checks.UNCONFIRMED, notice_work.UNDELIVERED)
-    raised |= {*named, calendars.STALE, daily.FAILED, daily.STALE, restoring.RESTORED}
+    raised |= {*named, ticket_work.UNDELIVERED, calendars.STALE, daily.FAILED, daily.STALE}
+    raised.add(restoring.RESTORED)
     known = alarm_texts.catalogue("it").keys() | alarm_texts.SAME_AS.keys()
     assert raised <= known
 

@@ -45,6 +45,7 @@ KEPT_APART = {
     "smtplib": ("console/mail.py",),
     "icalendar": ("oncall/calendar.py", "oncall/calendar_import.py"),
     "apprise": ("console/services.py",),
+    "prometheus_client": ("console/watching/page.py",),
     "authlib": ("console/access/oidc.py",),
     "joserfc": ("console/access/oidc.py",),
 }

@@ -136,9 +136,7 @@ def test_deleted_content_leaves_the_file(database: Database, tmp_path: Path) -> 
     with database.write() as connection:
         connection.execute(due_work.delete())
     with database.engine.connect() as connection:
-        connection.exec_driver_sql("COMMIT")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.exec_driver_sql("BEGIN")
     assert b"a-word-to-be-forgotten" not in (tmp_path / "ivr.db").read_bytes()
 
 

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import random
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,11 +26,12 @@ import console.work.calls
 from console import erasure, holdings
 from console.house import pin_index
 from console.phone import CallerCall, Exchange, Reply, WsgiDoor
+from console.privacy import purging
 from console.rehearsal import PUBLIC_URL, Rehearsal
 from console.work.erasure import TRACES
 from console.worker import tick
+from ivr import ageing, caller_list, casework, journal, placed
 from ivr import answer as answers
-from ivr import caller_list, casework, journal, placed
 from ivr.answer import Answer, Say
 from ivr.outgoing_flow import Outgoing
 from ivr.prompts import Speech
@@ -42,6 +46,7 @@ from pins.customers import Customer, Site, UnknownCustomer
 from pins.tables import pin_tries, pins, spent_pins
 from storage import alarms, audit, due, ledger, trace
 from storage.tables import due_work, metadata
+from webhooks.kept import Folder
 
 ACTOR = "test"
 LINE = "+390461825060"
@@ -547,11 +552,11 @@ def test_a_recording_that_is_fetched_while_its_call_is_erased_does_not_stay(
 ) -> None:
     """The worker was fetching it: what it fetched is nobody's any more."""
 
-    def fetch(_: object, sid: str, folder: Path) -> Path:
+    def fetch(_: object, sid: str, folder: Folder) -> str:
         erase(house)
-        file = folder / f"{sid}.mp3"
-        file.write_bytes(b"Zwingli")
-        return file
+        with folder.writing(f"{sid}.mp3") as file:
+            file.write(b"Zwingli")
+        return f"{sid}.mp3"
 
     monkeypatch.setattr(console.work.calls, "fetch_recording", fetch)
     with house.house.database.write() as connection:
@@ -602,9 +607,66 @@ def test_copies_that_page_splits_left_behind_are_removed_too(tmp_path: Path) -> 
             return [id_ for id_ in range(0, 200, 2) if f"zigzag{id_:03d}".encode() in written]
 
         with database.engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql("BEGIN")
         assert left_of_them()
         assert trace.remove_traces(database)
         assert left_of_them() == []
+
+
+# -- old calls, Twilio, logs -----------------------------------------------------------------------
+
+
+def test_what_pseudonyms_stand_for_is_erased_too(house: Rehearsal) -> None:
+    """He called from his number without a PIN: a month ago, of which only a pseudonym is left, and lately."""
+    later = house.clock.now() + timedelta(days=31)
+    with house.house.database.write() as connection:
+        connection.execute(case_rows.update().values(closed_at=house.clock.now()))
+    purging.purge(house.house, ACTOR, later)
+    with house.house.database.write() as connection:
+        lately = Call(a_sid(91), ELSEWHERE, LINE, "it", ("it",))
+        journal.begin(connection, later, lately, 0)
+        others = Call(a_sid(92), OTHERS, LINE, "it", ("it",))
+        journal.begin(connection, later, others, 0)
+        aged = list(connection.execute(select(calls.c.caller).where(calls.c.caller.like("~%"))).scalars())
+        assert len(aged) == 4
+    erasure.erase(house.house, ACTOR, later, "ZNZ-GMBH")
+    assert left(house) == []
+    with house.house.database.read() as connection:
+        callers = list(connection.execute(select(calls.c.caller)).scalars())
+    assert sorted(callers) == sorted(["", "", "", "", next(iter(set(callers) & set(aged))), OTHERS])
+
+
+def test_twilio_is_asked_to_forget_him(house: Rehearsal) -> None:
+    whole = house.house.configuration
+    twilio = whole.twilio.model_copy(update={"account_sid": "AC" + "0" * 32})
+    with_account = replace(house.house, configuration=whole.model_copy(update={"twilio": twilio}))
+    with house.house.database.read() as connection:
+        his = erasure.belongings(house.house, connection, "ZNZ-GMBH").calls
+        recording = connection.execute(select(messages.c.recording_sid)).scalar_one()
+    erasure.erase(with_account, ACTOR, house.clock.now(), "ZNZ-GMBH")
+    with house.house.database.read() as connection:
+        waits = {
+            row.kind: row
+            for row in connection.execute(select(due_work).where(due_work.c.state == "pending"))
+            if row.kind in (journal.FORGET, ageing.FORGET)
+        }
+    assert waits[journal.FORGET].key == recording
+    assert waits[ageing.FORGET].payload == {"calls": his}
+    assert waits[ageing.FORGET].due_at == house.clock.now() + timedelta(hours=4)
+
+
+def test_logs_hold_no_name_and_no_number(
+    stage: Callable[..., Rehearsal], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A night's calls, what people did, a purge and the erasure."""
+    caplog.set_level(logging.INFO)
+    house = inhabited(stage())
+    purging.purge(house.house, ACTOR, house.clock.now() + timedelta(days=1))
+    erase(house)
+    log = logging.getLogger("ivr")
+    log.info("the log is read")
+    written = caplog.text.encode()
+    assert b"the log is read" in written
+    told = [*DISTINCTIVE, OTHERS[1:], "+393331234501"[1:]]
+    assert [text for text in told if any(form in written for form in forms(text))] == []
+    assert re.findall(rb"\b3[0-9]{9}\b", written) == []

@@ -1,26 +1,25 @@
-"""The path of a call is lean: what its process loads, and what it asks of the database."""
+"""The path of a call is lean: what its process loads, and what it asks of the database. What each turn costs
+stands in test_guard.py.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from counting import Count, counting
 from making import ACTOR, NIGHT, ROOT, SECRETS, SID, configuration, fresh_database, staff
-from sqlalchemy import event
 
 from console.doors import desks
 from console.house import House
-from ivr.answer import Dial, Gather
 from ivr.desk import Desk
-from ivr.technician_desk import TechnicianDesk
-from ivr.vocabulary import LegReceived, Received
+from ivr.vocabulary import Received
 from pins import customers, registry
 from pins.index import PinIndex
 from storage.engine import Database
@@ -34,8 +33,11 @@ NOT_LOADED = [
     "gunicorn",
     "holidays",
     "psycopg",
+    "sqlalchemy.dialects.postgresql",
+    "icalendar",
     "console",
     "requests",
+    "prometheus_client",
 ]
 
 
@@ -67,41 +69,28 @@ print(*(m for m in {NOT_LOADED!r} if m in sys.modules and m not in ("holidays", 
     assert done.stdout.split() == []
 
 
+def test_of_countries_only_its_own_is_loaded_with_its_holidays() -> None:
+    """And the others are there for whoever asks afterwards."""
+    script = """
+import sys
+from datetime import date
+from ivr.settings import _holiday_names
+print(_holiday_names("IT/TN")(date(2026, 6, 26)), _holiday_names("DE/BY")(date(2026, 1, 6)), sep="|")
+print(sum(name.startswith("holidays.countries.") for name in sys.modules))
+import holidays.countries
+print(holidays.countries.France.__name__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    names, loaded, other = done.stdout.splitlines()
+    assert names == "San Vigilio|Heilige Drei Könige"
+    assert int(loaded) < 10
+    assert other == "France"
+
+
 # -- statements --------------------------------------------------------------------------------------
-
-
-@dataclass
-class Count:
-    """What the database was asked: statements without BEGIN and PRAGMA, and transactions by their kind."""
-
-    statements: int = 0
-    reads: int = 0
-    writes: int = 0
-    commits: int = 0
-
-
-@contextmanager
-def counting(database: Database) -> Iterator[Count]:
-    count = Count()
-
-    def executed(conn: object, cursor: object, statement: str, *rest: object) -> None:
-        if statement == "BEGIN IMMEDIATE":
-            count.writes += 1
-        elif statement == "BEGIN":
-            count.reads += 1
-        elif not statement.startswith("PRAGMA"):
-            count.statements += 1
-
-    def committed(conn: object) -> None:
-        count.commits += 1
-
-    event.listen(database.engine, "before_cursor_execute", executed)
-    event.listen(database.engine, "commit", committed)
-    try:
-        yield count
-    finally:
-        event.remove(database.engine, "before_cursor_execute", executed)
-        event.remove(database.engine, "commit", committed)
 
 
 @dataclass
@@ -109,7 +98,6 @@ class Line:
     """A caller on the line, and a desk that serves him; `count` is of the latest turn."""
 
     desk: Desk
-    technicians: TechnicianDesk
     database: Database
     pin: str
     turn: int = 0
@@ -124,13 +112,6 @@ class Line:
         self.turn += 1
         return answer
 
-    def technician(self, attempt: int, turn: int, digits: str | None = None) -> None:
-        carried = self.technicians.carried_before(SID, attempt)
-        assert carried is not None
-        got = LegReceived("CA" + f"{attempt:032x}", carried, turn, digits=digits, made_for=turn)
-        with counting(self.database) as self.count:
-            self.technicians.answer(got, NIGHT + timedelta(seconds=self.turn))
-
 
 @pytest.fixture
 def line(tmp_path: Path) -> Iterator[Line]:
@@ -143,61 +124,7 @@ def line(tmp_path: Path) -> Iterator[Line]:
             customers.add_customer(connection, ACTOR, NIGHT, "Acme", code="ACME", phones=["+393471112201"])
             registry.issue(connection, ACTOR, NIGHT, "ACME", new)
         serving = desks(House(settings, database))
-        yield Line(serving.caller, serving.technicians, database, new.pin)
-
-
-def test_what_each_turn_asks_of_the_database(line: Line) -> None:
-    """A budget for each turn, as measured when it was written: raise one only with a reason."""
-    asked: dict[str, int] = {}
-
-    def spent(name: str) -> None:
-        count = line.count
-        asked[name] = count.statements
-        assert (count.writes, count.reads) == (1, 0 if name.startswith("technician") else 1), name
-        assert count.commits == count.writes + count.reads, name
-
-    line.hear()
-    spent("arrival")
-    line.hear("38205917")
-    spent("wrong PIN")
-    assert isinstance(line.hear(line.pin).parts[0], Gather)  # type: ignore[attr-defined]
-    spent("right PIN")
-    line.hear("1")
-    spent("urgency")
-    answer = line.hear("")
-    assert isinstance(answer.parts[-1], Dial)  # type: ignore[attr-defined]
-    spent("first dial")
-    line.technician(1, 0)
-    spent("technician picks up")
-    line.technician(1, 1, "2")
-    spent("technician passes")
-    line.hear(dial_status="completed")
-    spent("next dial")
-    line.technician(2, 0)
-    line.technician(2, 1, "1")
-    spent("technician accepts")
-    over = {name: (count, BUDGET[name]) for name, count in asked.items() if count > BUDGET[name]}
-    assert over == {}
-    assert set(asked) == set(BUDGET)
-
-
-# SQL statements in each turn, BEGIN and COMMIT not counted.
-BUDGET = {
-    # Whose number it is, and whether too many strangers called, are one look; each call is counted.
-    "arrival": 8,
-    # Either: what was missed lately is read first. A wrong one is written, what is too old for the
-    # throttle forgotten, and the counts looked at again, in case the budget is spent by it.
-    "wrong PIN": 13,
-    # It clears the number's own misses.
-    "right PIN": 11,
-    "urgency": 13,
-    "first dial": 6,
-    "technician picks up": 6,
-    "technician passes": 4,
-    "next dial": 8,
-    # He is sent the case's link, too.
-    "technician accepts": 7,
-}
+        yield Line(serving.caller, database, new.pin)
 
 
 def test_a_turn_asked_again_is_one_look(line: Line) -> None:
@@ -205,7 +132,7 @@ def test_a_turn_asked_again_is_one_look(line: Line) -> None:
     line.hear("1234")
     line.turn = 1
     line.hear("1234")
-    assert (line.count.statements, line.count.reads, line.count.writes) == (1, 1, 0)
+    assert (line.count.statements, line.count.commits) == (1, 1)
 
 
 def test_no_connection_is_held_while_the_slow_hash_runs(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from making import NIGHT, SID, a_call, configuration, fresh_database
+from making import NIGHT, PEPPER, SECRETS, SID, a_call, configuration, fresh_database
 from pydantic import SecretStr
 
-from console import worker
+from console import case_story, worker
 from console.house import House
+from console.privacy.keys import kept_sounds
 from ivr import journal
 from ivr.vocabulary import Recording
+from storage.sealed_folder import SealedFolder
 from webhooks.recordings import RecordingGone, RecordingNotReady, fetch_recording
 from webhooks.settings import TwilioSettings
 
@@ -76,11 +78,18 @@ def settings(base: str, *tokens: str) -> TwilioSettings:
     )
 
 
+def kept(folder: Path) -> SealedFolder:
+    return SealedFolder(folder / "messages", (bytes(range(32)),))
+
+
 def test_a_recording_is_fetched_whole_and_for_its_owner_alone(twilio: Twilio, tmp_path: Path) -> None:
     with twilio.serving() as base:
-        file = fetch_recording(settings(base), RECORDING, tmp_path / "messages")
-    assert file == tmp_path / "messages" / f"{RECORDING}.mp3"
-    assert file.read_bytes() == SOUND
+        name = fetch_recording(settings(base), RECORDING, kept(tmp_path))
+    file = tmp_path / "messages" / name
+    assert name == f"{RECORDING}.mp3"
+    assert kept(tmp_path).read(name) == SOUND
+    # Not even a part of it lies there as it was spoken.
+    assert SOUND[:16] not in file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in file.parent.iterdir()] == [file.name]
     assert twilio.asked == [f"/2010-04-01/Accounts/{ACCOUNT}/Recordings/{RECORDING}.mp3"]
@@ -88,11 +97,13 @@ def test_a_recording_is_fetched_whole_and_for_its_owner_alone(twilio: Twilio, tm
 
 def test_while_a_token_is_changed_either_is_tried(twilio: Twilio, tmp_path: Path) -> None:
     with twilio.serving() as base:
-        fetch_recording(settings(base, "fedcba9876543210fedcba9876543210", TOKEN), RECORDING, tmp_path)
+        fetch_recording(settings(base, "fedcba9876543210fedcba9876543210", TOKEN), RECORDING, kept(tmp_path))
         assert len(twilio.asked) == 2
         with pytest.raises(RecordingGone):
-            fetch_recording(settings(base, "fedcba9876543210fedcba9876543210"), RECORDING, tmp_path / "no")
-    assert list((tmp_path / "no").iterdir()) == []
+            fetch_recording(
+                settings(base, "fedcba9876543210fedcba9876543210"), RECORDING, kept(tmp_path / "no")
+            )
+    assert not list(tmp_path.glob("no/messages/*"))
 
 
 @pytest.mark.parametrize(
@@ -102,19 +113,19 @@ def test_while_a_token_is_changed_either_is_tried(twilio: Twilio, tmp_path: Path
 def test_what_is_tried_again(status: int, error: type[Exception], twilio: Twilio, tmp_path: Path) -> None:
     twilio.answers = [(status, b"")]
     with twilio.serving() as base, pytest.raises(error):
-        fetch_recording(settings(base), RECORDING, tmp_path)
+        fetch_recording(settings(base), RECORDING, kept(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_there_is_tried_again(tmp_path: Path) -> None:
     with pytest.raises(RecordingNotReady):
-        fetch_recording(settings("http://127.0.0.1:1"), RECORDING, tmp_path)
+        fetch_recording(settings("http://127.0.0.1:1"), RECORDING, kept(tmp_path))
 
 
 @pytest.mark.parametrize("sid", ["", "../../etc/passwd", "RE" + "2" * 31, f"{RECORDING}\n"])
 def test_only_a_recording_is_asked_for(sid: str, twilio: Twilio, tmp_path: Path) -> None:
     with twilio.serving() as base, pytest.raises(RecordingGone):
-        fetch_recording(settings(base), sid, tmp_path)
+        fetch_recording(settings(base), sid, kept(tmp_path))
     assert twilio.asked == []
 
 
@@ -136,7 +147,7 @@ def test_the_worker_fetches_a_message_once_and_names_it(twilio: Twilio, tmp_path
         with database.read() as connection:
             (message,) = journal.messages_of(connection, SID)
     assert message.file == f"{RECORDING}.mp3"
-    assert (tmp_path / "state" / "messages" / message.file).read_bytes() == SOUND
+    assert kept_sounds(configured).read(message.file) == SOUND
     assert len(twilio.asked) == 3
 
 
@@ -180,7 +191,7 @@ def test_a_name_is_fetched_and_is_nobody_s_message(first: str, twilio: Twilio, t
         with database.read() as connection:
             assert journal.message_file(connection, RECORDING) == f"{RECORDING}.mp3"
             assert journal.messages_of(connection, SID) == []
-    assert (tmp_path / "state" / "messages" / f"{RECORDING}.mp3").read_bytes() == SOUND
+    assert kept_sounds(house.configuration).read(f"{RECORDING}.mp3") == SOUND
 
 
 def test_what_the_network_says_of_it_has_it_fetched_at_once(twilio: Twilio, tmp_path: Path) -> None:
@@ -200,3 +211,29 @@ def test_what_the_network_says_of_it_has_it_fetched_at_once(twilio: Twilio, tmp_
         assert worker.tick(house, ready) == 1
         with database.read() as connection:
             assert journal.message_file(connection, RECORDING) is not None
+
+
+# -- as they are kept ------------------------------------------------------------------------------------
+
+
+def test_pages_play_what_is_sealed_and_what_a_version_before_left_as_it_was(tmp_path: Path) -> None:
+    with fresh_database(tmp_path) as database:
+        house = House(configuration(tmp_path), database)
+        folder = kept_sounds(house.configuration)
+        plain, sealed, strange = (f"RE{digit * 32}.mp3" for digit in "123")
+        with folder.writing(sealed) as file:
+            file.write(SOUND)
+        (folder.folder / plain).write_bytes(SOUND)
+        with SealedFolder(folder.folder, (bytes(32),)).writing(strange) as file:
+            file.write(SOUND)
+        for name in (plain, sealed):
+            played = case_story.sound(house, name)
+            assert played is not None
+            assert played.read() == SOUND
+        assert case_story.sound(house, strange) is None
+        assert case_story.sound(house, "../ivr.db") is None
+        # The key comes from what is never changed without need: fresh service.keys make no difference.
+        signing = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": PEPPER}
+        first = kept_sounds(configuration(tmp_path, signing)).keys[0]
+        other = {**signing, "IVR_SERVICE_KEYS": "HxweHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE="}
+        assert kept_sounds(configuration(tmp_path, other)).keys[0] == first

@@ -15,6 +15,7 @@ from twilio_rest.past_calls import SOUND, PastCalls, routes
 from twilio_rest.server import StandIn, serving
 
 from console.house import House, open_house, rules
+from console.privacy.keys import kept_sounds
 from console.settings import load
 from console.stand_in.content import make_document
 from console.standing_by import spares
@@ -154,8 +155,7 @@ def test_the_program_dead_and_back(house: House, past: PastCalls, tmp_path: Path
     with house.database.read() as connection:
         (message,) = journal.messages_of(connection, silent.sid)
     assert message.file is not None
-    kept = house.configuration.folder / "state" / "messages" / message.file
-    assert kept.read_bytes() == SOUND
+    assert kept_sounds(house.configuration).read(message.file) == SOUND
 
 
 HANDLERS_OF_CALLS = {kind: HANDLERS[kind] for kind in (FOUND, journal.FETCH, "message.deliver")}

@@ -31,7 +31,7 @@ from sqlalchemy import func, insert, select
 from test_erasure import DISTINCTIVE, forms, inhabited, left
 
 from console import erasure, outside, verification
-from console.access import users
+from console.access import tokens, users
 from console.backups import aftermath, making, restoring
 from console.backups.aftermath import GRACE
 from console.backups.making import BackupRefused, make
@@ -369,7 +369,7 @@ def test_no_id_that_the_ledger_names_is_given_to_somebody_else(
         assert customers.add_customer(connection, ACTOR, at, "Nuova", code="NUOVA").id > 70_000
 
 
-def test_users_and_calendars_that_were_ended_do_not_come_back(
+def test_users_calendars_and_tokens_that_were_ended_do_not_come_back(
     night: Rehearsal, anew: Callable[..., House], tmp_path: Path
 ) -> None:
     at = night.clock.now()
@@ -378,18 +378,23 @@ def test_users_and_calendars_that_were_ended_do_not_come_back(
         users.add(connection, ACTOR, at, "stays", "reader")
         token = feeds.issue(connection, ACTOR, at, technician="anna")
         kept = feeds.issue(connection, ACTOR, at, rota="duty")
+        for name in ("gone", "stays"):
+            tokens.add(connection, ACTOR, at, night.house.configuration, name, ["cases:read"])
     file = backed_up(night, tmp_path)
     with night.house.database.write() as connection:
         users.remove(connection, ACTOR, at, "gone")
         feeds.issue(connection, ACTOR, at, technician="anna")
+        tokens.revoke(connection, ACTOR, at, "gone")
     outside.follow(night.house, at)
     house = anew(night)
     done = restored(house, file, at)
-    assert (done.users, done.feeds) == (1, 1)
+    assert (done.users, done.feeds, done.tokens) == (1, 1, 1)
     with house.database.read() as connection:
         assert [user.name for user in users.everybody(connection)] == ["stays"]
         assert feeds.find(connection, at, token) is None
         assert feeds.find(connection, at, kept) is not None
+        states = [token.state(at.date()) for token in tokens.everything(connection)]
+        assert states == ["revoked", "live"]
 
 
 # -- what was under way ----------------------------------------------------------------------------

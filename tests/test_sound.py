@@ -23,6 +23,7 @@ from console.rehearsal import PUBLIC_URL, Rehearsal
 from console.settings import Configuration
 from ivr import luggage
 from ivr.luggage import Seal
+from webhooks.kept import Folder
 
 SOUND = b"ID3" + bytes(range(256)) * 40
 RECORDING = "RE" + "2" * 32
@@ -79,11 +80,11 @@ def fetch(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let the worker fetch what there is to fetch; the sids it asked for."""
     asked: list[str] = []
 
-    def fetched(_: object, sid: str, folder: Path) -> Path:
+    def fetched(_: object, sid: str, folder: Folder) -> str:
         asked.append(sid)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{sid}.mp3").write_bytes(SOUND)
-        return folder / f"{sid}.mp3"
+        with folder.writing(f"{sid}.mp3") as file:
+            file.write(SOUND)
+        return f"{sid}.mp3"
 
     monkeypatch.setattr(console.work.calls, "fetch_recording", fetched)
     worker.tick(rehearsal.house, rehearsal.clock.now())

@@ -4,6 +4,8 @@ the spare and its end, and that bringing home twice changes nothing.
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -14,19 +16,21 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from making import NIGHT, SECRETS, SID, a_case, configuration, fresh_database, with_lines
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from console import standing_by, worker
 from console.commands import ivr
 from console.house import House, system_clock
 from console.phone import CallerCall
+from console.privacy import purging
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import casework, desk, journal, merging, standby
 from ivr.merging import Brought
 from ivr.tables import calls, leg_turns, legs, turns
 from oncall import attempts, cases, closing
+from oncall.merging import bring_pursuit
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import case_calls, notices
 from oncall.tables import cases as case_rows
@@ -56,6 +60,16 @@ def test_a_snapshot_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert snapshot.written_at(file) == NIGHT
     assert file.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["snapshot"]
+
+
+def test_what_a_killed_process_left_unfinished_goes_and_what_another_is_writing_stays(tmp_path: Path) -> None:
+    left, busy, foreign = (tmp_path / f".{name}.part" for name in ("snapshot.1", "snapshot.2", "other.1"))
+    for each in (left, busy, foreign):
+        each.touch()
+    for each in (left, foreign):
+        os.utime(each, (1000, 1000))
+    snapshot.write(tmp_path / "snapshot", KEY, NIGHT, b"content")
+    assert {each.name for each in tmp_path.iterdir()} == {"snapshot", busy.name, foreign.name}
 
 
 @pytest.mark.parametrize("place", range(0, 200, 3))
@@ -421,6 +435,40 @@ def test_a_case_that_was_opened_and_nobody_knew_is_one(stage: Stage, copied: boo
     assert found.number == opened.number
 
 
+@pytest.mark.parametrize("first", ["here", "there"])
+def test_of_a_turn_that_was_served_in_two_places_the_later_answer_counts(stage: Stage, first: str) -> None:
+    """Another node served it from the database, and opened the case there too: one of the answers was lost,
+    and he asked again. There he had keyed a # in between, so the turns have other numbers.
+    """
+    rehearsal = stage()
+    call(rehearsal, f"* {AWAY}\n* acme calls trento\n> PIN acme\n> #\n> 1\n> hangs up")
+    rehearsal.lifeline.away = False
+    (spare,) = rehearsal.keeper.spares.standing()
+    earlier = timedelta(seconds=1 if first == "here" else -1)
+    with spare.read() as there, rehearsal.house.database.write() as here:
+        row = there.execute(select(calls)).one()
+        case = there.execute(select(case_rows)).one()
+        said = there.execute(select(turns).order_by(turns.c.turn)).all()
+        told = {"number": "2026-00001", "code": "4242", "due_at": case.due_at.isoformat()}
+        state = json.dumps({**json.loads(row.state), "case": told})
+        here.execute(insert(calls), {**row._mapping, "turn": 3, "state": state})
+        for each in said[:2]:
+            here.execute(insert(turns), dict(each._mapping))
+        here.execute(insert(turns), {**said[2]._mapping, "at": said[-1].at - earlier, "answer": "{}"})
+        opened = {**case._mapping, **told, "due_at": case.due_at, "opened_at": case.opened_at - earlier}
+        here.execute(insert(case_rows), {**opened, "id": None})
+        cases.note_call(here, case.opened_at, here.execute(select(case_rows.c.id)).scalar_one(), row.sid)
+    merging.bring_home(rehearsal.house.database, spare, rehearsal.clock.now(), Brought())
+    with rehearsal.house.database.read() as here:
+        found = here.execute(select(case_rows.c.number, case_rows.c.code)).one()
+        now = here.execute(select(calls)).one()
+        numbers = here.execute(select(turns.c.turn).order_by(turns.c.turn)).scalars().all()
+    heard = case.code if first == "here" else "4242"
+    assert found == ("2026-00001", heard)
+    assert json.loads(now.state)["case"]["code"] == heard
+    assert (now.turn, numbers) == ((row.turn, [*range(row.turn)]) if first == "here" else (3, [0, 1, 2]))
+
+
 @pytest.mark.parametrize("copied", [True, False])
 def test_a_case_that_was_joined_and_nobody_knew_is_joined_once(stage: Stage, copied: bool) -> None:
     """The same of a turn at which a second call joins: its row may be in the copy, the call's own not yet."""
@@ -601,6 +649,47 @@ def test_what_an_earlier_talk_ended_is_not_what_was_wanted_after_it(tmp_path: Pa
         assert due.pending(connection, cases.PURSUE, cases.number_of(connection, case_id))
 
 
+def test_a_wish_that_was_begun_anew_elsewhere_outlives_what_ended_before_it(tmp_path: Path) -> None:
+    """Both pursue the case, and there since later: the end of an earlier talk, known only here, comes between
+    the two.
+    """
+    (tmp_path / "there").mkdir()
+    with fresh_database(tmp_path) as here, fresh_database(tmp_path / "there") as there:
+        for database in (here, there):
+            with database.write() as connection:
+                case = a_case(connection)
+        anew = NIGHT + timedelta(seconds=100)
+        with there.write() as spare:
+            cases.pursue(spare, anew, case.id, anew + timedelta(seconds=270))
+        with there.read() as spare, here.write() as connection:
+            bring_pursuit(connection, spare, NIGHT + timedelta(seconds=120), case.number, case.id)
+            ended = anew - timedelta(seconds=10)
+            due.cancel(connection, ended, cases.PURSUE, case.number, by="connected", begun_by=ended)
+            assert due.pending(connection, cases.PURSUE, case.number)
+
+
+def test_coming_home_asks_no_more_however_many_cases_are_closed(stage: Stage) -> None:
+    """Cases of a month are copied, for their codes; nothing of them is to be brought."""
+
+    def asked(closed: int) -> int:
+        rehearsal, said = stage(), []
+        with rehearsal.house.database.write() as connection:
+            for place in range(closed):
+                a_case(connection, sid=f"CA{place:032x}")
+            connection.execute(update(case_rows).values(closed_at=NIGHT))
+        call(rehearsal, WHOLE)
+        rehearsal.lifeline.away = False
+        spare = rehearsal.keeper.spares.standing()[0]
+        with spare.read() as there:
+            assert there.execute(select(func.count()).select_from(case_rows)).scalar_one() == closed + 1
+        engine = rehearsal.house.database.engine
+        event.listen(engine, "before_cursor_execute", lambda *what: said.append(what[2]), named=False)
+        merging.bring_home(rehearsal.lifeline, spare, rehearsal.clock.now(), Brought())
+        return len(said)
+
+    assert asked(40) == asked(0) > 20
+
+
 def test_an_erased_customer_does_not_come_back(stage: Stage) -> None:
     rehearsal = stage()
     call(rehearsal, WHOLE)
@@ -687,6 +776,53 @@ def test_a_spare_is_retired_when_all_is_home_and_quiet(stage: Stage) -> None:
     assert not rehearsal.keeper.spares.any()
 
 
+RUBBISH = b"\x00\xffrubbish\n" * 1000
+
+
+def test_a_damaged_spare_keeps_nobody_from_being_served(stage: Stage) -> None:
+    """Neither callers, nor the work that waits in the house's own database, nor the next outage."""
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    (spare,) = rehearsal.keeper.spares.standing()
+    assert spare.path is not None
+    rehearsal.lifeline.away = False
+    spare.close()
+    for ending in ("-wal", "-shm"):
+        spare.path.with_name(spare.path.name + ending).unlink(missing_ok=True)
+    spare.path.write_bytes(RUBBISH)
+    rehearsal.keeper.spares._open.clear()
+    assert rehearsal.keeper.look(rehearsal.clock.now())
+    worker._stand_by(rehearsal.keeper, rehearsal.clock.now)
+    later = "* acme calls trento\n> PIN acme\n< Chiama per Acme\n> 1\n> hangs up"
+    rehearsal.play(f"@ 2026-03-10 23:00\n{later}", "with the database")
+    with rehearsal.house.database.read() as connection:
+        assert len(connection.execute(select(calls)).all()) == 1
+    rehearsal.play(f"@ 2026-03-10 23:30\n* {AWAY}\n{later}", "without it")
+    assert [each.home for each in rehearsal.keeper.spares.standing()] != [spare.home]
+
+
+def test_a_spare_that_is_retired_does_not_come_back_empty(stage: Stage) -> None:
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    (spare,) = rehearsal.keeper.spares.standing()
+    with spare.write() as connection:
+        spare.retire(connection)
+    spare.discard_files()
+    with pytest.raises(Retired), spare.read():
+        raise AssertionError
+    assert spare.path is not None
+    assert not spare.path.exists()
+    assert rehearsal.keeper.spares.standing() == []
+
+
+def test_opening_a_spare_waits_for_nobody_who_writes_in_it(tmp_path: Path) -> None:
+    spare = spares_in(tmp_path).current(NIGHT)
+    with spare.write():
+        (other,) = spares_in(tmp_path).standing()
+        with other.read() as connection:
+            assert connection.execute(select(calls)).all() == []
+
+
 def test_a_spare_of_the_version_before_learns_what_this_one_knows(tmp_path: Path) -> None:
     spare = spares_in(tmp_path).current(NIGHT)
     with spare.write() as connection:
@@ -745,3 +881,25 @@ def test_one_that_never_was_is_refused_even_with_a_phone_to_ring(
     code, said = served(tmp_path, monkeypatch)
     assert code == 1
     assert "ivr migrate" in said
+
+
+def test_of_a_call_that_has_been_aged_at_home_nothing_comes_back(stage: Stage) -> None:
+    """A machine that was off for months still has it as it was."""
+    rehearsal = stage()
+    call(rehearsal, WHOLE)
+    rehearsal.lifeline.away = False
+    rehearsal.keeper.bring_home(rehearsal.clock.now())
+    with rehearsal.house.database.write() as connection:
+        connection.execute(update(case_rows).values(closed_at=rehearsal.clock.now()))
+    for days in (31, 92):
+        purging.purge(rehearsal.house, "test", rehearsal.clock.now() + timedelta(days=days))
+        before = rows(rehearsal)
+        rehearsal.keeper.brought.clear()
+        (spare,) = rehearsal.keeper.spares.standing()
+        with spare.read() as there:
+            assert PHONES["acme"] in str(there.execute(select(calls)).all())
+        rehearsal.keeper.bring_home(rehearsal.clock.now())
+        after = rows(rehearsal)
+        for table in ("calls", "turns", "legs", "leg_turns"):
+            assert after[table] == before[table], table
+        assert PHONES["acme"] not in str(after["calls"] + after["turns"] + after["legs"])

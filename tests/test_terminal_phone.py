@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -654,6 +655,8 @@ class Terminal:
             cwd=ROOT,
             env=environment,
             start_new_session=True,
+            # Whoever is started in the background by a shell passes on that the interrupt is ignored.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
     def __enter__(self) -> Terminal:

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_database, staff
 from sqlalchemy import select
 
 from console.house import House
 from console.work import HANDLERS
-from console.worker import LEASE, tick
+from console.worker import LEASE, TICK_SECONDS, drain, keep_ticking, tick
 from oncall import casework, reminders
 from oncall.cases import PURSUE
 from storage import due
@@ -117,3 +118,65 @@ def test_what_was_missed_is_caught_up_once(house: House) -> None:
     for _ in range(3):
         tick(house, NIGHT + timedelta(minutes=10), handlers)
     assert done == ["a"]
+
+
+# -- more than is taken at once ------------------------------------------------------------------
+
+
+def test_what_came_due_together_is_done_in_one_go(house: House) -> None:
+    for number in range(7):
+        add(house, "good", str(number))
+    done: list[str] = []
+    rounds: list[int] = []
+
+    def once() -> int:
+        handlers = {"good": lambda house, work, at: done.append(work.key)}
+        rounds.append(tick(house, NIGHT, handlers, limit=3))
+        return rounds[-1]
+
+    drain(once, 3, stopwatch=lambda: 0.0)
+    assert done == [str(number) for number in range(7)]
+    assert rounds == [3, 3, 1]
+
+
+def test_work_that_never_ends_leaves_the_next_tick_its_turn() -> None:
+    seconds = iter(range(100))
+    ticks: list[int] = []
+
+    def always_full() -> int:
+        ticks.append(1)
+        return 3
+
+    drain(always_full, 3, stopwatch=lambda: next(seconds))
+    assert len(ticks) == TICK_SECONDS
+
+
+@pytest.mark.parametrize("found", [None, 0, 2])
+def test_a_tick_that_failed_or_found_less_is_the_last(found: int | None) -> None:
+    ticks: list[int] = []
+
+    def tick_again() -> int | None:
+        ticks.append(1)
+        return found
+
+    drain(tick_again, 3)
+    assert ticks == [1]
+
+
+@pytest.mark.parametrize(
+    "back", [timedelta(0), timedelta(seconds=2), timedelta(minutes=5), timedelta(days=400)]
+)
+def test_a_clock_that_was_put_back_keeps_nobody_waiting(back: timedelta) -> None:
+    """By a daemon that corrects it, or by hand: each job is due at once, or as soon as it would have been."""
+    scheduler = BackgroundScheduler(timezone="UTC")
+    scheduler.start(paused=True)
+    try:
+        for every in (2, 3600):
+            soon = NIGHT + timedelta(seconds=every)
+            scheduler.add_job(lambda: None, "interval", seconds=every, next_run_time=soon)
+        keep_ticking(scheduler, NIGHT - back)
+        waits = [job.next_run_time - (NIGHT - back) for job in scheduler.get_jobs()]
+        wanted = [timedelta(0) if back > SECOND else timedelta(seconds=every) for every in (2, 3600)]
+        assert waits == wanted
+    finally:
+        scheduler.shutdown()

@@ -6,18 +6,19 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Literal
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from webhooks.door import LARGEST_BODY, Believed, check
+from webhooks.kept import Folder
 from webhooks.outgoing import outgoing
 from webhooks.own_sound import own_sounds
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
+from webhooks.watching import watched
 
 log = logging.getLogger("ivr")
 
@@ -37,17 +38,19 @@ class Readiness:
 def create_app(
     believed: Believed,
     ready: Callable[[], Readiness],
-    recordings: Path,
+    recordings: Folder,
     beside: Sequence[Blueprint] = (),
     recorded: Callable[[str], bytes | None] = lambda digest: None,
+    pseudonym: Callable[[str], str] = lambda _: "",
 ) -> Flask:
     """`ready` returns in which state the node is. `recordings` is the folder of those that were fetched;
     `recorded` returns a sound of the house by its digest. `beside` is what else this door shows, to others
-    than Twilio.
+    than Twilio. `pseudonym` is what stands for a caller's number in the log.
     """
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
+    watched(app, pseudonym)
     signed = Blueprint("signed", __name__)
     signed.before_request(lambda: check(believed))
     signed.register_blueprint(voice)

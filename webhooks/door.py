@@ -12,6 +12,7 @@ from flask import g, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, UnsupportedMediaType
 
+from ivr import noting
 from ivr.luggage import Seal
 from ivr.reception import Reception
 from webhooks.parameters import Parameters
@@ -84,8 +85,11 @@ def signed_form(believed: Believed) -> MultiDict[str, str]:
 
 def check(believed: Believed) -> None:
     """Believe the current request about a call, or refuse it."""
+    parameters = Parameters(signed_form(believed), believed.account_sid)
+    note = noting.here()
+    note.call, note.caller = parameters.call_sid, "" if parameters.is_leg else parameters.caller
     g.door = Door(
-        Parameters(signed_form(believed), believed.account_sid),
+        parameters,
         believed.clock(),
         believed.numbers,
         believed.reception,

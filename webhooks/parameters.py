@@ -30,9 +30,10 @@ class Parameters:
     free_text: Collection[str] = FREE_TEXT
 
     def __init__(self, form: MultiDict[str, str], account_sid: str) -> None:
-        if len(list(form.items(multi=True))) > MOST_PARAMETERS:
+        lists = list(form.lists())
+        if sum(len(values) for _, values in lists) > MOST_PARAMETERS:
             raise BadRequest("too many parameters")
-        for name, values in form.lists():
+        for name, values in lists:
             if len(values) > 1:
                 raise BadRequest(f"{name} stands more than once")
         self._form = form
@@ -48,10 +49,10 @@ class Parameters:
         A name we would read that is missing, but stands across the border of another pair or inside
         its value, was hidden there.
         """
+        # A pair on each line: no name that we would read holds a line's end.
+        pairs = "\n".join(f"{key}{value}" for key, value in self._form.items() if key not in self.free_text)
         for name in self.optional:
-            if name in self._form:
-                continue
-            if any(name in key + value for key, value in self._form.items() if key not in self.free_text):
+            if name in pairs and name not in self._form:
                 raise BadRequest(f"{name} is hidden in another parameter")
 
     @property

@@ -6,12 +6,11 @@ server fetches nothing that somebody else named.
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import requests
 
+from webhooks.kept import Folder
 from webhooks.settings import TwilioSettings
 
 API = "https://api.twilio.com"
@@ -30,8 +29,8 @@ class RecordingGone(Exception):
     """Twilio does not have it, or will not give it to us: trying again is no use."""
 
 
-def fetch_recording(settings: TwilioSettings, sid: str, folder: Path) -> Path:
-    """Fetch a recording as MP3 into `folder`, readable by its owner alone; returns the file.
+def fetch_recording(settings: TwilioSettings, sid: str, folder: Folder) -> str:
+    """Fetch a recording as MP3 into `folder`; returns the file's name.
 
     The file appears whole or not at all. Raises RecordingNotReady or RecordingGone.
     """
@@ -39,20 +38,16 @@ def fetch_recording(settings: TwilioSettings, sid: str, folder: Path) -> Path:
         raise RecordingGone("that is no recording's sid")
     base = (settings.api_base or API).rstrip("/")
     address = f"{base}/2010-04-01/Accounts/{settings.account_sid}/Recordings/{sid}.mp3"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target, partial = folder / f"{sid}.mp3", folder / f".{sid}.part"
+    name = f"{sid}.mp3"
     try:
-        _download(settings, address, partial)
-        partial.replace(target)
+        _download(settings, address, folder, name)
     except (requests.ConnectionError, requests.Timeout) as error:
         # The library's text may quote the address; the kind of failure says enough.
         raise RecordingNotReady(type(error).__name__) from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return target
+    return name
 
 
-def _download(settings: TwilioSettings, address: str, partial: Path) -> None:
+def _download(settings: TwilioSettings, address: str, folder: Folder, name: str) -> None:
     for token in settings.auth_tokens:  # while a token is being changed, either may be the valid one
         auth = (settings.account_sid, token.get_secret_value())
         with requests.get(address, auth=auth, timeout=TIMEOUT, stream=True, allow_redirects=False) as answer:
@@ -62,13 +57,10 @@ def _download(settings: TwilioSettings, address: str, partial: Path) -> None:
                 raise RecordingNotReady(f"HTTP {answer.status_code}")
             if answer.status_code != 200:
                 raise RecordingGone(f"HTTP {answer.status_code}")
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as file:
+            with folder.writing(name) as file:
                 for piece in answer.iter_content(64 * 1024):
                     file.write(piece)
-                    if file.tell() > LARGEST_RECORDING:
+                    if file.size > LARGEST_RECORDING:
                         raise RecordingGone("too large")
-                file.flush()
-                os.fsync(file.fileno())
             return
     raise RecordingGone("HTTP 401: none of the auth tokens is believed")

@@ -24,7 +24,7 @@ class TwilioSettings(BaseModel):
     an auth token; "sha256", with a shared key; "both" while one takes the other's place.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     account_sid: Annotated[str, Field(pattern=r"\A(AC[0-9a-f]{32})?\z")] = ""
     auth_tokens: Annotated[list[SecretStr], Field(max_length=4)] = []

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from twilio.twiml.messaging_response import MessagingResponse
 from werkzeug.exceptions import Forbidden
 
+from ivr import noting
 from ivr.luggage import LuggageRefused
 from ivr.text_messages import TextReceived
 from webhooks import twiml
@@ -54,6 +55,7 @@ def text_messages(believed: Believed, senders: Collection[str]) -> Blueprint:
     def arrive() -> Response:
         """A text message comes in."""
         parameters = MessageParameters(signed_form(believed), believed.account_sid)
+        noting.here().call = parameters.call_sid
         parameters.number(senders)
         got = TextReceived(parameters.call_sid, parameters.caller, parameters.text)
         response = MessagingResponse()
@@ -65,6 +67,7 @@ def text_messages(believed: Believed, senders: Collection[str]) -> Blueprint:
     def status() -> Response:
         """What became of a text message that we sent. It is the one that the address was made for."""
         parameters = MessageParameters(signed_form(believed), believed.account_sid)
+        noting.here().call = parameters.call_sid
         try:
             contents = believed.seal.open(request.args.get("l", ""))
             send_id = contents["text"]

@@ -6,21 +6,22 @@ sealed, names one recording, and is good for an hour.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from flask import Blueprint, Response, request, send_file
 from werkzeug.exceptions import NotFound
 
 from ivr.luggage import LuggageRefused, Seal
+from webhooks.kept import Folder
 
 GOOD_FOR = timedelta(hours=1)
 _RECORDING = re.compile(r"RE[0-9a-f]{32}")
 
 
-def sounds(seal: Seal, folder: Path, clock: Callable[[], datetime]) -> Blueprint:
+def sounds(seal: Seal, folder: Folder, clock: Callable[[], datetime]) -> Blueprint:
     """The address of recordings, kept in `folder` as they were fetched. Whatever is wrong gets 404."""
     blueprint = Blueprint("sounds", __name__)
 
@@ -30,10 +31,10 @@ def sounds(seal: Seal, folder: Path, clock: Callable[[], datetime]) -> Blueprint
             named = seal.open(request.args.get("l", ""), at=clock(), within=GOOD_FOR)["sound"]
         except (LuggageRefused, KeyError):
             raise NotFound from None
-        file = folder / f"{named}.mp3"
-        if not _RECORDING.fullmatch(str(named)) or not file.is_file():
+        heard = folder.read(f"{named}.mp3") if _RECORDING.fullmatch(str(named)) else None
+        if heard is None:
             raise NotFound
-        answer = send_file(file.resolve(), mimetype="audio/mpeg", etag=False)
+        answer = send_file(io.BytesIO(heard), mimetype="audio/mpeg", etag=False)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 

@@ -38,6 +38,12 @@ def recovery_digests(configuration: Configuration, user_id: int, code: str) -> l
     ]
 
 
+def token_digests(configuration: Configuration, token: str) -> list[str]:
+    """Under which another program's token may be kept; the first is for new ones."""
+    text = token.encode("utf-8", "replace")
+    return [hmac.digest(_hkdf(key, b"api-token"), text, "sha256").hex() for key in _keys(configuration)]
+
+
 def new_factor(configuration: Configuration, token: str) -> str:
     """The secret of a second factor that is being set up, 160 bits in base32: the same each time the page
     of this link or form is shown, and nowhere kept until it has been proved.

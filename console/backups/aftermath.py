@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from console.patient import PURGE
 from console.tables import console_jobs, console_links, console_sessions
 from console.work import calendars, handed_on, reconcile, stand_in
 from console.work.erasure import TRACES
-from ivr import journal, outgoing_desk, placed
+from ivr import ageing, journal, outgoing_desk, placed, tickets
 from ivr.tables import outgoing
 from oncall import cases, notices, reminders, shift_checks, watch
 from oncall.cases import PURSUE
@@ -56,7 +57,8 @@ ENDS = frozenset(
 # A question that was asked is asked no more; one that is still to be asked is.
 ENDS_IF_BEGUN = frozenset({CHECK})
 # An alarm carries its date, and the Message-ID of the first time, as does a letter, whose file is gone once
-# it was delivered. The others look at what is there when they are done.
+# it was delivered. What a ticket is told has an id, by which whoever has it already knows it. The others look
+# at what is there when they are done.
 GOES_ON = frozenset(
     {
         ALARM,
@@ -65,11 +67,15 @@ GOES_ON = frozenset(
         watch.WATCH,
         calendars.FETCH,
         journal.FETCH,
+        journal.FORGET,
+        ageing.FORGET,
+        PURGE,
         ledger.KIND,
         TRACES,
         stand_in.KEEP,
         reconcile.COMPARE,
         reconcile.FOUND,
+        *tickets.KINDS.values(),
     }
 )
 

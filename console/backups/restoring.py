@@ -21,7 +21,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from console import erasure
-from console.access import users
+from console.access import tokens, users
 from console.backups import MARK, RECORDINGS, aftermath, reading
 from console.backups.aftermath import IDS_LEFT_OUT, Aftermath
 from console.backups.making import keys
@@ -80,8 +80,9 @@ class Ledgers:
 
 @dataclass
 class Restored:
-    """What a restore did. `pins`, `customers`, `users`, `feeds`: how many were revoked, erased, removed,
-    ended again by the ledger. `faults` of the audit log that came with the backup; `warnings` about keys.
+    """What a restore did. `pins`, `customers`, `users`, `feeds`, `tokens`: how many were revoked, erased,
+    removed, ended, revoked again by the ledger. `faults` of the audit log that came with the backup;
+    `warnings` about keys.
     """
 
     backup: Backup
@@ -91,6 +92,7 @@ class Restored:
     customers: int = 0
     users: int = 0
     feeds: int = 0
+    tokens: int = 0
     aftermath: Aftermath | None = None
     doubt: str | None = None
     faults: list[Fault] = field(default_factory=list)
@@ -292,6 +294,8 @@ def _replay(
                 done.users += users.remove_again(connection, actor, at, entry.id)
             case feeds.REVOKED:
                 done.feeds += feeds.revoke_again(connection, actor, at, entry.id)
+            case tokens.REVOKED:
+                done.tokens += tokens.revoke_again(connection, actor, at, entry.id)
     _give_later_ids(connection, highest)
 
 
@@ -300,6 +304,7 @@ _TABLES = {
     _ERASED: "customers",
     users.REMOVED: "console_users",
     feeds.REVOKED: "feeds",
+    tokens.REVOKED: "api_tokens",
 }
 
 
@@ -335,7 +340,7 @@ def _make_ledger_whole(house: House) -> None:
     with house.database.read() as connection:
         acts = connection.execute(
             select(audit_table.c.act, audit_table.c.subject, audit_table.c.at)
-            .where(audit_table.c.act.in_((_REVOKED_PIN, _ERASED, users.REMOVED)))
+            .where(audit_table.c.act.in_((_REVOKED_PIN, _ERASED, users.REMOVED, tokens.REVOKED)))
             .order_by(audit_table.c.id)
         ).all()
     told = [(row.act, row.subject.rpartition(":")[2], row.at) for row in acts]

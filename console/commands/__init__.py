@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 
 from console.commands.common import Context, Refused
 from console.commands.hidden import REFUSAL, looks_like_a_pin
+from console.watching import logs
 
 # Where each command stands. Only the one that is asked for is loaded: `ivr case list` need not wait for
 # the telephone's screen and the web server.
@@ -28,12 +28,16 @@ COMMANDS = {
     "migrate": "service",
     "phone": "phone",
     "pin": "pins",
+    "privacy": "privacy",
+    "purge": "privacy",
     "prompt": "prompts",
     "report": "reports",
     "restore": "backups",
     "rota": "rota",
     "serve": "service",
     "technician": "reach",
+    "tickets": "tickets",
+    "token": "tokens",
     "twilio": "twilio",
     "user": "users",
 }
@@ -71,9 +75,7 @@ def ivr(context: click.Context, config_path: Path) -> None:
 
 def main() -> None:
     """The entry point of the `ivr` executable."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for chatty in ("alembic", "apscheduler"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.begin()
     if any(looks_like_a_pin(argument) for argument in sys.argv[1:]):
         Refused(REFUSAL).show()
         sys.exit(1)

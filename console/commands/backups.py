@@ -136,6 +136,7 @@ def _say(context: Context, done: Restored, as_json: bool) -> None:
                 "erased": done.customers,
                 "users_removed": done.users,
                 "calendars_ended": done.feeds,
+                "tokens_revoked": done.tokens,
                 "pursued": after.pursued if after else [],
                 "ended": after.ended if after else {},
                 "doubt": done.doubt,
@@ -147,7 +148,7 @@ def _say(context: Context, done: Restored, as_json: bool) -> None:
     click.echo(f"{done.rows} rows and {done.recordings} recordings are as they were at {at}.")
     click.echo(
         f"By the ledger: {done.pins} PINs revoked, {done.customers} customers erased, {done.users} users "
-        f"removed, {done.feeds} calendar addresses ended."
+        f"removed, {done.feeds} calendar addresses ended, {done.tokens} tokens revoked."
     )
     if after is not None:
         if after.ended:

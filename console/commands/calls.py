@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy import Connection
 
 from console.commands.common import Context, Refused, json_option, local, print_json, table
-from ivr import journal
+from console.privacy.keys import kept_sounds
+from ivr import journal, pseudonyms
 from ivr.journal import CallRecord, UnknownCall
 from oncall import cases
 from pins import customers
@@ -36,7 +39,7 @@ def list_(context: Context, limit: int, as_json: bool) -> None:
         (
             each.sid,
             (local(each.started, zone) or "")[:19].replace("T", " "),
-            each.caller or "withheld",
+            pseudonyms.printed(each.caller) or each.caller.removeprefix(pseudonyms.WITHHELD) or "withheld",
             codes.get(each.customer_id or 0, "–"),
             each.urgency or "–",
             each.outcome or "in progress",
@@ -70,6 +73,24 @@ def show(context: Context, sid: str, as_json: bool) -> None:
     for message in document["messages"]:
         where = message["file"] or f"{message['recording']}, not fetched yet"
         click.echo(f"message of {message['seconds']} s: {where}")
+
+
+@call.command()
+@click.argument("recording")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def sound(context: Context, recording: str, file: Path) -> None:
+    """Write the sound of a message into FILE, an MP3 that must not exist; it is kept sealed here."""
+    with context.reading() as connection:
+        name = journal.message_file(connection, recording)
+    heard = kept_sounds(context.configuration).read(name) if name else None
+    if heard is None:
+        raise Refused(f"there is no recording {recording!r} here that could be read")
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+            written.write(heard)
+    except OSError as error:
+        raise Refused(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _document(context: Context, each: CallRecord, codes: dict[int, str]) -> dict[str, Any]:

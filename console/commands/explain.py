@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
-from console.commands.common import Context, Refused, instant, json_option, print_json
+from console.commands.common import Context, Refused, instant, json_option, local, print_json
 from console.house import numbers
-from ivr.explain import Explainer, Explanation
+from ivr.explain import Explainer, Explanation, Ladder
+from ivr.hours import State
 from oncall import roster
 
 
@@ -35,51 +37,53 @@ def explain(context: Context, number: str | None, when: str, as_json: bool) -> N
         people = {t.key: t for t in roster.all_technicians(connection)}
     explainer = Explainer(called, ours[called].hours, book, people)
     if when == "-":
-        _stream(context, explainer)
+        _stream(explainer, configuration.zone)
         return
     explanation = explainer.at(instant(when, configuration.zone))
     if as_json:
-        print_json(_document(context, explanation))
+        print_json(_document(explanation, configuration.zone))
     else:
-        _tell(context, explanation)
+        _tell(explanation, configuration.zone)
 
 
-def _stream(context: Context, explainer: Explainer) -> None:
+def _stream(explainer: Explainer, zone: ZoneInfo) -> None:
     """One JSON line for each line of standard input; the first that is no instant ends it."""
-    zone = context.configuration.zone
+
+    # All but the instant is the same for many of them, and is put into JSON once.
+    @lru_cache(maxsize=2**16)
+    def rest(number: str, state: State, ladder: Ladder) -> str:
+        return json.dumps(_rest(number, state, ladder, zone), ensure_ascii=False)[1:]
+
     for line in sys.stdin:
         if line.strip():
-            explanation = explainer.at(instant(line.strip(), zone))
-            sys.stdout.write(json.dumps(_document(context, explanation), ensure_ascii=False) + "\n")
+            found = explainer.at(instant(line.strip(), zone))
+            at = found.at.astimezone(zone).isoformat()
+            sys.stdout.write(f'{{"at": "{at}", {rest(found.number, found.state, found.ladder)}\n')
 
 
-def _document(context: Context, explanation: Explanation) -> dict[str, Any]:
-    zone = context.configuration.zone
+def _document(found: Explanation, zone: ZoneInfo) -> dict[str, Any]:
+    return {"at": local(found.at, zone), **_rest(found.number, found.state, found.ladder, zone)}
 
-    def plain(at: datetime | None) -> str | None:
-        return None if at is None else at.astimezone(zone).isoformat()
 
+def _rest(number: str, state: State, ladder: Ladder, zone: ZoneInfo) -> dict[str, Any]:
     return {
-        "at": plain(explanation.at),
-        "number": explanation.number,
-        "pin": explanation.state.pin,
-        "reason": explanation.state.reason,
-        "name": explanation.state.name,
-        "until": plain(explanation.state.until),
+        "number": number,
+        "pin": state.pin,
+        "reason": state.reason,
+        "name": state.name,
+        "until": local(state.until, zone),
         "ladder": [
-            {"rung": duty.rung, "technician": duty.technician, "phone": phone}
-            for duty, phone in explanation.ladder
+            {"rung": duty.rung, "technician": duty.technician, "phone": phone} for duty, phone in ladder
         ],
     }
 
 
-def _tell(context: Context, explanation: Explanation) -> None:
-    document = _document(context, explanation)
+def _tell(explanation: Explanation, zone: ZoneInfo) -> None:
     state = explanation.state
     asked = "a PIN is asked" if state.pin else "no PIN is asked: the office is rung"
     why = f"{state.reason}, {state.name}" if state.name else state.reason
-    click.echo(f"{document['at']}  {explanation.number}")
-    click.echo(f"  {asked} ({why}), until {document['until'] or 'further notice'}")
+    click.echo(f"{local(explanation.at, zone)}  {explanation.number}")
+    click.echo(f"  {asked} ({why}), until {local(state.until, zone) or 'further notice'}")
     for duty, phone in explanation.ladder:
         click.echo(f"  rung {duty.rung}: {duty.technician}  {phone}")
     if not explanation.ladder:

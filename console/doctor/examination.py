@@ -27,6 +27,7 @@ from console.doctor import (
     snapshot,
     stand_in,
     texts,
+    tickets,
     work,
 )
 from console.doctor.finding import Finding, ordered, red
@@ -64,6 +65,7 @@ CHECKS = (
     Check("stand-in", stand_in.check, needs="database"),
     Check("public address", address.check, network=True),
     Check("mail", mail.check, network=True),
+    Check("tickets", tickets.check, needs="database"),
     Check("Twilio's account", account.check, network=True),
     Check("numbers at Twilio", numbers.check, network=True, needs="Twilio's account"),
     Check("caller ID", caller_id.check, network=True, needs="Twilio's account"),

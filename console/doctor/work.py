@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
+from console.patient import PATIENT
 from storage import due
 from storage.alarms import ALARM
 from storage.tables import due_work
@@ -21,7 +22,7 @@ UNDELIVERED = timedelta(hours=1)
 
 def check(look: Look) -> Iterator[Finding]:
     with look.house.database.read() as connection:
-        late = due.late(connection, look.at, LATE)
+        late = due.late(connection, look.at, LATE, patient=PATIENT)
         alarms = _waiting_alarms(connection, look.at - UNDELIVERED)
     if late is not None:
         many = f"{late.many} or more pieces" if late.many == late.most else f"{late.many} piece(s)"

@@ -16,7 +16,7 @@ from werkzeug.exceptions import BadRequest, Gone, NotFound, ServiceUnavailable, 
 from werkzeug.wrappers import Response as AnyResponse
 
 from console.arrived import arrived
-from console.case_story import sound_file
+from console.case_story import sound as recorded
 from console.customer_search import Found, search
 from console.house import Clock, House
 from console.public import acts
@@ -110,7 +110,7 @@ def case_pages(house: House, clock: Clock) -> Blueprint:
                 each.number: each.file
                 for each in sounds(connection, case, at, house.configuration.zone, words)
             }
-        file = sound_file(house, known.get(number, ""))
+        file = recorded(house, known.get(number, ""))
         if file is None:
             raise NotFound
         return send_file(file, mimetype="audio/mpeg", etag=False, conditional=True)

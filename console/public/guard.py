@@ -18,7 +18,7 @@ from werkzeug.exceptions import (
 
 from console.house import House
 from console.public.wording import Words, preferred
-from storage.engine import is_gone
+from storage.engine import is_contended, is_gone
 
 log = logging.getLogger("ivr")
 security = logging.getLogger("ivr.security")
@@ -50,7 +50,7 @@ def guarded(blueprint: Blueprint, house: House, cache: str = "no-store") -> Blue
 
     @blueprint.errorhandler(Exception)
     def failed(error: Exception) -> tuple[str, int]:
-        if is_gone(error):
+        if is_gone(error) or is_contended(error):
             log.error("%s: the database is away (%s)", request.endpoint, type(error).__name__)
             return error_page(asked_in(house), "failed"), 503
         log.error("%s failed", request.endpoint, exc_info=error)

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 _REHEARSING: ContextVar[bool] = ContextVar("rehearsing", default=False)
 # Those by which the packages that serve a call, and the worker, speak.
-LOGGERS = ("ivr", "ivr.security", "ivr.worker", "ivr.outside", "ivr.services")
+LOGGERS = ("ivr", "ivr.turns", "ivr.security", "ivr.worker", "ivr.outside", "ivr.services")
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""Who did something, by name. Actors are `user:giulia`, `technician:anna via link`, `cli:root`, `ivr`."""
+"""Who did something, by name. Actors are `user:giulia`, `technician:anna via link`, `cli:root`,
+`api:psa`, `ivr`."""
 
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ class Actors:
                 return self._people.get(key, key)
             case "cli":
                 return words("actors.cli", name=rest)
+            case "api":
+                return words("actors.api", name=rest)
             case _:
                 return words("actors.service") if not rest else actor
 

@@ -91,7 +91,7 @@ class Desk:
         with reading() as connection:
             case = self.find(connection, number)
             known = {each.number: each.file for each in case_story.recordings(connection, case)}
-        file = case_story.sound_file(house(), known.get(recording, ""))
+        file = case_story.sound(house(), known.get(recording, ""))
         if file is None:
             raise NotFound
         return send_file(file, mimetype="audio/mpeg", etag=False, conditional=True)

@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from console.access import sessions
 from console.access.users import User
+from console.api import once
 from console.house import Clock, House
 from console.outside import follow
 from console.tables import console_forms, console_jobs
@@ -244,7 +245,9 @@ def run_next(house: House, clock: Clock) -> bool:
 
 
 def sweep(house: House, at: datetime) -> None:
-    """Remove what has had its time: files of work, work that ended, forms that were sent, sessions."""
+    """Remove what has had its time: files of work, work that ended, forms that were sent, sessions,
+    answers to other programs.
+    """
     with house.database.read() as connection:
         here = console_jobs.c.place == work_files.place(house)
         held = [_job(row) for row in connection.execute(select(console_jobs).where(here))]
@@ -257,6 +260,7 @@ def sweep(house: House, at: datetime) -> None:
         connection.execute(delete(console_jobs).where(ended))
         connection.execute(delete(console_forms).where(console_forms.c.used_at < at - FORMS_KEPT))
         sessions.forget(connection, at)
+        once.forget(connection, at)
     for job in over:
         if folder := job.input.get("folder"):
             work_files.remove(house, folder)

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 from console.house import House
+from console.patient import PURGE
 from console.work import (
     calendars,
     calls,
     erasure,
+    forgetting,
     handed_on,
     ledger,
     mail,
     notices,
     pins,
     placing,
+    purge,
     pursuit,
     reconcile,
     rota,
     stand_in,
+    tickets,
 )
-from ivr import journal
+from ivr import ageing, journal
 from ivr.outgoing_desk import PLACE, WATCH
+from ivr.tickets import KINDS as TICKETS
 from oncall import cases, reminders, watch
 from oncall.reached import CHECK, NOTICE
 from pins import outbox, registry
@@ -48,6 +54,9 @@ HANDLERS: Mapping[str, Handler] = {
     journal.FETCH: calls.fetch_message,
     calendars.FETCH: calendars.fetch_absences,
     erasure.TRACES: erasure.remove,
+    journal.FORGET: forgetting.forget_recording,
+    ageing.FORGET: forgetting.forget_calls,
+    PURGE: purge.purge,
     LEDGER: ledger.append,
     registry.ENDS: pins.remind,
     stand_in.KEEP: stand_in.keep,
@@ -55,6 +64,7 @@ HANDLERS: Mapping[str, Handler] = {
     reconcile.FOUND: reconcile.tell,
     ALARM: mail.alarm,
     outbox.LETTER: mail.deliver,
+    **{kind: partial(tickets.tell, channel=channel) for channel, kind in TICKETS.items()},
 }
 # The spare's own work while the database is away: callers are pursued, people told, recordings fetched. The
 # rest waits.
@@ -83,4 +93,10 @@ APART: Mapping[str, tuple[str, ...]] = {
     "calendars": (calendars.FETCH,),
     "stand-in": (stand_in.KEEP,),
     "past calls": (reconcile.COMPARE,),
+    # Apart from these: a night of junk calls leaves an hour of them, and callers are looked for meanwhile.
+    "forgetting": (journal.FORGET, ageing.FORGET),
+    "recordings": (journal.FETCH,),
+    "purge": (PURGE,),
+    "tickets by mail": (TICKETS["mail"],),
+    "tickets by webhook": (TICKETS["webhook"],),
 }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
-from console.house import House, state_folder
+from console.house import House
+from console.privacy.keys import kept_sounds
 from ivr import journal
+from storage import due
 from storage.due import Work
 from webhooks.recordings import RecordingGone, RecordingNotReady, fetch_recording
 
@@ -19,11 +21,13 @@ FETCHES_SOON = 5
 FETCH_AGAIN = timedelta(seconds=15)
 FETCH_AGAIN_AT_MOST = timedelta(hours=1)
 FETCH_TRIES = 41
+# A recording stays at Twilio for so long after it was fetched: the backup of the day has it by then.
+KEPT_THERE = timedelta(hours=26)
 
 
 def fetch_message(house: House, work: Work, at: datetime) -> datetime | None:
     """Fetch a message's recording and keep it, so that it can be listened to here."""
-    folder = state_folder(house.configuration) / "messages"
+    folder = kept_sounds(house.configuration)
     try:
         file = fetch_recording(house.configuration.twilio, work.key, folder)
     except RecordingNotReady as why:
@@ -38,7 +42,9 @@ def fetch_message(house: House, work: Work, at: datetime) -> datetime | None:
         log.error("message %s cannot be fetched: %s", work.key, why)
         return None
     with house.database.write() as connection:
-        kept = journal.message_fetched(connection, at, work.key, file.name)
+        kept = journal.message_fetched(connection, at, work.key, file)
+        if kept and house.configuration.twilio.account_sid:
+            due.add(connection, at, journal.FORGET, work.key, at + KEPT_THERE, {})
     if not kept:
-        file.unlink(missing_ok=True)
+        (folder.folder / file).unlink(missing_ok=True)
     return None

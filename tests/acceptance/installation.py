@@ -174,6 +174,16 @@ class Installation:
                 raise AssertionError(f"the service is not ready:\n{self.printed.read_text()[-3000:]}")
             time.sleep(0.03)
 
+    def console_listens(self, within: float = READY_WITHIN) -> None:
+        """Wait for the console: it starts beside the webhook door, and no call needs it."""
+        host, _, port = self.console.rpartition(":")
+        patience = time.monotonic() + within
+        while True:
+            with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+                return
+            assert time.monotonic() < patience, f"no console:\n{self.printed.read_text()[-3000:]}"
+            time.sleep(0.03)
+
     def begin(self, *options: str) -> None:
         """Start it and wait for nothing."""
         assert self.service is None

@@ -48,6 +48,17 @@ class Service:
             assert time.monotonic() < limit, f"{what!r} was not printed:\n{self.printed[-3000:]}"
             time.sleep(0.02)
 
+    def parts(self) -> dict[int, set[int]]:
+        """The three parts with their processes, once they are all there: the worker alone has none."""
+        self.says("worker started")
+        limit = time.monotonic() + PATIENCE
+        while True:
+            found = {part: self.children(part) for part in self.children()}
+            if len(found) == 3 and sum(1 for each in found.values() if each) == 2:
+                return found
+            assert time.monotonic() < limit, found
+            time.sleep(0.02)
+
     def children(self, of: int | None = None) -> set[int]:
         """The processes that this one (else the supervisor) has started."""
         assert self.installation.service is not None

@@ -220,6 +220,7 @@ def test_a_new_admin_s_first_day(
     link = house.json("user", "add", "giulia", "--role", "admin", "--full-name", "Giulia Moser")["link"]
     assert link.startswith(f"http://{house.console}/welcome/")
     house.start()
+    house.console_listens()
     with chrome.new_context(viewport={"width": 1280, "height": 900}, locale="it-IT") as context:
         page = context.new_page()
         wrong: list[str] = []

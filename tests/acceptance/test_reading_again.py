@@ -37,7 +37,7 @@ def answers(service: Service) -> None:
 def test_a_mistake_changes_nothing_and_is_said_in_a_line(service: Service) -> None:
     service.installation.start()
     sound = service.file.read_text()
-    parts = {part: service.children(part) for part in service.children()}
+    parts = service.parts()
     for count, (key, value) in enumerate(MISTAKES.values(), start=1):
         service.write(**{key: value})
         service.hang_up()
@@ -56,8 +56,7 @@ def test_a_mistake_changes_nothing_and_is_said_in_a_line(service: Service) -> No
 
 def test_every_part_takes_what_is_new(service: Service) -> None:
     service.installation.start()
-    service.says("worker started")
-    before = {part: service.children(part) for part in service.children()}
+    before = service.parts()
     service.write(signatures='"both"', shared_keys=f'["{TOKEN[::-1]}"]', workers="2")
     service.hang_up()
     service.says(IN_FORCE)

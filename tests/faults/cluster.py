@@ -193,7 +193,7 @@ class Cluster:
         be served from there. False if that does not come.
         """
         limit = time.monotonic() + within
-        while any(file for node in self.nodes for file in (node.folder / "state").glob("standby*.db")):
+        while any(file for node in self.nodes for file in (node.folder / "state/standby").glob("*.db")):
             if time.monotonic() > limit:
                 return False
             time.sleep(0.1)

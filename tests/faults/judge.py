@@ -35,6 +35,8 @@ HIS = (
     "SELECT turn, at, step, heard FROM turns WHERE sid = :sid ORDER BY turn",
 )
 
+CODES = "SELECT code FROM cases WHERE call_sid = :sid"
+
 ATTEMPTS = (
     "SELECT a.id, a.phone, a.pass_id, a.asked_at, a.picked_up_at, a.pressed, a.result, a.result_at, o.sid"
     " FROM attempts a LEFT JOIN outgoing o ON o.attempt_id = a.id WHERE a.call_sid = :call ORDER BY a.id"
@@ -149,6 +151,9 @@ class Judge:
         """Nothing goes on any more: whatever is unmet is lost, and the journal is held against the keys."""
         with self._lock:
             for code, whose in self.unmet().items():
+                if self._met_otherwise(cluster, code, whose):
+                    self.count["promises kept under another code"] += 1
+                    continue
                 self.lost.append(f"{whose}: nobody answered for case {code}{_told_of(cluster, code, whose)}")
             self._promised.clear()
             self._met.clear()
@@ -161,6 +166,13 @@ class Judge:
                 told = "".join(f"\n        {row}" for row in cluster.ask(ATTEMPTS, call=call))
                 self.unpressed.append(f"attempt {attempt} in {call}, {phone}: nobody pressed 1{told}")
         self._judged = newest
+
+    def _met_otherwise(self, cluster: Cluster, code: str, whose: str) -> bool:
+        """Whether somebody has answered since for the case that this call opened, by another code: it was
+        opened at two nodes at the same instant, one of them without the database, and he heard the other.
+        """
+        others = [row[0] for row in cluster.ask(CODES, sid=whose)]
+        return any(self._met.get(other, 0) > self._promised[code] for other in others)
 
     def _spare_key(self, phone: str, placed: str | None) -> bool:
         """Whether this phone's 1 in a placed call is not yet used up by another attempt."""

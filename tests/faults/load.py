@@ -44,12 +44,12 @@ WIRES = (
     Mishap("database's answer cut off", wire="cut"),
 )
 # Requests in a thousand that meet each kind.
-KILLED, DOUBLED, ANSWERS_LOST, WIRED = 10, 20, 15, 24
+KILLED, DOUBLED, ANSWERS_LOST, WIRED = 6, 20, 15, 24
 # Deaths at one commit point after which it is left alone: the rare ones come to as many, and a start costs
 # time.
 ENOUGH = 50
 # Worker deaths for each conversation, and errors of the provider.
-DEATHS, ERRORS = 0.10, 0.08
+DEATHS, ERRORS = 0.06, 0.08
 PROVIDER: tuple[Fault, ...] = ("429", "500 before", "500 after")
 
 

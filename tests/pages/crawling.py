@@ -19,8 +19,8 @@ from console.access.roles import RIGHTS, May, Role
 from console.web.area import right_of
 
 HERE = "http://localhost:8081"
-# What Flask makes by itself, and what tells a machine that the process lives.
-NOT_OURS = {"static", "healthz"}
+# What Flask makes by itself, and what machines ask: that the process lives, how all stands.
+NOT_OURS = {"static", "healthz", "metrics"}
 # Pages that ask for a second right by themselves.
 ALSO = {"audit.export": {May.AUDIT}}
 # Stands for whatever there is nothing of.

@@ -243,6 +243,7 @@ NO_PAGES = {
     "tonight.wrong",
     "static",
     "healthz",
+    "metrics",
     "login.enter",
     "login.welcome",
     "oidc.back",

@@ -24,10 +24,17 @@ DESK = {"width": 1280, "height": 900}
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
     """The console at ten in the evening of 10 March 2026, with the cast and a user of each role."""
-    with fresh_database(tmp_path) as database:
+    with opened_console(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def opened_console(folder: Path) -> Iterator[Console]:
+    """Such a console in a folder of its own."""
+    with fresh_database(folder) as database:
         url = str(database.engine.url)
     with opened_at(url) as database:
-        yield console_in(tmp_path, House(configuration(tmp_path), database), Clock())
+        yield console_in(folder, House(configuration(folder), database), Clock())
 
 
 class _Quiet(WSGIRequestHandler):

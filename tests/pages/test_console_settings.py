@@ -59,6 +59,7 @@ def test_every_choice_has_words() -> None:
         "notices.text_sender": ("called",),
         "twilio.signatures": ("sha1", "sha256", "both"),
         "console.oidc_name": ("email", "preferred_username"),
+        "service.log": ("text", "json"),
     }
     assert set(offered) == set(CHOICES)
     for key, values in offered.items():

@@ -29,6 +29,7 @@ FREE = {
     "audit": "actor subject",
     "audit_details": "details",
     "absences": "created_by",
+    "api_tokens": "created_by",
     "caller_rules": "reason created_by",
     "calls": "caller",
     "case_log": "actor text details",
@@ -52,6 +53,9 @@ FREE = {
 # Keys, kinds and states that the program wrote, what is sealed or hashed, numbers that were checked.
 OURS = {
     "absences": "technician kind source",
+    # Answers are never shown again to people: a program gets its own once more, within a day.
+    "api_answers": "key request answer",
+    "api_tokens": "name digest scopes",
     "attempts": "call_sid technician phone pressed result",
     "audit": "act",
     "caller_rules": "pattern kind",
@@ -92,6 +96,9 @@ OURS = {
     "swaps": "rota proposer counterpart state",
     "technicians": "key phone other_phones language services",
     "texts_in": "sid technician act answer",
+    "ticket_deliveries": "channel why outcome",
+    "ticket_events": "source kind name",
+    "tickets": "subject",
     "turns": "sid step heard answer",
     "wake_ups": "call_sid",
 }

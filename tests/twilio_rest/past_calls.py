@@ -141,9 +141,25 @@ def routes(past: PastCalls) -> list[Route]:
             raise Refusal(*UNKNOWN)
         return Response(SOUND, content_type="audio/mpeg")
 
+    def calls(asked: Asked) -> Any:
+        parent = asked.query.get("ParentCallSid")
+        wanted = [each for each in past.calls if parent in (None, each["parent_call_sid"])]
+        return paged(asked, "calls", wanted)
+
+    def forgotten(kept: list[dict[str, Any]], asked: Asked) -> Response:
+        gone = [each for each in kept if each["sid"] == asked.named["Sid"]]
+        if not gone:
+            raise Refusal(*UNKNOWN)
+        kept.remove(gone[0])
+        return Response(status=204)
+
     return [
         # Of the day that is asked for, and later: as Twilio, it looks at days.
-        Route("GET", BELOW + "Calls.json", API, lambda asked: paged(asked, "calls", past.calls)),
+        Route("GET", BELOW + "Calls.json", API, calls),
+        Route("DELETE", BELOW + "Calls/{Sid}.json", API, lambda asked: forgotten(past.calls, asked)),
+        Route(
+            "DELETE", BELOW + "Recordings/{Sid}.json", API, lambda asked: forgotten(past.recordings, asked)
+        ),
         Route(
             "GET", BELOW + "Recordings.json", API, lambda asked: paged(asked, "recordings", past.recordings)
         ),

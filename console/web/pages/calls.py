@@ -95,7 +95,7 @@ def sound(recording: str) -> Response:
             message = heard.find(connection, recording)
     except UnknownMessage:
         raise NotFound from None
-    file = case_story.sound_file(house(), message.file or "")
+    file = case_story.sound(house(), message.file or "")
     if file is None:
         raise NotFound
     answer = send_file(file, mimetype="audio/mpeg", etag=False, conditional=True)

@@ -8,11 +8,13 @@ from flask import request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
-from console.access import users
+from console.access import tokens, users
 from console.access.roles import May, Role
+from console.access.scopes import in_order
+from console.access.tokens import TokenRefused
 from console.access.users import User, UserRefused
 from console.web.area import Area
-from console.web.context import at, reading, user, words, writing
+from console.web.context import at, house, reading, user, words, writing
 from console.web.guard import own_address
 from console.web.render import page, to
 from console.web.shown import users as shown
@@ -74,6 +76,30 @@ def add() -> Answer:
     except UserRefused as refused:
         return _add(given, refused), 422
     return _link(made, token)
+
+
+# -- tokens of programs --------------------------------------------------------------------------
+
+
+@area.page("/users/tokens", May.USERS)
+def programs() -> str:
+    """Which other programs may ask for what. They are made on the command line alone."""
+    today = at().astimezone(house().configuration.zone).date()
+    with reading() as connection:
+        found = [(each, each.state(today)) for each in tokens.everything(connection)]
+    return page("users/tokens.html", found=found, scopes=in_order)
+
+
+@area.page("/users/tokens/<int:token_id>/revoke", May.USERS, post=True)
+def revoke_token(token_id: int) -> AnyResponse:
+    try:
+        with writing() as connection:
+            known = tokens.by_id(connection, token_id)
+            tokens.revoke(connection, user().actor, at(), known.name)
+    except TokenRefused as refused:
+        if refused.why == "unknown":
+            raise NotFound from None
+    return to("users.programs", "users.token-revoked")
 
 
 # -- one user ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from console.settings import Configuration
 from console.web.people import Person, people
 from console.web.words import Words
-from ivr import call_search, call_story, heard, journal
+from ivr import call_search, call_story, heard, journal, pseudonyms
 from ivr.call_search import UNDER_WAY, Found, Page, Place, Wanted
 from ivr.call_story import Ring, Turn
 from ivr.heard import Left
@@ -159,11 +159,11 @@ class Numbers:
     ours: Mapping[str, str] = field(default_factory=dict)
 
     def caller(self, number: str) -> str:
-        """As people read it; empty if it was withheld."""
+        """As people read it, of an old call its pseudonym; empty if it was withheld."""
         known = identity(number)
         if known:
             return phones.printed(known, self.country)
-        return number if number.startswith("sip:") else ""
+        return number if number.startswith("sip:") else pseudonyms.printed(number)
 
     def name(self, number: str) -> str:
         """The name of a number of ours, or the number if we have it no more."""

@@ -26,9 +26,11 @@ SECTIONS = (
     *("hours", "number", "urgency", "ringing", "flood", "toll", "pins", "notices", "calendars", "mail"),
     *(
         "letters",
+        "tickets",
         "reports",
         "privacy",
         "doctor",
+        "watching",
         "backup",
         "service",
         "console",
@@ -42,12 +44,12 @@ UNITS = {
     "seconds": (
         *("ringing.rings", "ringing.no_new_attempt_after", "ringing.office_rings", "ringing.message_limit"),
         *("ringing.pursue_after", "ringing.next_pass_after", "ringing.text_take_holds"),
-        *("notices.receipt_within", "flood.within"),
+        *("notices.receipt_within", "flood.within", "watching.heartbeat_every"),
     ),
     "minutes": ("notices.confirm_before", "notices.confirm_within", "urgency.level.within"),
     "days": (
         *("notices.look_ahead", "pins.overlap_days", "privacy.caller_numbers", "privacy.calls"),
-        *("privacy.messages", "privacy.audit"),
+        *("privacy.messages", "privacy.audit", "privacy.figures"),
     ),
     "months": ("pins.max_age_months",),
 }
@@ -57,7 +59,7 @@ NAMES = ("mail.port",)
 # Keys whose values are words of a list: each has a text `value-KEY-VALUE`.
 CHOICES = (
     *("notices.confirm", "mail.security", "ringing.caller_id", "notices.text_sender", "console.oidc_name"),
-    "twilio.signatures",
+    *("twilio.signatures", "service.log"),
 )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from console import alarm_texts
 from console.house import numbers
+from console.patient import PATIENT
 from console.settings import Configuration
 from console.web.people import Person
 from console.web.shown.tonight.live import Roster
@@ -90,7 +91,7 @@ def checks(
 
 
 def _work(connection: Connection, at: datetime, t: Words) -> Iterator[Problem]:
-    late = due.late(connection, at, LATE, most=MOST_COUNTED)
+    late = due.late(connection, at, LATE, most=MOST_COUNTED, patient=PATIENT)
     if late is not None:
         text = t.count("tonight.problem-late", late.many, since=t.moment(late.since, at))
         yield Problem(text, t("tonight.act-late"), "settings.index", {"_anchor": "state"})
