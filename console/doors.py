@@ -8,11 +8,11 @@ from dataclasses import replace
 from flask import Flask
 
 from console.house import Clock, House, pin_index, rules, system_clock
-from console.own_voice import own_voice, shelf_of, sound
 from console.privacy.keys import kept_sounds
 from console.public import public_pages
 from console.settings import Configuration
 from console.standing_by import newer_snapshot, readiness, spares
+from console.voice.playing import own_voice, shelf_of, sound
 from console.watching.pseudonyms import pseudonyms
 from ivr import standby
 from ivr.desk import Desk

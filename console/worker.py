@@ -22,9 +22,9 @@ from console.backups.daily import Daily
 from console.doctor import nightly
 from console.house import Clock, House, open_house
 from console.outside import keep_anchor
-from console.own_voice import VoiceKeeper
 from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
+from console.voice.keeping import VoiceKeeper
 from console.watching import heartbeat
 from console.watching.keeping import Keeper as Counts
 from console.watching.keeping import start_anew

@@ -243,13 +243,14 @@ own_prompts = Table(
     # The sentence's name in the catalogue, and what was read aloud.
     Column("line", String(60), nullable=False),
     Column("text", Text, nullable=False),
-    # SHA-256 of the content, a WAV file.
+    # SHA-256 of the content.
     Column("digest", String(64), nullable=False),
-    Column("content", LargeBinary, nullable=False),
     Column("milliseconds", Integer, nullable=False),
     Column("recorded_at", Instant, nullable=False),
     Column("recorded_by", String(120), nullable=False),
     Column("removed_at", Instant),
+    # A WAV file; last, for SQLite reads through it to whatever stands behind.
+    Column("content", LargeBinary, nullable=False),
     partial_index(
         "ix_own_prompts_standing", "number", "language", "line", unique=True, where="removed_at IS NULL"
     ),

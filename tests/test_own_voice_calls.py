@@ -16,15 +16,16 @@ from pydantic import SecretStr
 from sqlalchemy import event, select
 from voices import reading
 
-from console import own_voice
 from console.doors import sealing
 from console.house import House
 from console.keyholder import node_name
-from console.own_voice import VoiceKeeper, shelf_of
 from console.phone import CallerCall
 from console.phone.events import Failed, Heard
 from console.rehearsal import PUBLIC_URL, Rehearsal
 from console.settings import Configuration
+from console.voice import listing as own_voice
+from console.voice.keeping import VoiceKeeper
+from console.voice.playing import shelf_of
 from ivr import journal
 from ivr.luggage import Seal
 from ivr.own_voice import checking, kept, lines

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from console import own_voice
 from console.commands.common import Context, Refused, json_option, local, print_json, table
 from console.settings import Configuration
+from console.voice import listing as own_voice
 from ivr.own_voice import kept, lines
 from ivr.own_voice.checking import LARGEST_FILE, Prepared, seconds_allowed
 from ivr.own_voice.lines import MENU, Sentence

@@ -7,10 +7,10 @@ with the spoken ones.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from ivr.own_voice import levels, wav
+from ivr.own_voice.shelf import digest_of
 from ivr.own_voice.wav import RecordingRefused
 
 # As a voice speaks, roughly; and what a sentence may take at most, in seconds.
@@ -93,11 +93,6 @@ def prepare(content: bytes, text: str, *, menu: bool = False) -> Prepared:
         levels.peak(fit),
         sound.seconds - seconds,
     )
-
-
-def digest_of(content: bytes) -> str:
-    """What a recording is known by: 64 hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _check_length(seconds: float, text: str, *, menu: bool) -> None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, insert, select, update
 
-from ivr.own_voice.checking import Prepared
 from ivr.tables import own_prompts
 from storage import audit
+
+if TYPE_CHECKING:  # the door needs none of what measures sounds
+    from ivr.own_voice.checking import Prepared
 
 # A recording that was replaced or taken away can still be played for so long: its address stands in answers
 # that may be given again, and another node may not have heard of it yet. Longer than an index is believed.
@@ -63,6 +66,12 @@ def find(connection: Connection, recording_id: int) -> Recording:
 def digests(connection: Connection) -> set[str]:
     """The sounds that a node must be able to play: of those that stand, and of those that lately did."""
     return set(connection.execute(select(own_prompts.c.digest)).scalars())
+
+
+def stamp(connection: Connection) -> tuple[object, ...]:
+    """Changes whenever a recording is put or taken away."""
+    found = select(func.count(), func.max(own_prompts.c.id), func.max(own_prompts.c.removed_at))
+    return tuple(connection.execute(found).one())
 
 
 def content(connection: Connection, digest: str) -> bytes | None:

@@ -63,7 +63,7 @@ def centred(samples: array[float]) -> array[float]:
     if not samples:
         return samples
     middle = math.fsum(samples) / len(samples)
-    return array("d", [sample - middle for sample in samples])
+    return array("d", (sample - middle for sample in samples))
 
 
 def blocks(samples: Sequence[float], rate: int = RATE) -> list[float]:
@@ -101,7 +101,7 @@ def trimmed(samples: array[float], rate: int = RATE) -> array[float]:
 def louder(samples: array[float], by: float) -> array[float]:
     """By so many decibels."""
     factor = times(by)
-    return array("d", [sample * factor for sample in samples])
+    return array("d", (sample * factor for sample in samples))
 
 
 def at_telephone_rate(sound: Sound) -> array[float]:

@@ -9,6 +9,8 @@ or was changed, a sentence that is worded otherwise today: the sentence is spoke
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import logging
 import re
@@ -17,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ivr.own_voice.checking import digest_of
 from storage import snapshot
 from storage.snapshot import SnapshotRefused
 from storage.whole_file import whole_file
@@ -30,6 +31,11 @@ TRUSTED_FOR = timedelta(hours=24)
 CLOCKS_DIFFER = timedelta(minutes=10)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _INDEX = "index"
+
+
+def digest_of(content: bytes) -> str:
+    """What a recording is known by: 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,11 @@ class Shelf:
     """The files of this node, in a folder of their own, each named by its digest."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
-        """`key` signs the index; without one there is none."""
+        """`key` signs the index; without one there is none. Other files are signed with it, too: none of them
+        is to be taken for the index, nor the index for one of them.
+        """
         self.folder = folder
-        self._key = key
+        self._key = hmac.digest(key, b"index of recorded prompts", "sha256") if key else b""
 
     def file(self, digest: str) -> Path:
         return self.folder / f"{digest}.wav"

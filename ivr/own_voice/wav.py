@@ -119,13 +119,13 @@ def _integers(code: str, scale: float) -> _Reader:
         whole = array(code, data)
         if sys.byteorder == "big":
             whole.byteswap()
-        return array("d", [each / scale for each in whole])
+        return array("d", (each / scale for each in whole))
 
     return reader
 
 
 def _of_8(data: bytes) -> array[float]:
-    return array("d", [(each - 128) / 128 for each in data])
+    return array("d", ((each - 128) / 128 for each in data))
 
 
 def _of_24(data: bytes) -> array[float]:
@@ -141,11 +141,11 @@ def _floats(data: bytes) -> array[float]:
     if sys.byteorder == "big":
         found.byteswap()
     # What is no number, or far beyond the scale, is noise of a broken file.
-    return array("d", [each if -8 <= each <= 8 else 0.0 for each in found])
+    return array("d", (each if -8 <= each <= 8 else 0.0 for each in found))
 
 
 def _of_mulaw(data: bytes) -> array[float]:
-    return array("d", [_MULAW_TABLE[each] for each in data])
+    return array("d", map(_MULAW_TABLE.__getitem__, data))
 
 
 def _mulaw(byte: int) -> float:

@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 from making import NIGHT, a_call, a_case, a_sid
 from visitors import Console
 
-from console import issuing, own_voice
+from console import issuing
 from console.house import state_folder
 from console.tone import tone
+from console.voice import listing as own_voice
 from console.web import customer_sheets, jobs, work_files
 from console.web.letter_runs import Wanted as Letters
 from ivr import journal

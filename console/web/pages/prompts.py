@@ -6,8 +6,8 @@ from flask import Response, request
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
-from console import own_voice
 from console.access.roles import May
+from console.voice import listing as own_voice
 from console.web.actors import actors
 from console.web.area import Area
 from console.web.context import at, house, reading, user, words, writing

@@ -20,11 +20,11 @@ def upgrade() -> None:
         sa.Column("line", sa.String(60), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("milliseconds", sa.Integer(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("recorded_by", sa.String(120), nullable=False),
         sa.Column("removed_at", sa.DateTime(timezone=True)),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_own_prompts"),
         sqlite_autoincrement=True,
     )

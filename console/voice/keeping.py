@@ -13,111 +13,22 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Literal
 
 from sqlalchemy import Connection
 
 from console.house import House
 from console.keyholder import node_name
-from console.settings import Configuration
-from ivr.luggage import Seal
+from console.voice.playing import shelf_of, sound
 from ivr.own_voice import kept
-from ivr.own_voice.checking import digest_of
-from ivr.own_voice.kept import Recording
-from ivr.own_voice.lines import Sentence, sentences
-from ivr.own_voice.shelf import Entry, OwnVoice, Shelf
-from ivr.prompts import Speaker
+from ivr.own_voice.shelf import Entry, Shelf
 from pins import keyring
-from storage import audit, notebook
-from storage.engine import Database
-from webhooks.addresses import PublicAddresses
+from storage import notebook
 
 log = logging.getLogger("ivr.voice")
 
-FOLDER = "voice"
 NOTE = "voice "
 # The index is written anew at least so often, that it may be told from one that nobody keeps any longer.
 EVERY = timedelta(minutes=10)
-
-
-def shelf_of(configuration: Configuration) -> Shelf:
-    """The recordings on this node's disk."""
-    key = bytes.fromhex(configuration.service.signing_key.get_secret_value())
-    return Shelf(configuration.folder / configuration.service.state / FOLDER, key)
-
-
-def own_voice(configuration: Configuration, seal: Seal) -> OwnVoice:
-    """What is played on this node instead of being spoken."""
-    addresses = PublicAddresses(configuration.service.public_url)
-    return OwnVoice(shelf_of(configuration), lambda digest: addresses.recorded(digest, seal.mark(digest)))
-
-
-def sound(shelf: Shelf, database: Database, digest: str) -> bytes | None:
-    """The sound of this name: from the disk, or else from the database. None if it cannot be had."""
-    found = shelf.content(digest)
-    if found is not None:
-        return found
-    try:
-        with database.read() as connection:
-            found = kept.content(connection, digest)
-    except Exception as error:  # whatever it is, the caller hears something
-        log.error("recorded prompt %s cannot be had: %s", digest[:12], type(error).__name__)
-        return None
-    if found is None or digest_of(found) != digest:
-        log.error("recorded prompt %s is not there as it was put there", digest[:12])
-        return None
-    try:
-        shelf.put(digest, found)
-    except OSError as error:
-        log.error("recorded prompt %s cannot be kept: %s", digest[:12], type(error).__name__)
-    return found
-
-
-def speaker(configuration: Configuration) -> Speaker:
-    """Who says what is not recorded."""
-    return Speaker(configuration.service.name, configuration.zone, configuration.urgency)
-
-
-# -- what people see of it -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A recording and how it is with it: played; waiting, for `nodes` that have not got it yet; outdated,
-    since the sentence is worded otherwise today; unsigned, for want of service.signing_key.
-    """
-
-    recording: Recording
-    state: Literal["played", "waiting", "outdated", "unsigned"]
-    nodes: tuple[str, ...] = ()
-
-
-def listing(
-    connection: Connection, configuration: Configuration, language: str, at: datetime
-) -> list[tuple[Sentence, list[Standing]]]:
-    """Every sentence of the language with its recordings, in the catalogue's order. Raises LookupError."""
-    lacking = waiting_for(connection)
-    by_line: dict[str, list[Recording]] = {}
-    for each in kept.standing(connection):
-        if each.language == language:
-            by_line.setdefault(each.line, []).append(each)
-    signed = bool(configuration.service.signing_key.get_secret_value())
-
-    def standing(recording: Recording, sentence: Sentence) -> Standing:
-        if not sentence.recordable or recording.text != sentence.text:
-            return Standing(recording, "outdated")
-        if not signed:
-            return Standing(recording, "unsigned")
-        nodes = tuple(lacking.get(recording.digest, ()))
-        return Standing(recording, "waiting" if nodes else "played", nodes)
-
-    return [
-        (sentence, [standing(each, sentence) for each in by_line.get(sentence.name, ())])
-        for sentence in sentences(speaker(configuration), language, at)
-    ]
-
-
-# -- every node ------------------------------------------------------------------------------------
 
 
 def _note_of(node: str) -> str:
@@ -208,10 +119,10 @@ class VoiceKeeper:
 
 
 def _stamp(connection: Connection) -> tuple[object, ...]:
-    """Changes with what is recorded, which is audited, with what the nodes have, and with the nodes."""
+    """Changes with what is recorded, with what the nodes have, and with the nodes."""
     notes = notebook.beginning(connection, NOTE)
     nodes = tuple((holder.node, holder.since) for holder in keyring.holders(connection))
-    return (audit.head(connection).id, nodes, *((name, note.at) for name, note in notes.items()))
+    return (kept.stamp(connection), nodes, *((name, note.at) for name, note in notes.items()))
 
 
 @cache
