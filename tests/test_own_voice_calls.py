@@ -199,7 +199,8 @@ SPOILED: dict[str, Spoils] = {
     "the index is gone": lambda house, it: index(house).unlink(),
     "the index was changed": lambda house, it: tamper(index(house)),
     "the index is cut off": lambda house, it: index(house).write_bytes(index(house).read_bytes()[:100]),
-    "the index is of another key": lambda house, it: forge(house, it),
+    "the index is of another key": lambda house, it: forge(house, bytes(32)),
+    "the index is signed as the snapshot is": lambda house, it: forge(house, signing_key(house)),
     "the index is a day old": lambda house, it: house.clock.forward(hours=24, seconds=1),
     "the index is of the future": lambda house, it: postdate(house),
 }
@@ -215,10 +216,16 @@ def tamper(file: Path) -> None:
     file.write_bytes(raw)
 
 
-def forge(house: Rehearsal, it: Recording) -> None:
+def signing_key(house: Rehearsal) -> bytes:
+    return bytes.fromhex(house.configuration.service.signing_key.get_secret_value())
+
+
+def forge(house: Rehearsal, key: bytes) -> None:
+    """The very same index, signed with another key."""
     shelf = shelf_of(house.configuration)
-    shelf._key = bytes(32)
-    shelf.write_index(house.clock.now(), [])
+    at, entries = shelf.read_index()
+    shelf._key = key
+    shelf.write_index(at, entries)
 
 
 def postdate(house: Rehearsal) -> None:
@@ -272,6 +279,34 @@ def test_a_recording_that_cannot_be_had_ends_no_call(
     assert b"<Play>" not in again.body
     assert b"Cloudfabric, emergenze fuori orario" in again.body
     assert recording.digest.encode() not in again.body
+
+
+def test_a_turn_that_is_asked_again_gets_the_same_answer_whatever_became_of_the_recording(
+    house: Rehearsal,
+) -> None:
+    """Played it stays played, and its address still answers; spoken it stays spoken."""
+    shelf, exchange = shelf_of(house.configuration), house.exchange
+
+    def arrives(call: CallerCall) -> bytes:
+        return exchange.post(exchange.voice_url, call.parameters()).body
+
+    call = exchange.ring(CALLER, LINE)
+    before = arrives(call)
+    assert b"<Play>" not in before
+    recording = record(house)
+    keep(house)
+    assert arrives(call) == before
+    call.hang_up()
+    other = exchange.ring(CALLER, LINE)
+    played_once = arrives(other)
+    assert recording.digest.encode() in played_once
+    shelf.discard(recording.digest)
+    with house.house.database.write() as connection:
+        kept.remove(connection, ACTOR, house.clock.now(), recording.id)
+    assert arrives(other) == played_once
+    path = played(recording, house)[1:-1].removeprefix(PUBLIC_URL)
+    answer = house.app.test_client().get(path)
+    assert checking.digest_of(answer.data) == recording.digest
 
 
 # -- the address -------------------------------------------------------------------------------
