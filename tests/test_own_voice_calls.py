@@ -400,6 +400,40 @@ def test_it_is_played_only_when_every_node_has_it(house: Rehearsal, tmp_path: Pa
     assert not ours.keep(at), "nothing has changed"
 
 
+def test_what_is_put_while_the_worker_is_at_it_is_brought_at_the_next_tick(
+    house: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, put = VoiceKeeper(house.house), []
+    fetch = keeper._fetch
+
+    def fetch_and_wait(wanted: set[str]) -> None:
+        fetch(wanted)
+        put.append(record(house))
+
+    monkeypatch.setattr(keeper, "_fetch", fetch_and_wait)
+    keeper.keep(house.clock.now())
+    monkeypatch.undo()
+    assert spoken(first_heard(house))
+    assert keeper.keep(house.clock.now())
+    assert first_heard(house) == played(put[0], house)
+
+
+def test_a_full_disk_is_said_once_and_tried_at_each_tick(
+    house: Rehearsal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recording, keeper = record(house), VoiceKeeper(house.house)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keeper.shelf, "write_index", full)
+    assert [keeper.keep(house.clock.now()) for _ in range(3)] == [False] * 3
+    assert caplog.text.count("cannot be brought to the disk") == 1
+    monkeypatch.undo()
+    assert keeper.keep(house.clock.now())
+    assert first_heard(house) == played(recording, house)
+
+
 def test_a_node_that_comes_later_is_waited_for(house: Rehearsal, tmp_path: Path) -> None:
     """Also one that was there before and starts again, perhaps with an earlier release."""
     at = house.clock.now()

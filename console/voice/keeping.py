@@ -58,6 +58,8 @@ class VoiceKeeper:
     house: House
     written: datetime | None = None
     stamp: tuple[object, ...] = ()
+    # It is tried at each tick, and said once.
+    failed: bool = False
     shelf: Shelf = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +83,8 @@ class VoiceKeeper:
             self._fetch(wanted)
             self._note(at, wanted)
             with self.house.database.read() as connection:
-                stamp = _stamp(connection)
+                # What was put meanwhile is not here yet: the next tick brings it.
+                stamp = _stamp(connection) if kept.digests(connection) == wanted else ()
                 lacking = waiting_for(connection)
                 entries = [
                     Entry(each.number, each.language, each.line, each.text, each.digest)
@@ -92,8 +95,11 @@ class VoiceKeeper:
             for gone in self.shelf.digests() - wanted:
                 self.shelf.discard(gone)
         except OSError as error:
-            log.error("recorded prompts cannot be brought to the disk: %s", type(error).__name__)
+            if not self.failed:
+                log.error("recorded prompts cannot be brought to the disk: %s", type(error).__name__)
+            self.failed = True
             return False
+        self.failed = False
         if outlived:
             with self.house.database.write() as connection:
                 kept.sweep(connection, at)
