@@ -12,6 +12,7 @@ from console.privacy.keys import kept_sounds
 from console.public import public_pages
 from console.settings import Configuration
 from console.standing_by import newer_snapshot, readiness, spares
+from console.voice.playing import own_voice, shelf_of, sound
 from console.watching.pseudonyms import pseudonyms
 from ivr import standby
 from ivr.desk import Desk
@@ -52,7 +53,8 @@ def desks(house: House, source: random.Random | None = None) -> Desks:
         gathering = Gathering(by, source)
     speaker = Speaker(configuration.service.name, configuration.zone, configuration.urgency)
     addresses = PublicAddresses(configuration.service.public_url)
-    words = Wording(by, speaker, sealing(configuration), addresses)
+    seal = sealing(configuration)
+    words = Wording(by, speaker, seal, addresses, own_voice(configuration, seal))
     whole = not isinstance(database, Spare)
     return Desks(
         Desk(database, pin_index(configuration), by, gathering, words, whole=whole),
@@ -98,11 +100,13 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
         sealing(configuration),
         clock,
     )
+    shelf = shelf_of(configuration)
     senders = {*configuration.our_numbers, configuration.notices.text_sender} - {"called"}
     return create_app(
         believed,
         ready=lambda: readiness(house, clock()),
         recordings=kept_sounds(configuration),
         beside=[*public_pages(house, clock), text_messages(believed, senders)],
+        recorded=lambda digest: sound(shelf, house.database, digest),
         pseudonym=pseudonyms(configuration),
     )

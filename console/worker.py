@@ -24,6 +24,7 @@ from console.house import Clock, House, open_house
 from console.outside import keep_anchor
 from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
+from console.voice.keeping import VoiceKeeper
 from console.watching import heartbeat
 from console.watching.keeping import Keeper as Counts
 from console.watching.keeping import start_anew
@@ -142,6 +143,9 @@ def run(house: House, clock: Clock) -> None:
     every += [partial(drain, partial(_unless_away, do, keeper, clock), most) for do, most in ticks]
     for again in every:
         add(again, "interval", seconds=TICK_SECONDS, next_run_time=clock())
+    voice = VoiceKeeper(house)
+    again = partial(_unless_away, lambda _, at: voice.keep(at), keeper, clock)
+    add(again, "interval", seconds=TICK_SECONDS, next_run_time=clock())
     add(partial(_stand_by, keeper, clock), "interval", seconds=TICK_SECONDS)
     again = partial(_unless_away, _sweep, keeper, clock)
     add(again, "interval", hours=SWEEP_HOURS, next_run_time=clock())

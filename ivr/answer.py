@@ -6,7 +6,7 @@ byte. What it looks like on the wire is the door's business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -98,6 +98,21 @@ class Answer:
                 case _:
                     pass
         return found
+
+    def spoken(self) -> Answer:
+        """The same with nothing recorded by the house in it: every sentence is spoken."""
+        return Answer(tuple(_spoken(part) for part in self.parts))
+
+
+def _spoken(part: Part) -> Part:
+    match part:
+        case Say(speech):
+            return Say(replace(speech, recording=""))
+        case Gather(prompts=prompts):
+            plain = (replace(each, recording="") if isinstance(each, Speech) else each for each in prompts)
+            return replace(part, prompts=tuple(plain))
+        case _:
+            return part
 
 
 HANG_UP = Answer((HangUp(),))

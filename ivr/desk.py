@@ -105,10 +105,14 @@ class Desk:
         return self._hashed(got.digits, known, longest)
 
     def repeat(self, got: Received, at: datetime) -> Answer:
-        """The network asks what to do after a failure: the last answer again; an unknown call is new."""
+        """The network asks what to do after a failure: the last answer again; an unknown call is new.
+
+        Nothing recorded is played in it: a recording that could not be had may be what failed.
+        """
         with self._database.read() as connection:
             last = journal.last_answer(connection, got.sid)
-        return answers.from_json(last) if last is not None else self.answer(replace(got, turn=0), at)
+        again = answers.from_json(last) if last is not None else self.answer(replace(got, turn=0), at)
+        return again.spoken()
 
     def ended(self, sid: str, at: datetime) -> None:
         """The network says the call is over: what still rings is settled, an open case is pursued now."""

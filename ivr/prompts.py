@@ -23,11 +23,14 @@ _PLACE = re.compile(r"\{([a-z]+)(?::([a-z]+))?\}")
 
 @dataclass(frozen=True)
 class Speech:
-    """A text ready to be spoken, with the language's tag (it-IT) and voice."""
+    """A text ready to be spoken, with the language's tag (it-IT) and voice. `recording` is where it can be
+    heard as somebody of the house has recorded it, "" if it is to be spoken.
+    """
 
     text: str
     language: str
     voice: str
+    recording: str = ""
 
 
 class Catalogue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from storage.partial import partial_index
 from storage.tables import metadata
@@ -229,4 +229,31 @@ ticket_deliveries = Table(
     # delivered, given-up, dropped
     Column("outcome", String(10)),
     partial_index("ix_ticket_deliveries_waiting", "event_id", where="settled_at IS NULL"),
+)
+
+# Sentences that somebody of the house has recorded: see ivr.own_voice. One that was replaced or taken away
+# stays for a while, for calls that were told its address.
+own_prompts = Table(
+    "own_prompts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The number of ours on which it is played; "" for all of them.
+    Column("number", String(32), nullable=False),
+    Column("language", String(8), nullable=False),
+    # The sentence's name in the catalogue, and what was read aloud.
+    Column("line", String(60), nullable=False),
+    Column("text", Text, nullable=False),
+    # SHA-256 of the content.
+    Column("digest", String(64), nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("recorded_by", String(120), nullable=False),
+    Column("removed_at", Instant),
+    # A WAV file; last, for SQLite reads through it to whatever stands behind.
+    Column("content", LargeBinary, nullable=False),
+    partial_index(
+        "ix_own_prompts_standing", "number", "language", "line", unique=True, where="removed_at IS NULL"
+    ),
+    Index("ix_own_prompts_digest", "digest"),
+    sqlite_autoincrement=True,
 )

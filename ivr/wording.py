@@ -53,29 +53,45 @@ class Addresses(Protocol):
     def outgoing(self, number: int, sealed: str) -> str: ...
 
 
+class Recordings(Protocol):
+    """Sentences that the house has recorded: `ivr.own_voice.shelf.OwnVoice`."""
+
+    def address_of(self, number: str, language: str, line: str, text: str, at: datetime) -> str:
+        """Where the sentence can be heard; "" if it is to be spoken."""
+        ...
+
+
 class Wording:
     """Words answers in the call's language, with sealed luggage in every address."""
 
-    def __init__(self, rules: Rules, speaker: Speaker, seal: Seal, addresses: Addresses) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        speaker: Speaker,
+        seal: Seal,
+        addresses: Addresses,
+        recordings: Recordings | None = None,
+    ) -> None:
         self._rules = rules
         self._speaker = speaker
         self._seal = seal
         self._addresses = addresses
+        self._recordings = recordings
 
     def for_caller(self, turn: Turn, next_turn: int, at: datetime, *, longest_pin: int) -> Answer:
         """The answer to a caller; `longest_pin` is how many digits end a PIN without `#`."""
         call = turn.call
         action = self._addresses.turn(next_turn, self._seal.close(luggage.of_call(call, next_turn), at))
-        parts: list[Part] = [Say(speech) for speech in self._say(turn.says, call.language, at)]
+        parts: list[Part] = [Say(speech) for speech in self._tell(turn.says, call, at)]
         match turn.then:
             case AskPin(lines, timeout):
-                prompts = self._say(lines, call.language, at)
+                prompts = self._tell(lines, call, at)
                 parts.append(Gather(action, prompts, timeout, longest_pin, finish="#"))
             case AskDigits(lines, most, timeout):
-                prompts = self._say(lines, call.language, at)
+                prompts = self._tell(lines, call, at)
                 parts.append(Gather(action, prompts, timeout, most, finish="#"))
             case AskKey(lines, timeout):
-                prompts = self._say(lines, call.language, at)
+                prompts = self._tell(lines, call, at)
                 # No finish key: a lone # must arrive as a key, or it could not be told from silence.
                 parts.append(Gather(action, prompts, timeout, digits=1, finish=""))
             case RingOffice(phones):
@@ -178,6 +194,18 @@ class Wording:
         if isinstance(line, Recorded):
             return (Sound(self._addresses.sound(self._seal.close(luggage.of_sound(line.sid), at))),)
         return self._say((line,), language, at)
+
+    def _tell(self, lines: Sequence[Line], call: Call, at: datetime) -> tuple[Speech, ...]:
+        """What a caller is told: as the house has recorded it for this number, or else spoken."""
+        told: list[Speech] = []
+        for each in lines:
+            language = each.language or call.language
+            said = self._speaker.say(each, language, at)
+            if self._recordings is not None and len(said) == 1:
+                where = self._recordings.address_of(call.number, language, each.name, said[0].text, at)
+                said = (replace(said[0], recording=where),)
+            told += said
+        return tuple(told)
 
     def _say(self, lines: Sequence[Line], language: str, at: datetime) -> tuple[Speech, ...]:
         said = (self._speaker.say(line, line.language or language, at) for line in lines)

@@ -36,6 +36,13 @@ def write(connection: Connection, at: datetime, name: str, content: dict[str, An
         connection.execute(insert(notebook), {"name": name, **values})
 
 
+def beginning(connection: Connection, with_: str) -> dict[str, Note]:
+    """The notes whose names begin so, by name."""
+    wanted = notebook.c.name.startswith(with_, autoescape=True)
+    rows = connection.execute(select(notebook).where(wanted).order_by(notebook.c.name))
+    return {row.name: Note(row.at, json.loads(row.content)) for row in rows}
+
+
 def remove(connection: Connection, name: str) -> None:
     """Nothing of this name stands there any more."""
     connection.execute(delete(notebook).where(notebook.c.name == name))

@@ -125,6 +125,10 @@ def wrong_arrows(root: Path) -> list[str]:
     return wrong
 
 
+# How long a transaction has taken is no instant: the one place that may ask for the time that has passed.
+MEASURES = frozenset({"storage/limits.py"})
+
+
 def clock_readers(root: Path) -> list[str]:
     """Every place that reads a clock in a package that is told the time."""
     found: list[str] = []
@@ -138,6 +142,7 @@ def clock_readers(root: Path) -> list[str]:
                 reads = node.module == "time"
             else:
                 reads = isinstance(node, ast.Import) and any(each.name == "time" for each in node.names)
+                reads = reads and name not in MEASURES
             if reads:
                 found.append(f"{name}:{node.lineno}")
     return found

@@ -22,8 +22,10 @@ from console.doctor.look import Look
 from console.doors import webhook_app
 from console.provisioning.memory import ADDRESS, STAND_IN
 from console.standing_by import snapshot_file
+from ivr.own_voice import kept
+from ivr.own_voice.checking import Prepared, digest_of
 from oncall import people
-from pins import customers, registry
+from pins import customers, keyring, registry
 from storage import due, dump, notebook
 from storage.alarms import ALARM
 from storage.tables import metadata
@@ -235,6 +237,23 @@ def waiting_alarm(well: Well) -> None:
         due.add(connection, well.at - DAY, ALARM, "x:", well.at + DAY, {"what": "x"})
 
 
+def _recorded(well: Well, text: str) -> None:
+    sound = Prepared(b"RIFF", digest_of(b"RIFF"), 1.0, -20.0, -18.0, -15.0, 0.0)
+    with well.house.database.write() as connection:
+        where = {"number": "", "language": "it", "line": "goodbye"}
+        kept.put(connection, ACTOR, well.at - DAY, **where, text=text, prepared=sound)
+
+
+def worded_otherwise(well: Well) -> None:
+    _recorded(well, "Addio.")
+
+
+def not_everywhere(well: Well) -> None:
+    _recorded(well, "Arrivederci.")
+    with well.house.database.write() as connection:
+        keyring.note_holder(connection, well.at - DAY, "elsewhere/127.0.0.1:8080", 1)
+
+
 def hole(well: Well) -> None:
     with well.house.database.write() as connection:
         connection.execute(people.technicians.update().values(retired_at=well.at + 2 * DAY))
@@ -385,6 +404,8 @@ FAULTS: list[tuple[str, Callable[[Well], None], str, str, str, str]] = [
     ("older backup", older_backup, "backups", "red", "too-old", "ivr backup"),
     ("no stand-in", no_stand_in, "stand-in", "red", "unpublished", "fallback --publish"),
     ("stale stand-in", stale_stand_in, "stand-in", "red", "stale", "fallback --publish"),
+    ("worded otherwise", worded_otherwise, "recorded sentences", "yellow", "outdated", "ivr prompt remove"),
+    ("not everywhere", not_everywhere, "recorded sentences", "yellow", "waiting", "rekey --forget"),
     ("late work", late_work, "work", "red", "late", "ivr serve"),
     ("waiting alarm", waiting_alarm, "work", "red", "alarms", "[mail]"),
     ("hole", hole, "rota", "red", "hole.duty", "ivr rota"),

@@ -8,6 +8,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from twilio.request_validator import RequestValidator
+from voices import file_of, silence
 from werkzeug.wrappers import Request, Response
 
 from console.phone import Behaviour, CallerCall, Exchange, OutOfTurn, VirtualClock, WsgiDoor
@@ -43,6 +44,9 @@ class Script:
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         request = Request(environ)
+        if request.method == "GET":  # what a Play names: Twilio does not sign that
+            sound = self.pages.get(request.path) or Response("nothing here", 404)
+            return sound(environ, start_response)
         query = request.query_string.decode()
         url = PUBLIC + request.path + (f"?{query}" if query else "")
         validator = RequestValidator(TOKEN)
@@ -652,9 +656,45 @@ def test_the_clock_never_goes_back() -> None:
         VirtualClock(datetime(2026, 3, 10))  # noqa: DTZ001
 
 
+def test_a_recording_takes_as_long_as_its_sound() -> None:
+    sound = Response(file_of(silence(2.5)), content_type="audio/wav")
+    _, call = telephone({"/voice": "<Play>/a.wav</Play><Say>Buonasera</Say>", "/a.wav": sound})
+    first, second = kinds(call, Heard)
+    assert (second.at - first.at).total_seconds() == 2.5
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("/gone.wav", 11200),
+        ("/page.wav", 12300),
+        ("https://elsewhere.example/a.wav", 11200),
+    ],
+)
+@pytest.mark.parametrize(
+    "document",
+    ["<Play>{}</Play><Say>then</Say>", '<Gather action="/next"><Say>first</Say><Play>{}</Play></Gather>'],
+)
+def test_a_recording_that_cannot_be_had_is_a_fault(document: str, address: str, code: int) -> None:
+    """The fallback address is asked, as for a document that cannot be had."""
+    pages = {
+        "/voice": document.format(address),
+        "/page.wav": Response("<html>", content_type="text/html"),
+        "/voice/fallback": "<Say>again</Say>",
+    }
+    script, call = telephone(pages)
+    assert [each.code for each in kinds(call, Failed)] == [code]
+    assert call.heard()[-1] == "again"
+    assert "then" not in call.heard()
+    assert script.form("/voice/fallback")["ErrorCode"] == str(code)
+
+
 def test_what_is_heard_has_its_voice() -> None:
     _, call = telephone(
-        {"/voice": '<Say voice="Polly.Bianca" language="it-IT">Buonasera</Say><Play>/a.mp3</Play>'}
+        {
+            "/voice": '<Say voice="Polly.Bianca" language="it-IT">Buonasera</Say><Play>/a.mp3</Play>',
+            "/a.mp3": Response(b"ID3", content_type="audio/mpeg"),
+        }
     )
     spoken, played = kinds(call, Heard)
     assert (spoken.text, spoken.language, spoken.voice) == ("Buonasera", "it-IT", "Polly.Bianca")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -40,6 +41,7 @@ NEXT = "https://ivr.example.net/voice/turn/2?l=gAAAAAB-x_Y"
 LEG_NEXT = "https://ivr.example.net/voice/technician/1?l=gAAAAAB-x_Y"
 RECORDING = "https://ivr.example.net/voice/recording?l=gAAAAAB-x_Y"
 SOUND = "https://ivr.example.net/voice/sound?l=gAAAAAB-x_Y"
+RECORDED = "https://ivr.example.net/voice/recorded/0123456789abcdef0123456789abcdef/" + "ab" * 32 + ".wav"
 DUE = NIGHT + timedelta(hours=1)
 
 
@@ -68,6 +70,10 @@ def ring(phone: str) -> Dial:
 
 CALLER: dict[str, tuple[Part, ...]] = {
     "welcome-by-night": (pin("welcome-night"),),
+    "welcome-recorded": (
+        Say(replace(say("pin-wrong"), recording=RECORDED)),
+        Gather(NEXT, (replace(say("welcome-night"), recording=RECORDED), say("pin-ask")), 10, 8, finish="#"),
+    ),
     "pin-again": (pin("pin-wrong", "pin-again"),),
     "urgency": (menu("greeting", "urgency-menu"),),
     "refused": (menu("not-covered", "reopens", "message-offer"),),
@@ -120,7 +126,9 @@ def test_the_document_is_the_one_on_file(name: str) -> None:
 TEXTS = some.text(some.characters(codec="utf-8"), max_size=30) | some.sampled_from(
     ["", "<Dial>", "a & b", 'He said "no"', "\r\n\t", "\x00\x0b", "è così", "☎", "]]>", "&amp;"]
 )
-SPEECHES = some.builds(Speech, TEXTS, some.just("it-IT"), some.just("Polly.Bianca-Neural"))
+SPEECHES = some.builds(
+    Speech, TEXTS, some.just("it-IT"), some.just("Polly.Bianca-Neural"), recording=some.just("") | TEXTS
+)
 SMALL = some.integers(0, 120)
 PARTS: some.SearchStrategy[Part] = (
     some.builds(Say, SPEECHES)
@@ -207,6 +215,17 @@ def test_a_caller_hears_ringing_while_the_technician_hears_his_whisper(name: str
     assert dial.get("callerId") == "+390461825060"
     (target,) = dial
     assert target.get("url") == LEG_NEXT
+
+
+@pytest.mark.parametrize("name", CALLER)
+def test_after_a_failure_every_sentence_is_spoken(name: str) -> None:
+    """A recording that could not be had may be what failed. Nothing else of the answer changes."""
+    answer = Answer(CALLER[name])
+    assert answer.spoken().texts() == answer.texts()
+    plain = twiml.for_caller(answer.spoken())
+    assert RECORDED not in plain
+    if name != "welcome-recorded":
+        assert plain == DOCUMENTS[name]
 
 
 # -- hostile names -----------------------------------------------------------------------------------

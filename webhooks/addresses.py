@@ -21,6 +21,10 @@ class PublicAddresses:
     def sound(self, sealed: str) -> str:
         return f"{self._public}/voice/sound?l={sealed}"
 
+    def recorded(self, digest: str, mark: str) -> str:
+        """Always the same for the same sound, so that the network may keep it."""
+        return f"{self._public}/voice/recorded/{mark}/{digest}.wav"
+
     def outgoing(self, number: int, sealed: str) -> str:
         return f"{self._public}/voice/out/{number}?l={sealed}"
 

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from webhooks.door import LARGEST_BODY, Believed, check
 from webhooks.kept import Folder
 from webhooks.outgoing import outgoing
+from webhooks.own_sound import own_sounds
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
@@ -39,11 +40,12 @@ def create_app(
     ready: Callable[[], Readiness],
     recordings: Folder,
     beside: Sequence[Blueprint] = (),
+    recorded: Callable[[str], bytes | None] = lambda digest: None,
     pseudonym: Callable[[str], str] = lambda _: "",
 ) -> Flask:
-    """`ready` returns in which state the node is. `recordings` is the
-    folder of those that were fetched. `beside` is what else this door shows, to others than Twilio.
-    `pseudonym` is what stands for a caller's number in the log.
+    """`ready` returns in which state the node is. `recordings` is the folder of those that were fetched;
+    `recorded` returns a sound of the house by its digest. `beside` is what else this door shows, to others
+    than Twilio. `pseudonym` is what stands for a caller's number in the log.
     """
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
@@ -56,6 +58,7 @@ def create_app(
     signed.register_blueprint(outgoing)
     app.register_blueprint(signed)
     app.register_blueprint(sounds(believed.seal, recordings, believed.clock))
+    app.register_blueprint(own_sounds(believed.seal, recorded))
     for pages in beside:
         app.register_blueprint(pages)
 

@@ -104,6 +104,8 @@ def _record(record: Record) -> str:
 
 
 def _say(speech: Speech) -> str:
+    if speech.recording:
+        return element("Play", escaped(speech.recording))
     # Twilio's own default is an English voice: both are always given.
     return element("Say", escaped(speech.text), voice=speech.voice, language=speech.language)
 

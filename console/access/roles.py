@@ -43,6 +43,8 @@ class May(StrEnum):
     REPORTS = "reports"
     # The configuration in force. Never a secret.
     SETTINGS = "settings"
+    # Sentences in the company's own voice: every caller hears them.
+    PROMPTS = "prompts"
     # Console users and their sessions.
     USERS = "users"
     AUDIT = "audit"

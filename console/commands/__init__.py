@@ -30,6 +30,7 @@ COMMANDS = {
     "pin": "pins",
     "privacy": "privacy",
     "purge": "privacy",
+    "prompt": "prompts",
     "report": "reports",
     "restore": "backups",
     "rota": "rota",

@@ -3,10 +3,10 @@
 import http.client
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlencode, urlsplit
 
-from werkzeug.test import Client
+from werkzeug.test import Client, TestResponse
 
 TIME_OUT = 15.0  # seconds; Twilio: a call's request must be answered within 15 s
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"
@@ -37,6 +37,15 @@ class Door(Protocol):
         ...
 
 
+@runtime_checkable
+class Plays(Protocol):
+    """A door that is asked, too, for what a Play names."""
+
+    def get(self, url: str) -> Reply:
+        """Asks for it, unsigned. Raises NoReply when nobody answers in time."""
+        ...
+
+
 class WsgiDoor:
     """A WSGI application in this process. Its exceptions are not caught: they are bugs to be seen."""
 
@@ -53,6 +62,15 @@ class WsgiDoor:
             content_type=FORM,
             headers=headers,
         )
+        return self._reply(response)
+
+    def get(self, url: str) -> Reply:
+        address = urlsplit(url)
+        base = f"{address.scheme}://{address.netloc}/"
+        return self._reply(self._client.get(address.path, base_url=base, query_string=address.query))
+
+    @staticmethod
+    def _reply(response: TestResponse) -> Reply:
         try:
             return Reply(response.status_code, response.headers.get("Content-Type", ""), response.get_data())
         finally:
@@ -74,16 +92,18 @@ class HttpDoor:
         self._public_host = urlsplit(public_url).netloc
 
     def post(self, url: str, form: list[tuple[str, str]], headers: dict[str, str]) -> Reply:
+        body = urlencode(form).encode("ascii")
+        return self._asked("POST", url, body, dict(_pairs(headers, self._public_host)))
+
+    def get(self, url: str) -> Reply:
+        return self._asked("GET", url, None, {"Host": self._public_host})
+
+    def _asked(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Reply:
         address = urlsplit(url)
         path = (address.path or "/") + (f"?{address.query}" if address.query else "")
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIME_OUT)
         try:
-            connection.request(
-                "POST",
-                path,
-                body=urlencode(form).encode("ascii"),
-                headers=dict(_pairs(headers, self._public_host)),
-            )
+            connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
             return Reply(response.status, response.getheader("Content-Type", ""), response.read())
         except TimeoutError:

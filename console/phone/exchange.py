@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from console.phone.call import Call, CallerCall
 from console.phone.clock import VirtualClock
 from console.phone.document import Document, NotTwiml, read_twiml
-from console.phone.door import Door, NoReply, Reply
+from console.phone.door import Door, NoReply, Plays, Reply
 from console.phone.events import Event, Failed, Requested
-from console.phone.execution import HTTP_FAILURE, Fault
+from console.phone.execution import HTTP_FAILURE, NOT_AUDIO, SECONDS_A_RECORDING, Fault, seconds_of
 from console.phone.placed import Order, PlacedCall
 from console.phone.rest import Fault as RestFault
 from console.phone.rest import Rest
@@ -225,6 +225,24 @@ class Exchange:
             return read_twiml(reply.body, reply.content_type, whisper=whisper)
         except NotTwiml as error:
             raise Fault(error.code, f"{_path(url)}: {error}", url) from error
+
+    def play(self, url: str) -> float:
+        """Asks for a sound; returns how many seconds it takes. Raises Fault when there is none: Twilio then
+        has nothing to play. Of a door that takes webhooks alone it is believed.
+        """
+        if not isinstance(self.door, Plays):
+            return SECONDS_A_RECORDING
+        if urlsplit(url).netloc != urlsplit(self.voice_url).netloc:
+            raise Fault(HTTP_FAILURE, f"<Play> names another host: {urlsplit(url).netloc or url}", url)
+        try:
+            reply = self.door.get(url)
+        except NoReply as failure:
+            raise Fault(failure.code, str(failure), url) from None
+        if reply.status != 200:
+            raise Fault(HTTP_FAILURE, f"{_path(url)} answered {reply.status}", url)
+        if reply.content_type.partition("/")[0] != "audio":
+            raise Fault(NOT_AUDIO, f"{_path(url)} is {reply.content_type or 'nothing'}, no sound", url)
+        return seconds_of(reply.body)
 
     def report(self, url: str, form: Mapping[str, str]) -> Failed | None:
         """Tells `url` something. Its answer is not followed; a refusal is returned."""

@@ -1,6 +1,8 @@
 """Follows TwiML on one line, caller's or technician's: what is said, asked and keyed there."""
 
+import io
 import re
+import wave
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from console.phone.exchange import Exchange
 
 CHARACTERS_A_SECOND = 14  # measured on neural voices reading Italian; Twilio documents no figure
-SECONDS_A_RECORDING = 5.0  # the telephone does not fetch what <Play> names
+SECONDS_A_RECORDING = 5.0  # of one that is no WAV file: the telephone does not decode it
 SECONDS_A_KEY = 0.4
 SECONDS_TO_REACT = 1.0
 GATHER_TIMEOUT = 5  # Twilio: Gather, timeout, default 5 s
@@ -23,6 +25,16 @@ FOR_EVER = 1000  # Twilio: loop="0" repeats until the call ends
 MOST_REDIRECTS = 10  # Twilio: error 11215 beyond
 TOO_MANY_REDIRECTS = 11215
 HTTP_FAILURE = 11200
+NOT_AUDIO = 12300  # Twilio: invalid Content-Type
+
+
+def seconds_of(sound: bytes) -> float:
+    """How long it takes to play."""
+    try:
+        with wave.open(io.BytesIO(sound)) as file:
+            return float(file.getnframes() / file.getframerate())
+    except (wave.Error, EOFError):
+        return SECONDS_A_RECORDING
 
 
 class OutOfTurn(Exception):
@@ -196,11 +208,19 @@ class Execution:
         match verb.name:
             case "Say" | "Play" | "Pause":
                 at = self.exchange.clock.now()
+                try:
+                    length = self._length(verb)
+                except Fault as fault:
+                    self._give_up(fault)
+                    return
                 if heard := self._heard(verb, at):
                     self.note(heard)
-                self.exchange.clock.forward(seconds=self._length(verb))
+                self.exchange.clock.forward(seconds=length)
             case "Gather":
-                self._gather(verb)
+                try:
+                    self._gather(verb)
+                except Fault as fault:
+                    self._give_up(fault)
             case "Redirect":
                 self._redirects += 1
                 self._ask(verb.text, {})
@@ -219,22 +239,23 @@ class Execution:
                 return None
 
     def _length(self, verb: Verb) -> float:
-        """Seconds it takes to say, to play, or to pause."""
+        """Seconds it takes to say, to play, or to pause. Raises Fault if there is nothing to play."""
         times = int(verb.get("loop", "1")) or FOR_EVER
         match verb.name:
             case "Say":
                 return times * len(verb.text) / CHARACTERS_A_SECOND
             case "Play":
-                return times * SECONDS_A_RECORDING
+                return times * (self.exchange.play(urljoin(self._address, verb.text)) if verb.text else 1.0)
             case _:
                 return float(verb.get("length", "1"))  # Twilio: Pause, length, default 1 s
 
     def _gather(self, verb: Verb) -> None:
+        """Raises Fault."""
         began = ends = self.exchange.clock.now()
         prompt: list[tuple[Heard, datetime]] = []
         for child in verb.children:
-            heard = self._heard(child, ends)
-            ends += timedelta(seconds=self._length(child))
+            heard, length = self._heard(child, ends), self._length(child)
+            ends += timedelta(seconds=length)
             if heard:
                 prompt.append((heard, ends))
                 self.note(heard)

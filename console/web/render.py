@@ -39,6 +39,7 @@ DOORS = (
     Door("hours", "hours.year", May.SEE),
     Door("rehearse", "rehearse.index", May.REHEARSE),
     Door("reports", "reports.index", May.REPORTS),
+    Door("prompts", "prompts.index", May.PROMPTS),
     Door("settings", "settings.index", May.SETTINGS),
     Door("users", "users.index", May.USERS),
     Door("audit", "audit.index", May.AUDIT),

@@ -214,6 +214,7 @@ def test_a_foreign_caller_id_is_found() -> None:
         ("/voice/status", None),
         ("/voice/out/status", None),
         ("/voice/sound", None),
+        ("/voice/recorded/0123/abcd.wav", None),
         ("/c/token", None),
     ],
 )

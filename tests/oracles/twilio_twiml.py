@@ -92,6 +92,9 @@ def _dial(response: VoiceResponse, dial: Dial) -> None:
 
 
 def _say(verb: VoiceResponse | GatherVerb, speech: Speech) -> None:
+    if speech.recording:
+        verb.play(speech.recording)
+        return
     # Twilio's own default is an English voice: both are always given.
     verb.say(speech.text, voice=speech.voice, language=speech.language)
 

@@ -18,9 +18,12 @@ from visitors import Console
 from console import issuing
 from console.house import state_folder
 from console.tone import tone
+from console.voice import listing as own_voice
 from console.web import customer_sheets, jobs, work_files
 from console.web.letter_runs import Wanted as Letters
 from ivr import journal
+from ivr.own_voice import kept, lines, wav
+from ivr.own_voice.checking import Prepared, digest_of
 from ivr.vocabulary import Recording
 from oncall import attempts, his_cases, roster, swaps, turns
 from pins import customer_list, pin_list, registry
@@ -160,6 +163,25 @@ def swap(console: Console) -> str:
     raise AssertionError("nobody can swap anything")
 
 
+def recording(console: Console) -> int:
+    """The id of a recorded sentence, `goodbye` in Italian; it is made if there is none."""
+    at, house = console.clock.now(), console.house
+    content = wav.write([0.1] * 800)
+    made = Prepared(content, digest_of(content), 0.1, -20.0, -18.0, -15.0, 0.0)
+    text = lines.sentence(own_voice.speaker(house.configuration), "it", at, "goodbye").text
+    with house.database.write() as connection:
+        put = kept.put(
+            connection, "test", at, number="", language="it", line="goodbye", text=text, prepared=made
+        )
+    return put.id
+
+
+def recorded_line(console: Console) -> str:
+    """The path of a sentence that is recorded."""
+    recording(console)
+    return "/prompts/it/line/goodbye"
+
+
 EXAMPLES: dict[str, Callable[[Console], str]] = {
     "customers.show": customer,
     "customers.history": lambda console: f"{customer(console)}/history",
@@ -189,6 +211,11 @@ EXAMPLES: dict[str, Callable[[Console], str]] = {
     "technicians.back": lambda console: "/technicians/anna/back",
     "technicians.card": lambda console: "/technicians/anna/card.vcf",
     "technicians.tests": lambda console: "/technicians/anna/tests",
+    "prompts.listing": lambda console: "/prompts/it/listing",
+    "prompts.show": recorded_line,
+    "prompts.put": recorded_line,
+    "prompts.sound": lambda console: f"/prompts/sound/{recording(console)}",
+    "prompts.remove": lambda console: f"/prompts/sound/{recording(console)}/remove",
     "users.show": lambda console: f"/users/{console.users['dispatcher'].id}",
     "audit.verified": lambda console: verified(console),
     "hours.day": lambda console: "/hours/day/2026-10-25",
@@ -212,6 +239,7 @@ NO_PAGES = {
     "duty.sound",
     "duty.contact",
     "calls.sound",
+    "prompts.sound",
     "tonight.now",
     "tonight.wrong",
     "static",
