@@ -312,12 +312,17 @@ def _may_be_pin(digits: str | None) -> bool:
 def _ahead(standing: journal.Standing | None, got: Received) -> Carried | None:
     """The call that the address brought along, if it has come further than ours, or another way: another
     node, or we without our database, have served it meanwhile.
+
+    Or if it has not come as far, and nothing was answered here at this place: then a node that could not know
+    of it has begun it anew. The telephone is where its address says, and is not to be hung up on.
     """
     carried = got.carried
     if carried is None or carried.call.sid != got.sid or carried.turn != got.turn:
         return None
-    further = standing is None or adoption.is_behind(standing, carried)
-    return carried if further else None
+    if standing is None or adoption.is_behind(standing, carried):
+        return carried
+    anew = standing.answer is None and standing.turn != got.turn and not standing.ended
+    return carried if anew else None
 
 
 def _as_carried(standing: journal.Standing | None, got: Received) -> journal.Standing | None:

@@ -10,14 +10,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from console.phone import Behaviour, CallerCall, Exchange, Reply, WsgiDoor
 from console.phone.signature import signature
 from console.rehearsal import PUBLIC_URL, Rehearsal
 from ivr import journal
 from ivr.tables import calls, leg_turns, legs, messages, turns
+from oncall.cases import PURSUE
 from oncall.tables import attempts, cases
+from storage import due
 from storage.tables import due_work
 
 CALLS = Path(__file__).parent / "calls"
@@ -248,6 +250,42 @@ def test_a_turn_that_skips_ahead_is_hung_up_on(ahead: int, stage: Stage) -> None
     assert effects(rehearsal) == before
     call.press(rehearsal.pins["acme"], label="PIN of acme")
     assert any("Acme" in text for text in call.heard())
+
+
+def served_elsewhere(rehearsal: Rehearsal, number: int) -> None:
+    """As if another node had answered this turn: nothing of it stands here."""
+    with rehearsal.house.database.write() as connection:
+        assert connection.execute(delete(turns).where(turns.c.turn == number)).rowcount == 1
+
+
+def test_a_call_that_was_begun_anew_elsewhere_goes_on(stage: Stage) -> None:
+    """A node that knew nothing of it was asked what to do, and welcomed him again: what he keys then comes
+    here, where the call had come further. He is not hung up on.
+    """
+    rehearsal = stage()
+    call, door = to_the_ring(rehearsal)
+    first = next(each for each in door.delivered if each.path == "/voice/turn/1")
+    served_elsewhere(rehearsal, 1)
+    again = ask(rehearsal, first.url, first.form)
+    assert HANG_UP not in again.body
+    assert "Acme" in again.body.decode()
+    # The case that he was promised is the same, and goes on being pursued.
+    assert effects(rehearsal)["cases"] == 1
+    assert call.state == "ringing"
+    with rehearsal.house.database.read() as connection:
+        pursued = select(due_work.c.key).where(due_work.c.kind == PURSUE, due_work.c.state == due.PENDING)
+        assert len(connection.execute(pursued).all()) == 1
+
+
+def test_an_old_address_after_the_end_is_hung_up_on(stage: Stage) -> None:
+    rehearsal = stage()
+    call, door = to_the_ring(rehearsal)
+    first = next(each for each in door.delivered if each.path == "/voice/turn/1")
+    call.hang_up()
+    served_elsewhere(rehearsal, 1)
+    before = effects(rehearsal)
+    assert HANG_UP in ask(rehearsal, first.url, first.form).body
+    assert effects(rehearsal) == before
 
 
 def test_a_new_turn_after_the_end_is_hung_up_on(stage: Stage) -> None:
