@@ -97,7 +97,8 @@ def _always_but_a_minute() -> str:
 
 def _customers(house: House, many: int) -> list[Customer]:
     index, at, found = pin_index(house.configuration), datetime.now(UTC), []
-    drawn = [registry.draw(index, 8) for _ in range(many)]
+    # Of eight digits there may be a thousand.
+    drawn = [registry.draw(index, 8 if many < 1000 else 9) for _ in range(many)]
     with house.database.write() as connection:
         for number, new in enumerate(drawn):
             phone = f"+39046190{number:04d}"

@@ -17,6 +17,7 @@ from ivr.settings import UrgencySettings
 from ivr.vocabulary import Clock, Day, Definitions, Digits, Line, UrgencyMenu, UrgencyName, Value
 
 # Between the pieces of a list; no text we are given keeps such a character.
+_TWO_STOPS = re.compile(r"(?<!\.)\.\.(?!\.)")
 _NEXT = "\x1e"
 _PLACE = re.compile(r"\{([a-z]+)(?::([a-z]+))?\}")
 
@@ -86,7 +87,8 @@ class Speaker:
                 return words.sentences["write-to"].format(address=address) if address else ""
             return self._spoken(values[place[1]], place[2] or "by", words, at)
 
-        pieces = _PLACE.sub(fill, text).split(_NEXT)
+        # A name that ends in a full stop ends the sentence, too: ACME S.r.l.
+        pieces = _TWO_STOPS.sub(".", _PLACE.sub(fill, text)).split(_NEXT)
         return tuple(Speech(clean(piece), words.locale, words.voice) for piece in pieces)
 
     def _spoken(self, value: Value, form: str, words: Catalogue, at: datetime) -> str:

@@ -291,6 +291,18 @@ def test_a_value_is_never_taken_for_a_place(value: str) -> None:
     assert say("greeting", customer=value) == f"Grazie. Lei chiama per {value}."
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ACME S.r.l.", "Lei chiama per ACME S.r.l."),
+        ("Acme", "Lei chiama per Acme."),
+        ("Di tutto...", "Lei chiama per Di tutto...."),
+    ],
+)
+def test_a_name_that_ends_in_a_full_stop_ends_the_sentence(name: str, said: str) -> None:
+    assert say("greeting", customer=name).endswith(said)
+
+
 def test_a_sentence_without_its_value_is_a_mistake() -> None:
     with pytest.raises(LookupError):
         speaker().say(line("greeting"), "it", NIGHT)
