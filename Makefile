@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check bench mutants soak faults fuzz realcall year format phone transcripts lock audit sbom licences wheel clean
+.PHONY: run test check bench mutants soak faults fuzz realcall year format phone docs references transcripts lock audit sbom licences wheel clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo "make year    30,000 calls of a year, purged each night by the shipped policy (CALLS=30000 SEED=…)"
 	@echo "make realcall a call with real sound, from ring to bridge, measured (half a minute; KEEP=folder keeps what was heard)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
+	@echo "make docs    the papers as a site, in site/; every link is checked"
+	@echo "make references  writes anew what the papers have from the code"
 	@echo "make format  rewrite the files in the house style"
 	@echo "make lock    resolve the dependencies anew (needs uv)"
 	@echo "make audit   whether anything that is locked is known to be vulnerable (asks osv.dev)"
@@ -96,6 +98,14 @@ CALL ?=
 phone: $(VENV)/made
 	@$(BIN)/ivr phone $(CALL)
 
+# Nothing is fetched: the theme comes with the environment. The variable silences an advertisement of its authors.
+docs: $(VENV)/made-test
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "site/index.html, to be opened in a browser or put on any web server"
+
+references: $(VENV)/made-test
+	@for each in api commands configuration metrics operations roles; do $(BIN)/python docs/$$each.py || exit 1; done
+
 transcripts: $(VENV)/made
 	$(BIN)/python docs/transcripts.py
 
@@ -124,4 +134,4 @@ wheel: $(VENV)/made
 	@cd dist && sha256sum after_hours_ivr-*
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) site .pytest_cache .ruff_cache .mypy_cache .hypothesis

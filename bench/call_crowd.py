@@ -42,15 +42,15 @@ def crowd(quick: bool) -> Result:
             port: int = taken.getsockname()[1]
         house = CalledHouse(Path(folder), port, many)
         with serving("house", house.file, port):
-            _callers(port, house.customers(2), 1, 0, 60)
-            alone = _callers(port, house.customers(ALONE), 1, 0, 60)
-            eager = _callers(port, house.customers(many // 2), EAGER, 0, seconds)
+            callers_of(port, house.customers(2), 1, 0, 60)
+            alone = callers_of(port, house.customers(ALONE), 1, 0, 60)
+            eager = callers_of(port, house.customers(many // 2), EAGER, 0, seconds)
             most = len(eager) / seconds
             # Each asks once in so many seconds; the first ring is spread over as long.
             pace = callers / (most / 2)
-            crowded = _callers(port, house.customers(many - many // 2 - ALONE - 2), callers, pace, seconds)
+            crowded = callers_of(port, house.customers(many - many // 2 - ALONE - 2), callers, pace, seconds)
         house.close()
-    short, long = _p99(alone), _p99(crowded)
+    short, long = p99(alone), p99(crowded)
     print(
         f"        at most {most:.0f} turns a second; p99 alone {short * 1e3:.0f} ms, of {callers} calls "
         f"with {len(crowded) / seconds:.0f} turns a second {long * 1e3:.0f} ms",
@@ -61,11 +61,11 @@ def crowd(quick: bool) -> Result:
     )
 
 
-def _p99(seconds: list[float]) -> float:
+def p99(seconds: list[float]) -> float:
     return sorted(seconds)[max(0, math.ceil(0.99 * len(seconds)) - 1)]
 
 
-def _callers(port: int, customers: list[Customer], at_once: int, pace: float, limit: float) -> list[float]:
+def callers_of(port: int, customers: list[Customer], at_once: int, pace: float, limit: float) -> list[float]:
     """Seconds of each turn, of so many callers in a process of its own."""
     asked = {"port": port, "customers": [asdict(each) for each in customers]}
     asked |= {"at_once": at_once, "pace": pace, "limit": limit}

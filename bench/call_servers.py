@@ -25,6 +25,7 @@ for each in (ROOT, ROOT / "tests", ROOT / "bench"):
         sys.path.insert(0, str(each))
 
 STARTS_WITHIN = 180.0
+PATHS = [str(ROOT), str(ROOT / "bench"), *filter(None, [os.environ.get("PYTHONPATH")])]
 # The clock of a process's processor time, all its threads, in nanoseconds: clock_getcpuclockid(3).
 _CPU_CLOCK = 2
 
@@ -32,15 +33,15 @@ _CPU_CLOCK = 2
 class Server:
     """A server under way. `cpu` counts seconds of the processor of all its processes that still live."""
 
-    def __init__(self, kind: str, configuration: Path, port: int) -> None:
+    def __init__(self, kind: str, configuration: Path, port: int, program: str = __file__) -> None:
         self.kind, self.port = kind, port
         self._log = configuration.parent / f"{kind}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, kind, str(configuration)],
+                [sys.executable, program, kind, str(configuration)],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)},
                 start_new_session=True,
             )
         limit = time.monotonic() + STARTS_WITHIN
@@ -78,8 +79,8 @@ class Server:
 
 
 @contextmanager
-def serving(kind: str, configuration: Path, port: int) -> Iterator[Server]:
-    server = Server(kind, configuration, port)
+def serving(kind: str, configuration: Path, port: int, program: str = __file__) -> Iterator[Server]:
+    server = Server(kind, configuration, port, program)
     try:
         yield server
     finally:

@@ -53,7 +53,7 @@ def run_part(part: str, configuration: Configuration) -> None:
         server = Gunicorn(
             part,
             configuration,
-            make=_webhooks,
+            make=webhooks,
             listen=lambda known: known.service.listen,
             size=lambda known: Size(known.service.workers, known.service.threads + ROOM),
             prepare=_before_calls,
@@ -78,7 +78,7 @@ def _before_calls(configuration: Configuration) -> None:
     first_snapshot(configuration, system_clock())
 
 
-def _webhooks(configuration: Configuration) -> Wsgi:
+def webhooks(configuration: Configuration) -> Wsgi:
     """The webhook application, with `service.threads` requests worked on at once and others in a queue."""
     house = open_house(configuration, hurried=True)
     Keeper(configuration, "webhooks").begin()

@@ -446,12 +446,19 @@ def _disagreements_of_what_is_sound(raw: dict[str, Any]) -> list[str]:
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
     """Read a configuration file. Raises ConfigurationRefused with every mistake in it."""
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        origin: dict[str, Origin] = dict.fromkeys(_given(raw), "file")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigurationRefused([f"{path} does not exist; `ivr init` writes one"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationRefused([f"{path} cannot be read: {type(error).__name__}"]) from None
+    return understood(text, path, environment)
+
+
+def understood(text: str, path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
+    """What the file `path` says if it holds `text`. Raises ConfigurationRefused with every mistake in it."""
+    try:
+        raw = tomllib.loads(text)
+        origin: dict[str, Origin] = dict.fromkeys(_given(raw), "file")
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationRefused([f"{path} is not TOML: {error}"]) from None
     except (ValueError, RecursionError):

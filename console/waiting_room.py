@@ -48,14 +48,15 @@ class Places:
 
     @contextmanager
     def one(self, *, first: bool) -> Iterator[None]:
-        called = threading.Event()
+        called: threading.Event | None = None
         with self._guard:
             if self._free > 0:
                 self._free -= 1
-                called.set()
             else:
+                called = threading.Event()
                 heapq.heappush(self._waiting, (not first, next(self._came), called))
-        called.wait()
+        if called is not None:
+            called.wait()
         try:
             yield
         finally:

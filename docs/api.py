@@ -25,8 +25,8 @@ def table() -> str:
     lines = ["| operation | what it does | scope |", "|---|---|---|"]
     for area in AREAS:
         for operation in area.operations:
-            first = operation.about.partition("\n")[0]
-            lines.append(f"| `{operation.method} {operation.path}` | {first} | `{operation.scope}` |")
+            named = f"`{operation.method} {operation.path}`"
+            lines.append(f"| {named} | {operation.summary} | `{operation.scope}` |")
     return "\n".join(lines) + "\n"
 
 

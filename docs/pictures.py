@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 
 from console import demo
 from console.app import create_app
-from console.commands.service import write_configuration
+from console.first_configuration import write_configuration
 from console.house import House, open_house
 from console.settings import load
 from oncall import absences, roster

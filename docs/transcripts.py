@@ -53,18 +53,24 @@ def transcript(name: str, language: str) -> tuple[str, list[str]]:
         return title, list(lines(rehearsal.exchange.events, rehearsal.cast()))
 
 
+def page(language: str) -> str:
+    """docs/transcripts-LANGUAGE.md, whole."""
+    parts = [
+        f"# {TITLES[language]}",
+        "",
+        "Written by `make transcripts` from the conversations in `tests/calls/`.",
+        "",
+    ]
+    for name in TEN:
+        title, told = transcript(name, language)
+        parts += [f"## {title}", "", "```", *told, "```", ""]
+    return "\n".join(parts)
+
+
 def main() -> None:
-    for language, heading in TITLES.items():
-        parts = [
-            f"# {heading}",
-            "",
-            "Written by `make transcripts` from the conversations in `tests/calls/`.",
-            "",
-        ]
-        for name in TEN:
-            title, told = transcript(name, language)
-            parts += [f"## {title}", "", "```", *told, "```", ""]
-        (ROOT / "docs" / f"transcripts-{language}.md").write_text("\n".join(parts), encoding="utf-8")
+    for language in TITLES:
+        (ROOT / "docs" / f"transcripts-{language}.md").write_text(page(language), encoding="utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main()

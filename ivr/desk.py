@@ -155,7 +155,8 @@ class Desk:
         if standing.turn != got.turn:
             security.warning("call %s: turn %d asked, %d expected", got.sid, got.turn, standing.turn)
             return HANG_UP
-        got = replace(got, gone=got.gone or standing.ended)
+        if standing.ended and not got.gone:
+            got = replace(got, gone=True)
         heard = self._gathering.heard(connection, standing.call, got, at, keyed)
         turn = flow.take_turn(standing.call, heard)
         return self._save(connection, at, got.turn, standing.call.step, heard, turn, keyed.longest)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Executable, Row, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, func, insert, select, update
 
 from ivr import answer as answers
 from ivr.stored import CALL, LEG
@@ -16,6 +16,7 @@ from ivr.technician_flow import Leg
 from ivr.vocabulary import Call, Recording
 from storage import due
 from storage.conflicts import insert_in, inserting
+from storage.prepared import Prepared
 from storage.types import Instant
 
 # -- a caller's turns --------------------------------------------------------------------------
@@ -31,16 +32,20 @@ class Standing:
     answer: str | None
 
 
-_GLANCE = (
+_GLANCE = Prepared(
     select(calls.c.state, calls.c.turn, calls.c.ended_at, turns.c.answer)
     .outerjoin(turns, (turns.c.sid == calls.c.sid) & (turns.c.turn == bindparam("asked")))
     .where(calls.c.sid == bindparam("call"))
 )
 # key_share: rows that point to the call may be written meanwhile; a technician's leg is not held up.
-_LOCKED = select(calls.c.sid).where(calls.c.sid == bindparam("call")).with_for_update(key_share=True)
-_LAST = select(turns.c.answer).where(turns.c.sid == bindparam("call")).order_by(turns.c.turn.desc()).limit(1)
-_WRITE_TURN = insert(turns)
-_MOVE_ON = (
+_LOCKED = Prepared(
+    select(calls.c.sid).where(calls.c.sid == bindparam("call")).with_for_update(key_share=True)
+)
+_LAST = Prepared(
+    select(turns.c.answer).where(turns.c.sid == bindparam("call")).order_by(turns.c.turn.desc()).limit(1)
+)
+_WRITE_TURN = Prepared(insert(turns))
+_MOVE_ON = Prepared(
     update(calls)
     .where(calls.c.sid == bindparam("call"))
     .values(
@@ -52,7 +57,7 @@ _MOVE_ON = (
         urgency=bindparam("stated"),
     )
 )
-_END = (
+_END = Prepared(
     update(calls)
     .where(calls.c.sid == bindparam("call"), calls.c.ended_at.is_(None))
     .values(
@@ -63,12 +68,10 @@ _END = (
 
 def glance(connection: Connection, sid: str, turn: int) -> Standing | None:
     """Where the call stands and what turn `turn` was answered; None if we do not know the call."""
-    row = connection.execute(_GLANCE, {"call": sid, "asked": turn}).first()
-    return (
-        None
-        if row is None
-        else Standing(CALL.validate_json(row.state), row.turn, row.ended_at is not None, row.answer)
-    )
+    row = _GLANCE.first(connection, {"call": sid, "asked": turn})
+    if row is None:
+        return None
+    return Standing(CALL.validate_json(row.state), row.turn, row.ended_at is not None, row.answer)
 
 
 def lock(connection: Connection, sid: str) -> None:
@@ -79,40 +82,36 @@ def lock(connection: Connection, sid: str) -> None:
     lower sid. SQLite's writer is alone.
     """
     if connection.dialect.name != "sqlite":
-        connection.execute(_LOCKED, {"call": sid})
+        _LOCKED.first(connection, {"call": sid})
 
 
 @cache
-def _beginning(dialect: str, table: Table) -> Executable:
+def _beginning(dialect: str, table: Table) -> Prepared:
     # RETURNING, for a driver need not count the rows of an INSERT.
-    return insert_in(dialect, table).on_conflict_do_nothing(index_elements=["sid"]).returning(table.c.sid)
+    new = insert_in(dialect, table).on_conflict_do_nothing(index_elements=["sid"])
+    return Prepared(new.returning(table.c.sid))
 
 
 def begin(connection: Connection, at: datetime, call: Call, turn: int) -> bool:
     """Write a new call's row, expecting `turn`. False if another request was quicker."""
-    return (
-        connection.execute(
-            _beginning(connection.dialect.name, calls),
-            {
-                "sid": call.sid,
-                "caller": call.caller,
-                "number": call.number,
-                "started_at": at,
-                "turn": turn,
-                "step": call.step.value,
-                "state": CALL.dump_json(call).decode(),
-            },
-        ).scalar()
-        is not None
-    )
+    new = {
+        "sid": call.sid,
+        "caller": call.caller,
+        "number": call.number,
+        "started_at": at,
+        "turn": turn,
+        "step": call.step.value,
+        "state": CALL.dump_json(call).decode(),
+    }
+    return _beginning(connection.dialect.name, calls).first(connection, new) is not None
 
 
 def write_turn(
     connection: Connection, at: datetime, asked_at: str, call: Call, turn: int, heard: str, answer: str
 ) -> None:
     """Store what was heard and answered at turn `turn`, and the call as it stands after it."""
-    connection.execute(
-        _WRITE_TURN,
+    _WRITE_TURN.count(
+        connection,
         {"sid": call.sid, "turn": turn, "at": at, "step": asked_at, "heard": heard, "answer": answer},
     )
     move_on(connection, call, turn + 1)
@@ -120,8 +119,8 @@ def write_turn(
 
 def move_on(connection: Connection, call: Call, next_turn: int) -> None:
     """The call stands like this now, and `next_turn` is expected."""
-    connection.execute(
-        _MOVE_ON,
+    _MOVE_ON.count(
+        connection,
         {
             "call": call.sid,
             "next_turn": next_turn,
@@ -141,14 +140,15 @@ def caller_of(connection: Connection, sid: str) -> str:
 
 def last_answer(connection: Connection, sid: str) -> str | None:
     """The latest answer that was given in this call."""
-    return connection.execute(_LAST, {"call": sid}).scalar()
+    last: str | None = _LAST.scalar(connection, {"call": sid})
+    return last
 
 
 def end(connection: Connection, at: datetime, sid: str, outcome: str) -> bool:
     """The network says the call is over. `outcome` is kept only if it had none. False if unknown,
     or if the end was noted before.
     """
-    return connection.execute(_END, {"call": sid, "ended": at, "fallback_outcome": outcome}).rowcount == 1
+    return _END.count(connection, {"call": sid, "ended": at, "fallback_outcome": outcome}) == 1
 
 
 # -- a technician's turns ------------------------------------------------------------------------
@@ -161,19 +161,21 @@ class LegStanding:
     answer: str | None
 
 
-_LEG_GLANCE = (
+_LEG_GLANCE = Prepared(
     select(legs.c.state, legs.c.turn, leg_turns.c.answer)
     .outerjoin(leg_turns, (leg_turns.c.sid == legs.c.sid) & (leg_turns.c.turn == bindparam("asked")))
     .where(legs.c.sid == bindparam("leg"))
 )
-_LEG_LOCKED = select(legs.c.sid).where(legs.c.sid == bindparam("leg")).with_for_update(key_share=True)
-_LEG_TURN = insert(leg_turns)
-_LEG_MOVE_ON = (
+_LEG_LOCKED = Prepared(
+    select(legs.c.sid).where(legs.c.sid == bindparam("leg")).with_for_update(key_share=True)
+)
+_LEG_TURN = Prepared(insert(leg_turns))
+_LEG_MOVE_ON = Prepared(
     update(legs)
     .where(legs.c.sid == bindparam("leg"))
     .values(turn=bindparam("next_turn"), state=bindparam("new_state"))
 )
-_LEG_END = (
+_LEG_END = Prepared(
     update(legs)
     .where(legs.c.sid == bindparam("leg"), legs.c.ended_at.is_(None))
     .values(ended_at=bindparam("ended"))
@@ -181,40 +183,37 @@ _LEG_END = (
 
 
 def glance_leg(connection: Connection, sid: str, turn: int) -> LegStanding | None:
-    row = connection.execute(_LEG_GLANCE, {"leg": sid, "asked": turn}).first()
-    return None if row is None else LegStanding(LEG.validate_json(row.state), row.turn, row.answer)
+    row = _LEG_GLANCE.first(connection, {"leg": sid, "asked": turn})
+    if row is None:
+        return None
+    return LegStanding(LEG.validate_json(row.state), row.turn, row.answer)
 
 
 def lock_leg(connection: Connection, sid: str) -> None:
     """The same for a technician's leg."""
     if connection.dialect.name != "sqlite":
-        connection.execute(_LEG_LOCKED, {"leg": sid})
+        _LEG_LOCKED.first(connection, {"leg": sid})
 
 
 def begin_leg(connection: Connection, at: datetime, leg: Leg, turn: int = 0) -> bool:
     """Write a new leg's row, expecting `turn`. False if another request was quicker."""
-    return (
-        connection.execute(
-            _beginning(connection.dialect.name, legs),
-            {
-                "sid": leg.sid,
-                "call_sid": leg.parent_sid,
-                "attempt_id": leg.attempt_id,
-                "started_at": at,
-                "turn": turn,
-                "state": LEG.dump_json(leg).decode(),
-            },
-        ).scalar()
-        is not None
-    )
+    new = {
+        "sid": leg.sid,
+        "call_sid": leg.parent_sid,
+        "attempt_id": leg.attempt_id,
+        "started_at": at,
+        "turn": turn,
+        "state": LEG.dump_json(leg).decode(),
+    }
+    return _beginning(connection.dialect.name, legs).first(connection, new) is not None
 
 
 def write_leg_turn(
     connection: Connection, at: datetime, leg: Leg, turn: int, heard: str, answer: str
 ) -> None:
-    connection.execute(_LEG_TURN, {"sid": leg.sid, "turn": turn, "at": at, "heard": heard, "answer": answer})
-    connection.execute(
-        _LEG_MOVE_ON, {"leg": leg.sid, "next_turn": turn + 1, "new_state": LEG.dump_json(leg).decode()}
+    _LEG_TURN.count(connection, {"sid": leg.sid, "turn": turn, "at": at, "heard": heard, "answer": answer})
+    _LEG_MOVE_ON.count(
+        connection, {"leg": leg.sid, "next_turn": turn + 1, "new_state": LEG.dump_json(leg).decode()}
     )
 
 
@@ -239,7 +238,7 @@ def leg_ended(connection: Connection, attempt_id: int) -> bool:
 
 
 def end_leg(connection: Connection, at: datetime, sid: str) -> None:
-    connection.execute(_LEG_END, {"leg": sid, "ended": at})
+    _LEG_END.count(connection, {"leg": sid, "ended": at})
 
 
 # -- messages ------------------------------------------------------------------------------------

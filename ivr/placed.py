@@ -15,6 +15,7 @@ from ivr.stored import OUTGOING
 from ivr.tables import outgoing, outgoing_turns
 from oncall.attempts import LONGEST_TALK
 from oncall.tables import attempts
+from storage.prepared import Prepared
 from storage.types import Instant
 
 
@@ -103,16 +104,18 @@ def of_attempt(connection: Connection, attempt_id: int) -> Placed | None:
 # A ring and a whisper are over by then: an attempt without a result, and without the key that leads to a
 # talk, has lost its end.
 LONGEST_WHISPER = timedelta(minutes=5)
-_ENGAGED = union(
-    select(attempts.c.phone).where(
-        attempts.c.result.is_(None),
-        attempts.c.asked_at > bindparam("since", type_=Instant),
-        or_(attempts.c.pressed == "accepted", attempts.c.asked_at > bindparam("lately", type_=Instant)),
-        or_(attempts.c.call_sid != bindparam("call"), attempts.c.pass_id.is_not(None)),
-    ),
-    select(outgoing.c.phone).where(
-        outgoing.c.ended_at.is_(None), outgoing.c.asked_at > bindparam("since", type_=Instant)
-    ),
+_ENGAGED = Prepared(
+    union(
+        select(attempts.c.phone).where(
+            attempts.c.result.is_(None),
+            attempts.c.asked_at > bindparam("since", type_=Instant),
+            or_(attempts.c.pressed == "accepted", attempts.c.asked_at > bindparam("lately", type_=Instant)),
+            or_(attempts.c.call_sid != bindparam("call"), attempts.c.pass_id.is_not(None)),
+        ),
+        select(outgoing.c.phone).where(
+            outgoing.c.ended_at.is_(None), outgoing.c.asked_at > bindparam("since", type_=Instant)
+        ),
+    )
 )
 
 
@@ -122,8 +125,7 @@ def engaged(connection: Connection, at: datetime, call_sid: str) -> frozenset[st
     Whoever goes on to ring one takes `cases.lock` first.
     """
     since = {"since": at - LONGEST_TALK, "lately": at - LONGEST_WHISPER}
-    found = connection.execute(_ENGAGED, {**since, "call": call_sid})
-    return frozenset(found.scalars())
+    return frozenset(phone for (phone,) in _ENGAGED.all(connection, {**since, "call": call_sid}))
 
 
 def answer_of(connection: Connection, outgoing_id: int, turn: int) -> str | None:

@@ -17,6 +17,7 @@ from ivr.settings import FloodSettings
 from ivr.tables import stranger_calls
 from pins.tables import customer_phones
 from storage.alarms import raise_alarm
+from storage.prepared import Prepared
 from storage.types import Instant
 
 # How many digits are to be keyed.
@@ -31,11 +32,13 @@ _SWEPT = 5
 Meeting = Literal["let through", "blocked", "challenged"]
 
 # One statement for whoever calls, so that no time tells whether a number is on file.
-_CAME = insert(stranger_calls).from_select(
-    ["call_sid", "at"],
-    select(bindparam("sid", type_=String), bindparam("now", type_=Instant)).where(
-        bindparam("counts", type_=Boolean)
-    ),
+_CAME = Prepared(
+    insert(stranger_calls).from_select(
+        ["call_sid", "at"],
+        select(bindparam("sid", type_=String), bindparam("now", type_=Instant)).where(
+            bindparam("counts", type_=Boolean)
+        ),
+    )
 )
 _OLD = (
     select(stranger_calls.c.call_sid)
@@ -69,7 +72,7 @@ def meet(connection: Connection, at: datetime, sid: str, caller: str, settings: 
     stranger = not met.on_file and met.said != "allow"
     full = settings.calls > 0 and met.lately >= settings.calls
     if settings.calls:
-        connection.execute(_CAME, {"sid": sid, "now": at, "counts": stranger})
+        _CAME.count(connection, {"sid": sid, "now": at, "counts": stranger})
         if met.oldest is not None and met.oldest <= at - KEPT:
             _sweep(connection, at)
     if not stranger:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, union_all, update
+from sqlalchemy import Connection, bindparam, func, insert, select, union_all, update
 
 from oncall import cases
 from oncall.tables import attempts, case_calls, case_log
 from oncall.tables import cases as case_rows
 from storage import due
+from storage.prepared import Prepared
 from storage.types import Instant
 
 Result = Literal["accepted", "connected", "declined", "no-answer", "busy", "failed", "unconfirmed"]
@@ -40,44 +41,50 @@ class Attempt:
     result: Result | None
 
 
-_ATTEMPT = insert(attempts)
-_PICKED_UP = (
+_ATTEMPT = Prepared(insert(attempts).returning(attempts.c.id))
+_PICKED_UP = Prepared(
     update(attempts)
     .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None))
     .values(picked_up_at=func.coalesce(attempts.c.picked_up_at, bindparam("picked", type_=Instant)))
 )
-_PRESSED = (
+_PRESSED = Prepared(
     update(attempts)
     .where(attempts.c.id == bindparam("attempt"), attempts.c.result.is_(None), attempts.c.pressed.is_(None))
     .values(pressed=bindparam("key"), pressed_at=bindparam("key_at"))
 )
-_RESULT = (
+_RESULT = Prepared(
     update(attempts)
     .where(attempts.c.id == bindparam("attempt"))
     .values(result=bindparam("outcome"), result_at=bindparam("ended"), bridged=bindparam("joined"))
 )
 # Locked: a key that is pressed meanwhile is either seen here or comes too late.
-_ONE_ATTEMPT = select(attempts).where(attempts.c.id == bindparam("attempt")).with_for_update(key_share=True)
-_CONNECTED = (
+_ONE_ATTEMPT = Prepared(
+    select(attempts).where(attempts.c.id == bindparam("attempt")).with_for_update(key_share=True)
+)
+_CONNECTED = Prepared(
     update(case_rows)
     .where(case_rows.c.id == bindparam("case"), case_rows.c.connected_at.is_(None))
     .values(connected_at=bindparam("connected"))
 )
 # Not FOR NO KEY UPDATE: it waits for whoever has written that his call is about this case, and he for us.
-_CASE_LOCKED = select(case_rows.c.number).where(case_rows.c.id == bindparam("case")).with_for_update()
+_CASE_LOCKED = Prepared(
+    select(case_rows.c.number).where(case_rows.c.id == bindparam("case")).with_for_update()
+)
 # What has set a technician on the case anew since his key: another call about it, or that it was passed on.
-_WANTED_SINCE = union_all(
-    select(case_calls.c.case_id).where(
-        case_calls.c.case_id == bindparam("case"),
-        case_calls.c.call_sid != bindparam("call"),
-        case_calls.c.joined_at > bindparam("pressed", type_=Instant),
-    ),
-    select(case_log.c.case_id).where(
-        case_log.c.case_id == bindparam("case"),
-        case_log.c.act == "passed",
-        case_log.c.at > bindparam("pressed", type_=Instant),
-    ),
-).limit(1)
+_WANTED_SINCE = Prepared(
+    union_all(
+        select(case_calls.c.case_id).where(
+            case_calls.c.case_id == bindparam("case"),
+            case_calls.c.call_sid != bindparam("call"),
+            case_calls.c.joined_at > bindparam("pressed", type_=Instant),
+        ),
+        select(case_log.c.case_id).where(
+            case_log.c.case_id == bindparam("case"),
+            case_log.c.act == "passed",
+            case_log.c.at > bindparam("pressed", type_=Instant),
+        ),
+    ).limit(1)
+)
 
 
 def begin_attempt(
@@ -96,8 +103,8 @@ def begin_attempt(
     `pass_id` is given for a call that we place ourselves; `call_sid` is then the one that opened the case.
     Else `turn` is the caller's turn at which it rings.
     """
-    identity = connection.execute(
-        _ATTEMPT,
+    new: int = _ATTEMPT.scalar(
+        connection,
         {
             "case_id": case_id,
             "call_sid": call_sid,
@@ -108,9 +115,8 @@ def begin_attempt(
             "turn": turn,
             "asked_at": at,
         },
-    ).inserted_primary_key
-    assert identity is not None
-    return int(identity[0])
+    )
+    return new
 
 
 _AT_TURN = select(attempts.c.id).where(
@@ -131,7 +137,7 @@ def at_turn(connection: Connection, call_sid: str, turn: int, phone: str) -> int
 
 def picked_up(connection: Connection, at: datetime, attempt_id: int) -> bool:
     """Somebody, or something, picked up. False if the attempt has ended: say goodbye."""
-    return connection.execute(_PICKED_UP, {"attempt": attempt_id, "picked": at}).rowcount == 1
+    return _PICKED_UP.count(connection, {"attempt": attempt_id, "picked": at}) == 1
 
 
 def press(
@@ -142,7 +148,7 @@ def press(
     False if the attempt has ended or a key was recorded before: nothing changed, and he must not be
     connected on the strength of this key.
     """
-    return connection.execute(_PRESSED, {"attempt": attempt_id, "key": key, "key_at": at}).rowcount == 1
+    return _PRESSED.count(connection, {"attempt": attempt_id, "key": key, "key_at": at}) == 1
 
 
 def settle(
@@ -154,7 +160,7 @@ def settle(
     his recorded key and the bridge; then the case is connected and its pursuit cancelled, unless somebody
     else has called about it since, or it was passed on: that talk was not with him.
     """
-    row = connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).first()
+    row = _ONE_ATTEMPT.first(connection, {"attempt": attempt_id})
     if row is None:
         return None
     # An end-of-call callback that came first could not know of the bridge: that may still be learnt.
@@ -163,7 +169,7 @@ def settle(
         known: Result = row.result
         return known
     result = result_of(row.pressed, picked_up=row.picked_up_at is not None, status=status, bridged=bridged)
-    connection.execute(_RESULT, {"attempt": attempt_id, "outcome": result, "ended": at, "joined": bridged})
+    _RESULT.count(connection, {"attempt": attempt_id, "outcome": result, "ended": at, "joined": bridged})
     if result == "connected":
         _stop_the_clock(connection, row)
     return result
@@ -171,7 +177,7 @@ def settle(
 
 def connected(connection: Connection, attempt_id: int) -> None:
     """An attempt turns out to have ended connected, from what several nodes saw of it."""
-    _stop_the_clock(connection, connection.execute(_ONE_ATTEMPT, {"attempt": attempt_id}).one())
+    _stop_the_clock(connection, _ONE_ATTEMPT.one(connection, {"attempt": attempt_id}))
 
 
 def wanted_since(connection: Connection, case_id: int, moment: datetime, call_sid: str = "") -> bool:
@@ -179,16 +185,16 @@ def wanted_since(connection: Connection, case_id: int, moment: datetime, call_si
     `call_sid`, or that it was passed on.
     """
     since = {"case": case_id, "call": call_sid, "pressed": moment}
-    return connection.execute(_WANTED_SINCE, since).first() is not None
+    return _WANTED_SINCE.first(connection, since) is not None
 
 
-def _stop_the_clock(connection: Connection, row: Row[Any]) -> None:
+def _stop_the_clock(connection: Connection, row: Any) -> None:
     """Whatever his talk ends, it ended when he took the call and not when the talk was over: another node may
     have promised somebody a technician meanwhile.
     """
-    connection.execute(_CONNECTED, {"case": row.case_id, "connected": row.pressed_at})
+    _CONNECTED.count(connection, {"case": row.case_id, "connected": row.pressed_at})
     # Another call may be joining the case at this very moment: its pursuit must not be cancelled unseen.
-    number: str = connection.execute(_CASE_LOCKED, {"case": row.case_id}).scalar_one()
+    number: str = _CASE_LOCKED.one(connection, {"case": row.case_id}).number
     if not wanted_since(connection, row.case_id, row.pressed_at, row.call_sid):
         by, pressed = f"connected to {row.technician}", row.pressed_at
         due.cancel(connection, pressed, cases.PURSUE, number, by, begun_by=pressed)
@@ -196,10 +202,10 @@ def _stop_the_clock(connection: Connection, row: Row[Any]) -> None:
 
 def reached(connection: Connection, at: datetime, case_id: int) -> None:
     """A technician talked to the customer in a call that was no attempt of the pursuit."""
-    connection.execute(_CONNECTED, {"case": case_id, "connected": at})
+    _CONNECTED.count(connection, {"case": case_id, "connected": at})
 
 
-_WHOSE = (
+_WHOSE = Prepared(
     select(case_rows.c.number, attempts.c.technician)
     .join(case_rows, case_rows.c.id == attempts.c.case_id)
     .where(attempts.c.id == bindparam("attempt"))
@@ -208,16 +214,17 @@ _WHOSE = (
 
 def whose(connection: Connection, attempt_id: int) -> tuple[str, str]:
     """The number of the case an attempt is about, and the technician's key."""
-    row = connection.execute(_WHOSE, {"attempt": attempt_id}).one()
+    row = _WHOSE.one(connection, {"attempt": attempt_id})
     return row.number, row.technician
 
 
-_PRESSED_AT = select(attempts.c.pressed_at).where(attempts.c.id == bindparam("attempt"))
+_PRESSED_AT = Prepared(select(attempts.c.pressed_at).where(attempts.c.id == bindparam("attempt")))
 
 
 def pressed_at(connection: Connection, attempt_id: int) -> datetime | None:
     """When the technician pressed his key."""
-    return connection.execute(_PRESSED_AT, {"attempt": attempt_id}).scalar()
+    pressed: datetime | None = _PRESSED_AT.scalar(connection, {"attempt": attempt_id})
+    return pressed
 
 
 def result_of(pressed: str | None, *, picked_up: bool, status: str | None, bridged: bool) -> Result:
@@ -234,14 +241,16 @@ def result_of(pressed: str | None, *, picked_up: bool, status: str | None, bridg
     return RESULT_OF_STATUS.get(status or "no-answer", "failed")
 
 
-_UNSETTLED = select(attempts.c.id).where(
-    attempts.c.call_sid == bindparam("call"), attempts.c.result.is_(None), attempts.c.pass_id.is_(None)
+_UNSETTLED = Prepared(
+    select(attempts.c.id).where(
+        attempts.c.call_sid == bindparam("call"), attempts.c.result.is_(None), attempts.c.pass_id.is_(None)
+    )
 )
 
 
 def unsettled(connection: Connection, call_sid: str) -> list[int]:
     """Attempts that rang during this call and have no result yet."""
-    return list(connection.execute(_UNSETTLED, {"call": call_sid}).scalars())
+    return [one for (one,) in _UNSETTLED.all(connection, {"call": call_sid})]
 
 
 # Twilio ends any call after four hours: an attempt older than that is only a lost callback.

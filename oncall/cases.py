@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from oncall import reminders
 from oncall.tables import case_calls, case_numbers, cases
 from storage import due
 from storage.conflicts import insert_in, inserting
+from storage.prepared import Prepared
 
 PURSUE = "case.pursue"
 # A spoken code names one case among those open, or closed less than this long ago.
@@ -95,7 +96,7 @@ class Case:
 
 # PostgreSQL's advisory lock behind `lock`: any number that nobody else in the database uses.
 _DECIDING = 4_771_002
-_LOCK = select(func.pg_advisory_xact_lock(_DECIDING))
+_LOCK = Prepared(select(func.pg_advisory_xact_lock(_DECIDING)))
 
 
 def lock(connection: Connection) -> None:
@@ -103,29 +104,30 @@ def lock(connection: Connection) -> None:
     at one instant would draw the same code or ring the same telephone. SQLite's writer is alone anyway.
     """
     if connection.dialect.name != "sqlite":
-        connection.execute(_LOCK)
+        _LOCK.first(connection, {})
 
 
 # -- opening -----------------------------------------------------------------------------------
 
 
 @cache
-def _counting_on(dialect: str) -> Executable:
+def _counting_on(dialect: str) -> Prepared:
     on = insert_in(dialect, case_numbers).on_conflict_do_update(
         index_elements=["year"], set_={"last": case_numbers.c.last + 1}
     )
-    return on.returning(case_numbers.c.last)
+    return Prepared(on.returning(case_numbers.c.last))
 
 
 def next_number(connection: Connection, year: int) -> str:
     """The next permanent number of `year`, such as 2026-00412. No gap unless rolled back."""
-    last = connection.execute(_counting_on(connection.dialect.name), {"year": year, "last": 1}).scalar_one()
+    last = _counting_on(connection.dialect.name).scalar(connection, {"year": year, "last": 1})
     return f"{year}-{last:05d}"
 
 
 _CODES_IN_USE = select(cases.c.code).where(
     or_(cases.c.closed_at.is_(None), cases.c.closed_at > bindparam("rested"))
 )
+_IN_USE = Prepared(_CODES_IN_USE)
 
 
 def free_code(connection: Connection, at: datetime, source: random.Random) -> str:
@@ -133,7 +135,7 @@ def free_code(connection: Connection, at: datetime, source: random.Random) -> st
 
     Holds if our transaction has taken `lock`. Raises NoFreeCode if all ten thousand are in use.
     """
-    in_use = set(connection.execute(_CODES_IN_USE, {"rested": at - CODE_REST}).scalars())
+    in_use = {code for (code,) in _IN_USE.all(connection, {"rested": at - CODE_REST})}
     for _ in range(50):
         code = f"{source.randrange(10_000):04d}"
         if code not in in_use:
@@ -144,8 +146,8 @@ def free_code(connection: Connection, at: datetime, source: random.Random) -> st
     return source.choice(free)
 
 
-_OPEN = insert(cases)
-_CALLED = insert(case_calls)
+_OPEN = Prepared(insert(cases).returning(cases.c.id))
+_CALLED = Prepared(insert(case_calls))
 
 
 def open_case(
@@ -167,8 +169,8 @@ def open_case(
     Without customer, urgency, deadline and pursuit it is one of a caller without a verified PIN, whom
     a technician hears: nothing was accepted, so nothing is pursued.
     """
-    identity = connection.execute(
-        _OPEN,
+    case_id: int = _OPEN.scalar(
+        connection,
         {
             "number": number,
             "code": code,
@@ -180,17 +182,16 @@ def open_case(
             "due_at": due_at,
             "billable": billable,
             "screened": customer_id is None,
+            "customer_calls": 0,
         },
-    ).inserted_primary_key
-    assert identity is not None
+    )
     if pursue_at is not None and due_at is not None:
         about = {"case": number}
         first = reminders.instant_of(50, at, due_at)
         due.add_all(
             connection, at, [(PURSUE, number, pursue_at, about), (reminders.REMIND, number, first, about)]
         )
-    case_id = int(identity[0])
-    connection.execute(_CALLED, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
+    _CALLED.count(connection, {"case_id": case_id, "call_sid": call_sid, "joined_at": at})
     return case_id
 
 
@@ -217,7 +218,7 @@ def join(
         .values(due_at=due_at, urgency=func.coalesce(cases.c.urgency, urgency), final_urgency=urgency)
     )
     pursue(connection, at, case_id, pursue_at)
-    row = connection.execute(_TIMES, {"case": case_id}).one()
+    row = _TIMES.one(connection, {"case": case_id})
     reminders.plan(connection, at, row.number, row.opened_at, row.due_at)
 
 
@@ -228,7 +229,9 @@ def note_call(connection: Connection, at: datetime, case_id: int, call_sid: str)
     return connection.execute(new, values).rowcount == 1
 
 
-_TIMES = select(cases.c.number, cases.c.opened_at, cases.c.due_at).where(cases.c.id == bindparam("case"))
+_TIMES = Prepared(
+    select(cases.c.number, cases.c.opened_at, cases.c.due_at).where(cases.c.id == bindparam("case"))
+)
 
 
 def pursue(connection: Connection, at: datetime, case_id: int, pursue_at: datetime) -> None:
@@ -259,12 +262,12 @@ def pursue_case_now(connection: Connection, at: datetime, number: str) -> None:
     due.move(connection, PURSUE, number, at)
 
 
-_NUMBER = select(cases.c.number).where(cases.c.id == bindparam("case"))
+_NUMBER = Prepared(select(cases.c.number).where(cases.c.id == bindparam("case")))
 
 
 def number_of(connection: Connection, case_id: int) -> str:
     """The permanent number of the case with this id."""
-    number: str = connection.execute(_NUMBER, {"case": case_id}).scalar_one()
+    number: str = _NUMBER.one(connection, {"case": case_id}).number
     return number
 
 
@@ -307,7 +310,7 @@ def tell_as(connection: Connection, at: datetime, case_id: int, code: str) -> No
         connection.execute(update(cases).where(cases.c.id == case_id).values(code=code))
 
 
-_OF_CALL = (
+_OF_CALL = Prepared(
     select(cases)
     .join(case_calls, case_calls.c.case_id == cases.c.id)
     .where(case_calls.c.call_sid == bindparam("call"))
@@ -318,11 +321,11 @@ _OF_CALL = (
 
 def of_call(connection: Connection, call_sid: str) -> Case | None:
     """The latest case that this call opened or joined."""
-    row = connection.execute(_OF_CALL, {"call": call_sid}).first()
+    row = _OF_CALL.first(connection, {"call": call_sid})
     return _case(row) if row else None
 
 
-_OPEN_OF_CUSTOMER = (
+_OPEN_OF_CUSTOMER = Prepared(
     select(cases)
     .where(cases.c.customer_id == bindparam("customer"), cases.c.closed_at.is_(None))
     .order_by(cases.c.id.desc())
@@ -331,7 +334,7 @@ _OPEN_OF_CUSTOMER = (
 
 def open_of_customer(connection: Connection, customer_id: int, code: str | None = None) -> Case | None:
     """The customer's latest open case, or his open one with this spoken code."""
-    rows = connection.execute(_OPEN_OF_CUSTOMER, {"customer": customer_id})
+    rows = _OPEN_OF_CUSTOMER.all(connection, {"customer": customer_id})
     return next((_case(row) for row in rows if code is None or row.code == code), None)
 
 

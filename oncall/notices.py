@@ -14,7 +14,7 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Executable, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from oncall.channels import ChannelName
 from oncall.reached import NOTICE
@@ -22,6 +22,7 @@ from oncall.tables import cases, notice_sends, notices
 from storage import due
 from storage.conflicts import insert_in
 from storage.due import Work
+from storage.prepared import Prepared
 from storage.tables import due_work
 
 __all__ = ["NOTICE"]
@@ -95,8 +96,9 @@ class Send:
 
 
 @cache
-def _telling(dialect: str) -> Executable:
-    return insert_in(dialect, notices).on_conflict_do_nothing(index_elements=["key"]).returning(notices.c.id)
+def _telling(dialect: str) -> Prepared:
+    new = insert_in(dialect, notices).on_conflict_do_nothing(index_elements=["key"])
+    return Prepared(new.returning(notices.c.id))
 
 
 def tell(
@@ -117,8 +119,8 @@ def tell(
     """
     if recipient.partition(":")[0] not in PEOPLE:
         raise ValueError("a notice goes to a technician, a manager or an admin")
-    made = connection.execute(
-        _telling(connection.dialect.name),
+    made = _telling(connection.dialect.name).scalar(
+        connection,
         {
             "key": _key(kind, about, again, recipient),
             "kind": kind,
@@ -128,7 +130,7 @@ def tell(
             "loud": loud,
             "created_at": at,
         },
-    ).scalar()
+    )
     if made is None:
         return False
     due.add(connection, at, NOTICE, str(made), at, {"notice": made})

@@ -22,6 +22,7 @@ from oncall.rota_book import to_override, to_version
 from oncall.settings import RingingSettings
 from oncall.tables import absences, rota_overrides, rota_versions, technicians
 from storage import audit
+from storage.prepared import Prepared
 
 
 class UnknownRota(RosterRefusal):
@@ -126,7 +127,7 @@ def _apply_rules(
 
 def document(connection: Connection, rota_key: str, at: datetime) -> dict[str, object]:
     """The rules in force at `at`, as they were applied. Raises UnknownRota if there are none."""
-    row = connection.execute(_VERSION, {"of_rota": rota_key, "now": at}).first()
+    row = _VERSION.first(connection, {"of_rota": rota_key, "now": at})
     if row is None:
         raise UnknownRota(rota_key)
     return dict(row.document)
@@ -137,7 +138,7 @@ def swap_rules(connection: Connection, rota_key: str, at: datetime) -> rota_file
 
     Raises UnknownRota.
     """
-    row = connection.execute(_VERSION, {"of_rota": rota_key, "now": at}).first()
+    row = _VERSION.first(connection, {"of_rota": rota_key, "now": at})
     if row is None:
         row = connection.execute(_FIRST_VERSION, {"of_rota": rota_key}).first()
     if row is None:
@@ -243,7 +244,7 @@ def withdraw_override(
 
 # -- who has the turn --------------------------------------------------------------------------
 
-_VERSION: Select[Any] = (
+_VERSION = Prepared(
     select(rota_versions.c.id, rota_versions.c.valid_from, rota_versions.c.document)
     .where(rota_versions.c.rota == bindparam("of_rota"), rota_versions.c.valid_from <= bindparam("now"))
     .order_by(rota_versions.c.id.desc())
@@ -255,11 +256,13 @@ _FIRST_VERSION = (
     .order_by(rota_versions.c.valid_from, rota_versions.c.id.desc())
     .limit(1)
 )
-_OVERRIDES = select(rota_overrides).where(
-    and_(
-        rota_overrides.c.rota == bindparam("of_rota"),
-        rota_overrides.c.ends_at > bindparam("now"),
-        rota_overrides.c.starts_at <= bindparam("now"),
+_OVERRIDES = Prepared(
+    select(rota_overrides).where(
+        and_(
+            rota_overrides.c.rota == bindparam("of_rota"),
+            rota_overrides.c.ends_at > bindparam("now"),
+            rota_overrides.c.starts_at <= bindparam("now"),
+        )
     )
 )
 _ABSENT_NOW = and_(
@@ -294,11 +297,11 @@ def ladder(connection: Connection, settings: RingingSettings, rota_key: str, at:
 
     Three look-ups. Empty if the rota does not exist or has not started.
     """
-    row = connection.execute(_VERSION, {"of_rota": rota_key, "now": at}).first()
+    row = _VERSION.first(connection, {"of_rota": rota_key, "now": at})
     if row is None:
         return []
     version = to_version(row)
-    found = connection.execute(_OVERRIDES, {"of_rota": rota_key, "now": at})
+    found = _OVERRIDES.all(connection, {"of_rota": rota_key, "now": at})
     overrides = [to_override(each) for each in found]
     named = {each.technician for each in overrides}.union(*(r.everybody() for r in version.rules.rungs))
     rows = list(connection.execute(_PEOPLE, {"keys": sorted(named), "now": at}))

@@ -27,6 +27,7 @@ from pins.customer_card import (
 )
 from pins.tables import customer_phones, customer_sites, customers
 from storage import audit
+from storage.prepared import Prepared
 
 __all__ = ["COVERAGES", "LANGUAGES", "Contract", "Site", "clean"]
 
@@ -315,7 +316,7 @@ def names(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[str, st
     return {row.id: (row.code, row.name) for row in rows}
 
 
-_BY_PHONE = (
+_BY_PHONE = Prepared(
     select(customers.c.code)
     .join(customer_phones, customer_phones.c.customer_id == customers.c.id)
     .where(customer_phones.c.phone == bindparam("phone"))
@@ -324,7 +325,8 @@ _BY_PHONE = (
 
 def customer_of_phone(connection: Connection, phone: str) -> str | None:
     """The code of the customer on whose file `phone` stands, or None."""
-    return connection.execute(_BY_PHONE, {"phone": phone}).scalar()
+    code: str | None = _BY_PHONE.scalar(connection, {"phone": phone})
+    return code
 
 
 def all_phones(connection: Connection) -> set[str]:

@@ -34,6 +34,7 @@ from pins.index import Digest, PinIndex
 from pins.tables import customers, pins, spent_pins
 from storage import audit, due, ledger
 from storage.conflicts import inserting
+from storage.prepared import Prepared
 
 # The kind of the work that reminds the admins of a PIN's end, and how many days ahead it is due.
 ENDS = "pin.ends"
@@ -193,12 +194,12 @@ def check_length(connection: Connection, digits: int, opened: date | None = None
         raise TooManyOfThisLength(digits, max(length_of_next(connection, opened, more=more), digits + 1))
 
 
-_LONGEST = select(func.max(pins.c.length)).where(pins.c.revoked_at.is_(None))
+_LONGEST = Prepared(select(func.max(pins.c.length)).where(pins.c.revoked_at.is_(None)))
 
 
 def longest_live(connection: Connection) -> int:
     """Digits of the longest PIN that is not revoked; 8 when there is none."""
-    return connection.execute(_LONGEST).scalar() or 8
+    return _LONGEST.scalar(connection, {}) or 8
 
 
 # -- issue, rotate, revoke ------------------------------------------------------------------------
@@ -491,7 +492,7 @@ _FIND = (
     .join(customers, customers.c.id == pins.c.customer_id)
     .where(pins.c.digest.in_(bindparam("digests", expanding=True)))
 )
-_USED = update(pins).where(pins.c.id == bindparam("pin_id")).values(last_used_at=bindparam("used"))
+_USED = Prepared(update(pins).where(pins.c.id == bindparam("pin_id")).values(last_used_at=bindparam("used")))
 
 
 def find_pin(connection: Connection, digests: Sequence[Digest]) -> PinFound | None:
@@ -514,4 +515,4 @@ def find_pin(connection: Connection, digests: Sequence[Digest]) -> PinFound | No
 
 def used(connection: Connection, at: datetime, pin_id: int) -> None:
     """Remember that the PIN opened a call at `at`."""
-    connection.execute(_USED, {"pin_id": pin_id, "used": at})
+    _USED.count(connection, {"pin_id": pin_id, "used": at})

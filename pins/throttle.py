@@ -31,6 +31,7 @@ from sqlalchemy import (
 
 from pins.tables import pin_tries
 from storage.alarms import raise_alarm
+from storage.prepared import Prepared
 from storage.types import Instant
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -102,7 +103,7 @@ def may_be_right(standing: Standing) -> bool:
 # PostgreSQL's advisory lock of whoever checks a PIN: two guesses at once would share the last of the budget.
 # Taken after the call's own lock and before any other.
 _CHECKING = 4_771_004
-_LOCK = select(func.pg_advisory_xact_lock(_CHECKING))
+_LOCK = Prepared(select(func.pg_advisory_xact_lock(_CHECKING)))
 
 
 def _counted(*conditions: ColumnElement[bool], most: int | None = None) -> ScalarSelect[int]:
@@ -113,20 +114,24 @@ def _counted(*conditions: ColumnElement[bool], most: int | None = None) -> Scala
 _HOUR, _DAY = bindparam("hour", type_=Instant), bindparam("day", type_=Instant)
 _SHARED, _KNOWN = pin_tries.c.lane == Lane.SHARED.value, pin_tries.c.lane == Lane.KNOWN.value
 _OWN = (pin_tries.c.number == bindparam("caller"), pin_tries.c.at > _HOUR, pin_tries.c.cleared.is_(false()))
-_STANDING = select(
-    _counted(_SHARED, pin_tries.c.at > _HOUR).label("hour"),
-    _counted(_SHARED, pin_tries.c.at > _DAY).label("day"),
-    _counted(_KNOWN, pin_tries.c.at > _DAY, most=KNOWN_DAY).label("known_day"),
-    _counted(_SHARED, *_OWN).label("own_shared"),
-    _counted(_KNOWN, *_OWN).label("own_known"),
-    # More than these make no difference, and a flood may have left thousands.
-    _counted(pin_tries.c.lane == Lane.UNREAD.value, *_OWN, most=UNKNOWN_HOUR).label("own_unread"),
+_STANDING = Prepared(
+    select(
+        _counted(_SHARED, pin_tries.c.at > _HOUR).label("hour"),
+        _counted(_SHARED, pin_tries.c.at > _DAY).label("day"),
+        _counted(_KNOWN, pin_tries.c.at > _DAY, most=KNOWN_DAY).label("known_day"),
+        _counted(_SHARED, *_OWN).label("own_shared"),
+        _counted(_KNOWN, *_OWN).label("own_known"),
+        # More than these make no difference, and a flood may have left thousands.
+        _counted(pin_tries.c.lane == Lane.UNREAD.value, *_OWN, most=UNKNOWN_HOUR).label("own_unread"),
+    )
 )
-_MISSED = insert(pin_tries)
-_FORGET = delete(pin_tries).where(
-    pin_tries.c.lane == bindparam("of_lane"), pin_tries.c.at <= bindparam("old", type_=Instant)
+_MISSED = Prepared(insert(pin_tries))
+_FORGET = Prepared(
+    delete(pin_tries).where(
+        pin_tries.c.lane == bindparam("of_lane"), pin_tries.c.at <= bindparam("old", type_=Instant)
+    )
 )
-_CLEARED = (
+_CLEARED = Prepared(
     update(pin_tries)
     .where(pin_tries.c.number == bindparam("caller"), pin_tries.c.at > _HOUR)
     .values(cleared=True)
@@ -136,16 +141,14 @@ _CLEARED = (
 def standing(connection: Connection, at: datetime, number: str, *, share: int = 1) -> Standing:
     """What was missed up to `at`. Until our transaction ends nobody else checks a PIN."""
     if connection.dialect.name != "sqlite":
-        connection.execute(_LOCK)
+        _LOCK.first(connection, {})
     return replace(_counts(connection, at, number), share=share)
 
 
 def missed(connection: Connection, at: datetime, number: str, in_lane: Lane) -> None:
     """Note a PIN that opened nothing; the admins are told when a budget is spent by it."""
-    connection.execute(
-        _MISSED, {"at": at, "number": identity(number), "lane": in_lane.value, "cleared": False}
-    )
-    connection.execute(_FORGET, {"of_lane": in_lane.value, "old": at - KEPT})
+    _MISSED.count(connection, {"at": at, "number": identity(number), "lane": in_lane.value, "cleared": False})
+    _FORGET.count(connection, {"of_lane": in_lane.value, "old": at - KEPT})
     now = _counts(connection, at, number)
     if in_lane is Lane.SHARED and now.budget_spent:
         raise_alarm(connection, at, "pin-budget", details={"hour": now.hour, "day": now.day})
@@ -177,14 +180,14 @@ def missed_by_lane(connection: Connection, at: datetime) -> dict[str, int]:
 
 def _counts(connection: Connection, at: datetime, number: str) -> Standing:
     since = {"caller": identity(number), "hour": at - HOUR, "day": at - DAY}
-    row = connection.execute(_STANDING, since).one()
+    row = _STANDING.one(connection, since)
     own = row.own_shared + row.own_known
     return Standing(row.hour, row.day, row.known_day, own, own + row.own_unread)
 
 
 def succeeded(connection: Connection, at: datetime, number: str) -> None:
     """A right PIN clears the number's own misses; the shared budget keeps them."""
-    connection.execute(_CLEARED, {"caller": identity(number), "hour": at - HOUR})
+    _CLEARED.count(connection, {"caller": identity(number), "hour": at - HOUR})
 
 
 def identity(number: str) -> str:

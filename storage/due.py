@@ -15,13 +15,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
+from storage.prepared import Prepared
 from storage.tables import due_work
 from storage.types import Instant
 
 PENDING, DONE, CANCELLED = "pending", "done", "cancelled"
 
 _ADD = insert(due_work)
-_CANCEL = (
+_ADD_ONE = Prepared(_ADD)
+_CANCELLING = (
     update(due_work)
     .where(
         due_work.c.kind == bindparam("of_kind"),
@@ -30,7 +32,8 @@ _CANCEL = (
     )
     .values(state=CANCELLED, ended_at=bindparam("ended"), ended_by=bindparam("by"), lease=None)
 )
-_CANCEL_BEGUN_BY = _CANCEL.where(due_work.c.created_at <= bindparam("begun", type_=Instant))
+_CANCEL = Prepared(_CANCELLING)
+_CANCEL_BEGUN_BY = Prepared(_CANCELLING.where(due_work.c.created_at <= bindparam("begun", type_=Instant)))
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ def add(
     connection: Connection, at: datetime, kind: str, key: str, due_at: datetime, payload: Mapping[str, Any]
 ) -> None:
     """Write work of `kind` about `key`, due at `due_at`."""
-    connection.execute(
-        _ADD,
+    _ADD_ONE.count(
+        connection,
         {
             "kind": kind,
             "key": key,
@@ -96,8 +99,8 @@ def cancel(
     """
     told = {"of_kind": kind, "of_key": key, "ended": at, "by": by}
     if begun_by is None:
-        return connection.execute(_CANCEL, told).rowcount
-    return connection.execute(_CANCEL_BEGUN_BY, told | {"begun": begun_by}).rowcount
+        return _CANCEL.count(connection, told)
+    return _CANCEL_BEGUN_BY.count(connection, told | {"begun": begun_by})
 
 
 _WAITING = (
@@ -197,7 +200,7 @@ def postpone(connection: Connection, work: Work, due_at: datetime) -> bool:
     )
 
 
-_MOVE = (
+_MOVE = Prepared(
     update(due_work)
     .where(
         due_work.c.kind == bindparam("of_kind"),
@@ -213,7 +216,7 @@ def move(connection: Connection, kind: str, key: str, due_at: datetime) -> int:
 
     Returns how many rows were moved.
     """
-    return connection.execute(_MOVE, {"of_kind": kind, "of_key": key, "new_due": due_at}).rowcount
+    return _MOVE.count(connection, {"of_kind": kind, "of_key": key, "new_due": due_at})
 
 
 def pending(connection: Connection, kind: str, key: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from sqlalchemy import (
     Text,
     cast,
     func,
+    inspect,
     select,
     text,
     type_coerce,
@@ -54,14 +55,43 @@ class Undumpable(Exception):
     """A column holds what no backup can carry, or a row what its column cannot hold."""
 
 
-def lines(connection: Connection, metadata: MetaData) -> Iterator[Any]:
-    """Every table's lines, then the numbers given. Needs a reading transaction: all is of one instant.
+# The columns that tables have, by name.
+Columns = Mapping[str, frozenset[str]]
+
+
+def lines(connection: Connection, metadata: MetaData, only: Columns | None = None) -> Iterator[Any]:
+    """Every table's lines, then the numbers given. Needs a reading transaction: all is of one instant. `only`
+    are the tables and columns that are there, if they are not yet what `metadata` says; see `there`.
 
     A few hundred rows are in memory at a time. Raises Undumpable, naming table and column.
     """
     for table in metadata.sorted_tables:
-        yield from _table(connection, table)
-    yield {"given": given(connection, numbered(metadata))}
+        if only is None:
+            yield from _table(connection, table, list(table.columns))
+        elif table.name in only:
+            yield from _table(connection, table, [c for c in table.columns if c.name in only[table.name]])
+    wanted = [table for table in numbered(metadata) if only is None or table.name in only]
+    yield {"given": given(connection, wanted)}
+
+
+def there(connection: Connection, metadata: MetaData) -> Columns:
+    """The tables and columns of a database that a release before this one has made.
+
+    Raises Undumpable if one of them is nowhere in `metadata`: what nobody here knows would be left out.
+    """
+    found = inspect(connection)
+    columns = {
+        name: frozenset(column["name"] for column in found.get_columns(name))
+        for name in found.get_table_names()
+        if name != "alembic_version"
+    }
+    for name, held in sorted(columns.items()):
+        known = (
+            {column.name for column in metadata.tables[name].columns} if name in metadata.tables else set()
+        )
+        for column in sorted(held - known):
+            raise Undumpable(f"{name}.{column} is there, and this release does not know it")
+    return columns
 
 
 def numbered(metadata: MetaData) -> list[Table]:
@@ -86,12 +116,12 @@ def kind(column: Column[Any]) -> str:
     raise Undumpable(f"{column.table.name}.{column.name} holds what no backup can carry")
 
 
-def _table(connection: Connection, table: Table) -> Iterator[Any]:
-    kinds = [kind(column) for column in table.columns]
-    names = [column.name for column in table.columns]
+def _table(connection: Connection, table: Table, columns: list[Column[Any]]) -> Iterator[Any]:
+    kinds = [kind(column) for column in columns]
+    names = [column.name for column in columns]
     yield {"table": table.name, "columns": [list(each) for each in zip(names, kinds, strict=True)]}
     sqlite = connection.dialect.name == "sqlite"
-    query = select(*(_as_kept(column, sqlite) for column in table.columns)).order_by(*table.primary_key)
+    query = select(*(_as_kept(column, sqlite) for column in columns)).order_by(*table.primary_key)
     count = 0
     try:
         for row in connection.execute(query, execution_options={"yield_per": TOGETHER}):

@@ -11,17 +11,14 @@ their last, as on SQLite, and cannot write.
 
 from __future__ import annotations
 
-import os
 import select
-import socket
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import (
     DataError,
     IntegrityError,
@@ -31,6 +28,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from storage.limits import Limits
 from storage.partial import tell_postgresql
 from storage.writers import WritersTurns
 
@@ -96,7 +94,7 @@ class Database:
     home: str = ""
 
     def __init__(
-        self, engine: Engine, limits: _Limits | None = None, turns: WritersTurns | None = None
+        self, engine: Engine, limits: Limits | None = None, turns: WritersTurns | None = None
     ) -> None:
         self.engine = engine
         self._limits = limits
@@ -252,7 +250,7 @@ def _postgresql(address: URL, threads: int, hurried: bool) -> Database:
     def on_connect(connection: psycopg.Connection, record: ConnectionPoolEntry) -> None:
         record.info["new"] = True
 
-    return Database(engine, _Limits(engine) if hurried else None)
+    return Database(engine, Limits(engine) if hurried else None)
 
 
 def _answers(connection: psycopg.Connection) -> bool:
@@ -277,124 +275,3 @@ def _answers(connection: psycopg.Connection) -> bool:
     except Error:
         return False
     return ping.status == ConnStatus.OK
-
-
-class _Limit:
-    """The time of one transaction. When it is up, the connection's socket is shut: whatever waits on it,
-    for the server or for the network, fails at once.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._changed = threading.Condition()
-        self._over = False
-        self._connection: psycopg.Connection | None = None
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def end(self) -> None:
-        self._timer.cancel()
-
-    def watch(self, connection: psycopg.Connection) -> None:
-        with self._changed:
-            self._connection = connection
-            if self._over:
-                _shut(connection)
-
-    def forget(self, connection: psycopg.Connection | None) -> None:
-        with self._changed:
-            if self._connection is connection:
-                self._connection = None
-
-    def connect(self, connect: Callable[[], Any]) -> psycopg.Connection | None:
-        """What `connect` returns or raises; None if the time is up before. Then it goes on alone, and
-        what it still opens is closed: the driver has no time-out of less than 2 s for each address, and
-        none for looking a name up.
-        """
-        opened: list[psycopg.Connection] = []
-        failed: list[BaseException] = []
-
-        def run() -> None:
-            try:
-                connection = connect()
-            except BaseException as error:
-                failed.append(error)
-            else:
-                with self._changed:
-                    if not self._over:
-                        opened.append(connection)
-                if not opened:
-                    connection.close()
-            with self._changed:
-                self._changed.notify_all()
-
-        threading.Thread(target=run, daemon=True).start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._over or opened or failed)
-        if failed:
-            raise failed[0]
-        return opened[0] if opened else None
-
-    def _expire(self) -> None:
-        with self._changed:
-            self._over = True
-            if self._connection is not None:
-                _shut(self._connection)
-            self._changed.notify_all()
-
-
-def _shut(connection: psycopg.Connection) -> None:
-    if connection.closed:
-        return
-    # A second descriptor of the same socket: ours to close.
-    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
-        try:
-            ours.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # the other side was quicker
-
-
-class _Limits:
-    """Gives each transaction of an engine its limit."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._of_thread = threading.local()
-        # Before the ping, and before what SQLAlchemy asks on a new connection.
-        event.listen(engine, "do_connect", self._connect)
-        event.listen(engine, "checkout", self._watch, insert=True)
-        # From here on the connection is another's, or its descriptor is.
-        event.listen(engine, "checkin", self._forget)
-        event.listen(engine, "close", self._forget)
-
-    @contextmanager
-    def begin(self, engine: Engine, seconds: float) -> Iterator[Connection]:
-        limit = self._of_thread.limit = _Limit(seconds)
-        try:
-            with engine.begin() as connection:
-                yield connection
-        finally:
-            self._of_thread.limit = None
-            limit.end()
-
-    def _current(self) -> _Limit | None:
-        return getattr(self._of_thread, "limit", None)
-
-    def _connect(
-        self, dialect: Dialect, record: ConnectionPoolEntry, arguments: Any, options: dict[str, Any]
-    ) -> psycopg.Connection | None:
-        limit = self._current()
-        if limit is None:
-            return None  # SQLAlchemy connects
-        connection = limit.connect(lambda: dialect.connect(*arguments, **options))
-        if connection is None:
-            raise dialect.loaded_dbapi.OperationalError("no connection in the time of a turn")
-        limit.watch(connection)
-        return connection
-
-    def _watch(self, connection: psycopg.Connection, record: ConnectionPoolEntry, fairy: Any) -> None:
-        if limit := self._current():
-            limit.watch(connection)
-
-    def _forget(self, connection: psycopg.Connection | None, record: ConnectionPoolEntry) -> None:
-        if limit := self._current():
-            limit.forget(connection)

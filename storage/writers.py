@@ -29,17 +29,19 @@ class _Patience:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._over = threading.Event()
+        self._over: threading.Event | None = None
         self._timer: threading.Timer | None = None
 
     def start(self) -> None:
         if self._timer is None:
+            self._over = threading.Event()
             self._timer = threading.Timer(self._seconds, self._over.set)
             self._timer.daemon = True
             self._timer.start()
 
     def waits(self, seconds: float) -> bool:
-        """Let this much time pass; False once it is over."""
+        """Let this much time pass; False once it is over. Begun by `start`."""
+        assert self._over is not None
         return not self._over.wait(seconds)
 
     def end(self) -> None:

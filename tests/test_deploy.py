@@ -1,16 +1,20 @@
 """What is shipped for running it elsewhere says what it must: a container by nobody on a file system it
 cannot write, two nodes behind a balancer, units that may do no more than they need.
 
-None of it can be run here; each file is read for what would matter if it were otherwise.
+What cannot be run here is read for what would matter if it were otherwise; test_proxies.py runs the proxies.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,7 +185,8 @@ def test_a_node_has_a_folder_of_its_own_and_all_have_the_recordings(compose: dic
 
 def test_secrets_come_as_files(compose: dict[str, Any]) -> None:
     # Shared keys only where Twilio was told to sign with them.
-    needed = {k for section, k in SECRETS if section in ("service", "twilio", "pins")} - {"shared_keys"}
+    sections = ("service", "twilio", "pins", "backup")
+    needed = {k for section, k in SECRETS if section in sections} - {"shared_keys"}
     assert set(compose["x-node"]["secrets"]) == {*needed, "database.pass"}
     assert set(compose["secrets"]) == {*needed, "database.pass", "database.txt"}
     for each in compose["services"].values():
@@ -279,6 +284,31 @@ def test_the_parts_are_units_as_the_whole_is() -> None:
         k: v for k, v in part.items() if k not in different
     }
     assert unit("ivr.target")["WantedBy"] == ["multi-user.target"]
+
+
+def systemd_analyze(*arguments: str) -> str:
+    """What it says; it must be content. Else skips, or fails under REQUIRE_ALL=1."""
+    program = shutil.which("systemd-analyze")
+    if program is None:
+        reason = "systemd-analyze is missing (Debian: systemd): units cannot be held against it"
+        if os.environ.get("REQUIRE_ALL") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_systemd_takes_the_units_and_finds_them_shut(tmp_path: Path) -> None:
+    for each in (DEPLOY / "systemd").glob("ivr*.*"):
+        # It looks whether the program is there.
+        text = each.read_text(encoding="utf-8").replace("/opt/ivr/bin/ivr", "/bin/true")
+        (tmp_path / each.name).write_text(text, encoding="utf-8")
+    names = ["ivr.service", "ivr.target", *(f"ivr@{part}.service" for part in PARTS)]
+    assert systemd_analyze("verify", *(str(tmp_path / name) for name in names)) == ""
+    # In tenths of what it calls exposure, of which 100 is everything.
+    for name in ("ivr.service", "ivr@.service"):
+        systemd_analyze("security", "--offline=true", "--threshold=20", "--no-pager", str(tmp_path / name))
 
 
 # -- what they are told to configure ---------------------------------------------------------------

@@ -8,9 +8,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from conformance.watching import WATCH
 from hypothesis import given
 from hypothesis import strategies as some
 from making import EXAMPLE, NIGHT, ROME
+from oracles import twilio_twiml
 
 from console.phone import read_twiml
 from console.settings import load
@@ -119,6 +121,48 @@ def pretty(document: str) -> str:
 def test_the_document_is_the_one_on_file(name: str) -> None:
     """To accept a change on purpose, write `pretty(DOCUMENTS[name])` into the file."""
     assert pretty(DOCUMENTS[name]) == (GOLDEN / f"{name}.xml").read_text(encoding="utf-8")
+
+
+TEXTS = some.text(some.characters(codec="utf-8"), max_size=30) | some.sampled_from(
+    ["", "<Dial>", "a & b", 'He said "no"', "\r\n\t", "\x00\x0b", "è così", "☎", "]]>", "&amp;"]
+)
+SPEECHES = some.builds(
+    Speech, TEXTS, some.just("it-IT"), some.just("Polly.Bianca-Neural"), some.just("") | TEXTS
+)
+SMALL = some.integers(0, 120)
+PARTS: some.SearchStrategy[Part] = (
+    some.builds(Say, SPEECHES)
+    | some.builds(
+        Gather,
+        TEXTS,
+        some.lists(SPEECHES | some.builds(Sound, TEXTS), max_size=3).map(tuple),
+        SMALL,
+        SMALL,
+        TEXTS,
+    )
+    | some.builds(
+        Dial,
+        TEXTS,
+        TEXTS,
+        some.lists(
+            some.builds(Target, TEXTS | some.just("sip:anna@pbx.example.net"), some.none() | TEXTS),
+            max_size=3,
+        ).map(tuple),
+        SMALL,
+    )
+    | some.builds(Record, TEXTS, TEXTS, SMALL, SMALL)
+    | some.builds(HangUp)
+)
+
+
+@given(some.lists(PARTS, max_size=4).map(tuple), TEXTS)
+def test_it_is_written_as_twilios_own_library_writes_it(parts: tuple[Part, ...], text: str) -> None:
+    """Byte for byte, whatever stands in a text or an address."""
+    answer = Answer(parts)
+    assert twiml.for_caller(answer) == twilio_twiml.for_caller(answer)
+    assert twiml.for_technician(answer) == twilio_twiml.for_technician(answer)
+    assert twiml.for_text(text) == twilio_twiml.for_text(text)
+    WATCH.taken()  # most of these are no documents that anybody would send
 
 
 def test_no_file_is_left_over() -> None:

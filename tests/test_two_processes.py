@@ -67,6 +67,7 @@ def house(tmp_path: Path, postgresql_url: str) -> Iterator[House]:
         keys=f'["{SECRETS["IVR_SERVICE_KEYS"]}"]',
         peppers=f'["{SECRETS["IVR_PINS_PEPPERS"]}"]',
         salt=f'"{SECRETS["IVR_PINS_SALT"]}"',
+        sealing_keys=f'["{bytes(range(20, 52)).hex()}"]',
         url=f'"{postgresql_url}"',
         workers="1",
         closed_days='["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]',

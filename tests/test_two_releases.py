@@ -20,6 +20,8 @@ from making import ACCOUNT, ROOT, TOKEN
 from sqlalchemy import select
 from test_two_processes import LINE, PUBLIC_URL, STARTS_WITHIN, free_port, house, ready  # noqa: F401
 
+from console.backups import reading
+from console.backups.making import keys
 from console.house import House, pin_index
 from console.phone import Exchange, Reply, VirtualClock
 from console.phone.door import HttpDoor
@@ -138,6 +140,9 @@ def test_calls_go_on_while_the_next_release_comes(house: House, start: Start, tm
     tree = next_release(tmp_path / "next")
     migrate = [*release(tree), "--config", str(house.configuration.folder / "config.toml"), "migrate"]
     subprocess.run(migrate, check=True, capture_output=True, env=seeing(tree), cwd=tree)
+    # What it wrote before is a backup that this release would restore.
+    (before,) = (house.configuration.folder / "state" / "backups").iterdir()
+    assert reading.examine(before, keys(house.configuration)).revision == schema.NEWEST
     with house.database.read() as connection:
         assert schema.revision(connection) == NEXT
     assert ready(int(this.rpartition(":")[2]))

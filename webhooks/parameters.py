@@ -30,16 +30,15 @@ class Parameters:
     free_text: Collection[str] = FREE_TEXT
 
     def __init__(self, form: MultiDict[str, str], account_sid: str) -> None:
-        lists = list(form.lists())
-        if sum(len(values) for _, values in lists) > MOST_PARAMETERS:
+        pairs = list(form.items(multi=True))
+        if len(pairs) > MOST_PARAMETERS:
             raise BadRequest("too many parameters")
-        for name, values in lists:
-            if len(values) > 1:
-                raise BadRequest(f"{name} stands more than once")
-        self._form = form
-        if form.get("AccountSid") != account_sid:
+        self._form = dict(pairs)
+        if len(self._form) < len(pairs):
+            raise BadRequest("a parameter stands more than once")
+        if self._form.get("AccountSid") != account_sid:
             raise Forbidden
-        self.call_sid = form.get(self.named, "")
+        self.call_sid = self._form.get(self.named, "")
         if not self.sid_form.fullmatch(self.call_sid):
             raise BadRequest(self.named)
         self._refuse_moved_borders()
@@ -50,7 +49,8 @@ class Parameters:
         its value, was hidden there.
         """
         # A pair on each line: no name that we would read holds a line's end.
-        pairs = "\n".join(f"{key}{value}" for key, value in self._form.items() if key not in self.free_text)
+        told = [key + value for key, value in self._form.items() if key not in self.free_text]
+        pairs = "\n".join(told)
         for name in self.optional:
             if name in pairs and name not in self._form:
                 raise BadRequest(f"{name} is hidden in another parameter")
@@ -67,7 +67,8 @@ class Parameters:
     @property
     def caller(self) -> str:
         """As it came, shortened; empty when missing. Withheld numbers come as some word or other."""
-        return "".join(c for c in self._form.get("From", "") if c.isprintable())[:100]
+        came = self._form.get("From", "")
+        return (came if came.isprintable() else "".join(c for c in came if c.isprintable()))[:100]
 
     def number(self, ours: Collection[str]) -> str:
         """Which of our numbers was called. Raises Forbidden for a foreign one."""

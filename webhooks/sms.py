@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection
 
 from flask import Blueprint, Response, request
-from twilio.twiml.messaging_response import MessagingResponse
 from werkzeug.exceptions import Forbidden
 
 from ivr import noting
@@ -58,10 +57,8 @@ def text_messages(believed: Believed, senders: Collection[str]) -> Blueprint:
         noting.here().call = parameters.call_sid
         parameters.number(senders)
         got = TextReceived(parameters.call_sid, parameters.caller, parameters.text)
-        response = MessagingResponse()
-        if answer := believed.reception.answer_text(got, believed.clock()):
-            response.message(answer)
-        return Response(str(response), content_type=twiml.CONTENT_TYPE)
+        answer = believed.reception.answer_text(got, believed.clock())
+        return Response(twiml.for_text(answer), content_type=twiml.CONTENT_TYPE)
 
     @sms.post("/sms/status")
     def status() -> Response:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from twilio.twiml.voice_response import Dial as DialVerb
-from twilio.twiml.voice_response import Gather as GatherVerb
-from twilio.twiml.voice_response import VoiceResponse
-
-from ivr.answer import HANG_UP, Answer, Dial, Gather, HangUp, Record, Say, Sound
+from ivr.answer import HANG_UP, Answer, Dial, Gather, HangUp, Record, Say, Sound, Target
 from ivr.prompts import Speech
+from webhooks.markup import document, element, escaped
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 # Twilio lets a phone ring 5 s longer than it is told, and at least 5 s.
@@ -24,79 +21,98 @@ def for_technician(answer: Answer) -> str:
     return _render(answer, leg=True)
 
 
+def for_text(answer: str) -> str:
+    """The document for a text message that came in; "" answers nothing."""
+    return document("Response", element("Message", escaped(answer)) if answer else "")
+
+
 def _render(answer: Answer, *, leg: bool) -> str:
-    response = VoiceResponse()
+    verbs: list[str] = []
     for part in answer.parts:
         match part:
             case Say(speech):
-                _say(response, speech)
-            case Gather(action, prompts, timeout, digits, finish):
-                gather = response.gather(
-                    input="dtmf",
-                    action=action,
-                    method="POST",
-                    timeout=timeout,
-                    num_digits=digits,
-                    finish_on_key=finish,
-                    # Silence comes through the same door as a key.
-                    action_on_empty_result=True,
-                )
-                for prompt in prompts:
-                    if isinstance(prompt, Sound):
-                        gather.play(prompt.address)
-                    else:
-                        _say(gather, prompt)
+                verbs.append(_say(speech))
+            case Gather(action):
+                verbs.append(_gather(part))
                 # Should a Gather ever fall through all the same: nobody is connected by that, and no
                 # caller is dropped.
-                if leg:
-                    response.hangup()
-                else:
-                    response.redirect(action, method="POST")
+                verbs.append(_HANG_UP if leg else _redirect(action))
             case Dial():
-                _dial(response, part)
-            case Record(action, callback, limit, silence):
-                response.record(
-                    action=action,
-                    method="POST",
-                    max_length=limit,
-                    timeout=silence,
-                    finish_on_key="#",
-                    play_beep=True,
-                    recording_status_callback=callback,
-                    recording_status_callback_method="POST",
-                    recording_status_callback_event="completed absent",
-                )
+                verbs.append(_dial(part))
+            case Record(action):
+                verbs.append(_record(part))
                 # An empty recording falls through: that is a message of no seconds.
-                response.redirect(action, method="POST")
+                verbs.append(_redirect(action))
             case HangUp():
-                response.hangup()
-    return str(response)
+                verbs.append(_HANG_UP)
+    return document("Response", "".join(verbs))
 
 
-def _dial(response: VoiceResponse, dial: Dial) -> None:
-    verb: DialVerb = response.dial(
+def _gather(gather: Gather) -> str:
+    prompts = [
+        element("Play", escaped(prompt.address)) if isinstance(prompt, Sound) else _say(prompt)
+        for prompt in gather.prompts
+    ]
+    return element(
+        "Gather",
+        "".join(prompts),
+        input="dtmf",
+        action=gather.action,
+        method="POST",
+        timeout=gather.timeout,
+        numDigits=gather.digits,
+        finishOnKey=gather.finish,
+        # Silence comes through the same door as a key.
+        actionOnEmptyResult="true",
+    )
+
+
+def _dial(dial: Dial) -> str:
+    return element(
+        "Dial",
+        "".join([_target(target) for target in dial.targets]),
         action=dial.action,
         method="POST",
         timeout=max(dial.rings - RING_BUFFER, 5),
-        caller_id=dial.caller_id,
+        callerId=dial.caller_id,
         # Only so is the caller documented to hear ringing while the technician hears his whisper.
-        answer_on_bridge=True,
-        ring_tone="it",
+        answerOnBridge="true",
+        ringTone="it",
     )
-    for target in dial.targets:
-        whisper = {"url": target.whisper, "method": "POST"} if target.whisper else {}
-        if target.address.startswith("sip:"):
-            verb.sip(target.address, **whisper)
-        else:
-            verb.number(target.address, **whisper)
 
 
-def _say(verb: VoiceResponse | GatherVerb, speech: Speech) -> None:
+def _target(target: Target) -> str:
+    kind = "Sip" if target.address.startswith("sip:") else "Number"
+    if target.whisper:
+        return element(kind, escaped(target.address), url=target.whisper, method="POST")
+    return element(kind, escaped(target.address))
+
+
+def _record(record: Record) -> str:
+    return element(
+        "Record",
+        action=record.action,
+        method="POST",
+        maxLength=record.limit,
+        timeout=record.silence,
+        finishOnKey="#",
+        playBeep="true",
+        recordingStatusCallback=record.callback,
+        recordingStatusCallbackMethod="POST",
+        recordingStatusCallbackEvent="completed absent",
+    )
+
+
+def _say(speech: Speech) -> str:
     if speech.recording:
-        verb.play(speech.recording)
-        return
+        return element("Play", escaped(speech.recording))
     # Twilio's own default is an English voice: both are always given.
-    verb.say(speech.text, voice=speech.voice, language=speech.language)
+    return element("Say", escaped(speech.text), voice=speech.voice, language=speech.language)
 
 
+def _redirect(address: str) -> str:
+    return element("Redirect", escaped(address), method="POST")
+
+
+_HANG_UP = element("Hangup")
 HANG_UP_DOCUMENT = for_technician(HANG_UP)

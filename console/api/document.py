@@ -129,7 +129,7 @@ def _operation(operation: Operation, refs: Refs) -> dict[str, Any]:
     made: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.area],
-        "summary": operation.about.partition("\n")[0],
+        "summary": operation.summary,
         "description": f"{operation.about}\n\nNeeds the scope `{operation.scope}`.",
         "security": [{"token": [operation.scope.value]}],
         "parameters": parameters,

@@ -49,6 +49,11 @@ class Operation:
     def about(self) -> str:
         return inspect.cleandoc(self.act.__doc__ or "")
 
+    @property
+    def summary(self) -> str:
+        """The first sentence of `about`, on one line."""
+        return re.split(r"(?<=\.) ", " ".join(self.about.split()), maxsplit=1)[0]
+
     @cached_property
     def hints(self) -> Mapping[str, Any]:
         return get_type_hints(self.act, include_extras=True)

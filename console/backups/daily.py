@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from console.backups import upgrade
 from console.backups.making import BackupRefused, make
 from console.house import House
 from oncall.wallclock import instant_of
@@ -62,7 +63,10 @@ class Daily:
         return made.file
 
     def look(self, at: datetime) -> None:
-        """Tell the admins if the newest backup is too old, whatever the reason."""
+        """Tell the admins if the newest backup is too old, whatever the reason. What was written before an
+        upgrade is removed in its time.
+        """
+        upgrade.remove_outdated(self._house.configuration, at)
         newest = self._newest() if self._settings.folder else None
         if newest and at - newest > STALE_AFTER:
             self._alarm(at, STALE, {"since": f"{newest.astimezone(self._zone):%Y-%m-%d %H:%M}"})

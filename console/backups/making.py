@@ -65,8 +65,28 @@ def keys(configuration: Configuration) -> list[bytes]:
 
 
 def make(house: House, target: Path, at: datetime, actor: str) -> Made:
+    """Write a backup into the new file `target`, and that it was written into the audit log. Raises
+    BackupRefused, OSError or SQLAlchemyError.
+    """
+    made = write(house, target, at)
+    with house.database.write() as connection:
+        tell(connection, made, actor, at)
+    follow(house, at)
+    return made
+
+
+def tell(connection: Connection, made: Made, actor: str, at: datetime) -> None:
+    """Have the audit log say that a backup was written."""
+    told = {"backup": made.identity, "rows": made.rows, "recordings": made.recordings}
+    audit.record(connection, actor, at, ACT, SUBJECT, details=told)
+
+
+def write(house: House, target: Path, at: datetime, *, of_before: bool = False) -> Made:
     """Write a backup into the new file `target`, readable by its owner alone: whole on the disk under that
-    name, or not there. Raises BackupRefused, OSError or SQLAlchemyError.
+    name, or not there. `of_before`: the tables are those of a release before this one, and the backup is as
+    that release would have written it. Nothing is written into the database.
+
+    Raises BackupRefused, OSError or SQLAlchemyError.
     """
     key = keys(house.configuration)[0]
     identity = secrets.token_hex(8)
@@ -75,7 +95,7 @@ def make(house: House, target: Path, at: datetime, actor: str) -> Made:
             sealing = Sealing(file, key)
             rows, recordings = 0, 0
             tables: set[str] = set()
-            for line in _lines(house, at, identity):
+            for line in _lines(house, at, identity, of_before):
                 match line:
                     case {"end": name, "rows": count}:
                         tables.add(name)
@@ -90,18 +110,15 @@ def make(house: House, target: Path, at: datetime, actor: str) -> Made:
             size = file.tell()
     except dump.Undumpable as why:
         raise BackupRefused(str(why)) from None
-    with house.database.write() as connection:
-        told = {"backup": identity, "rows": rows, "recordings": recordings}
-        audit.record(connection, actor, at, ACT, SUBJECT, details=told)
-    follow(house, at)
     return Made(target, identity, at, len(tables), rows, recordings, size, noted)
 
 
 # -- what is in it -----------------------------------------------------------------------------
 
 
-def _lines(house: House, at: datetime, identity: str) -> Iterator[Any]:
+def _lines(house: House, at: datetime, identity: str, of_before: bool) -> Iterator[Any]:
     with house.database.read() as connection:
+        only = dump.there(connection, metadata) if of_before else None
         newest = audit.head(connection)
         yield {
             "format": FORMAT,
@@ -110,7 +127,7 @@ def _lines(house: House, at: datetime, identity: str) -> Iterator[Any]:
             "revision": schema.revision(connection),
             "audit": {"id": newest.id, "chain": newest.chain.hex()},
         }
-        yield from dump.lines(connection, metadata)
+        yield from dump.lines(connection, metadata, only)
         files = _recordings(connection)
     # Outside the transaction: of the rows that name them nothing changes here.
     folder = state_folder(house.configuration) / RECORDINGS

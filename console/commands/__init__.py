@@ -24,7 +24,7 @@ COMMANDS = {
     "demo": "service",
     "doctor": "doctor",
     "explain": "explain",
-    "init": "service",
+    "init": "init",
     "migrate": "service",
     "phone": "phone",
     "pin": "pins",

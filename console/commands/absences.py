@@ -26,7 +26,7 @@ def absence() -> None:
 @click.argument("technician", metavar="KEY")
 @click.option("--from", "start", metavar="INSTANT", help="Now if not given.")
 @click.option("--to", "end", metavar="INSTANT", required=True, help="When he can be on duty again.")
-@click.option("--kind", type=click.Choice(absences.KINDS), required=True)
+@click.option("--kind", type=click.Choice(absences.KINDS), required=True, help="What he is away for.")
 @json_option
 @reason_option
 @click.pass_obj

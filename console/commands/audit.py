@@ -73,7 +73,7 @@ def verify(context: Context, as_json: bool) -> None:
 
 @audit.command("list")
 @click.option("--subject", help='Only acts on this, such as "pin:3" or "technician:anna".')
-@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100_000), default=200, show_default=True, help="How many.")
 @json_option
 @click.pass_obj
 def list_(context: Context, subject: str | None, limit: int, as_json: bool) -> None:

@@ -23,7 +23,7 @@ def call() -> None:
 
 
 @call.command("list")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
 @json_option
 @click.pass_obj
 def list_(context: Context, limit: int, as_json: bool) -> None:

@@ -57,11 +57,11 @@ def _fields(function: Decorated) -> Decorated:
         click.option("--minutes", type=click.IntRange(min=0), help="Minutes left of a prepaid package."),
         click.option("--phone", "phones", multiple=True, metavar="E164", help="A known number; repeatable."),
         click.option("--site", "sites", multiple=True, metavar='"NAME: ADDRESS"', help="Repeatable."),
-        click.option("--language", type=click.Choice(LANGUAGES)),
+        click.option("--language", type=click.Choice(LANGUAGES), help="His; the number's if not given."),
         click.option("--address", help="Where letters go."),
-        click.option("--email"),
+        click.option("--email", help="Where letters go by e-mail, if he has agreed to it."),
         click.option("--letters-by-email/--no-letters-by-email", default=None, help="He has agreed to it."),
-        click.option("--notes"),
+        click.option("--notes", help="What whoever works should know of him."),
     )
     for option in reversed(options):
         function = option(function)
@@ -107,7 +107,7 @@ def add(context: Context, /, name: str, as_json: bool, **options: Any) -> None:
 
 @customer.command()
 @click.argument("customer_code", metavar="CODE")
-@click.option("--name")
+@click.option("--name", help="Another name.")
 @_fields
 @json_option
 @click.pass_obj
@@ -129,7 +129,7 @@ def change(context: Context, /, customer_code: str, as_json: bool, **options: An
 @customer.command()
 @click.argument("code")
 @click.option("--on", type=Day(), help="The contract's last day; today if not given.")
-@click.option("--reason")
+@click.option("--reason", help="Why; it is kept with the record.")
 @json_option
 @click.pass_obj
 def end(context: Context, code: str, on: date | None, reason: str | None, as_json: bool) -> None:

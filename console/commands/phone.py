@@ -13,6 +13,7 @@ import click
 
 from console import cast
 from console.commands.common import Context, Refused, instant
+from console.first_configuration import example_path
 from console.phone import BadCallFile, Mismatch, lines, parse
 from console.phone.callfile import ClockStands
 from console.rehearsal import ACTOR, Rehearsal
@@ -188,10 +189,3 @@ def _begins(played: str, configuration: Configuration) -> datetime | None:
 def shipped() -> Configuration:
     """The configuration as it is shipped."""
     return load(example_path())
-
-
-def example_path() -> Path:
-    """`config.example.toml`: beside this package in a wheel, at the top of a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "config.example.toml"
-    return inside if inside.exists() else package.parent / "config.example.toml"

@@ -213,7 +213,7 @@ def _show_once(
 
 @pin.command()
 @click.argument("pin_id", metavar="ID", type=PinId())
-@click.option("--reason")
+@click.option("--reason", help="Why; it is kept with the record.")
 @click.pass_obj
 def revoke(context: Context, pin_id: int, reason: str | None) -> None:
     """Revoke the PIN with this ID (not its digits), at once and for ever."""

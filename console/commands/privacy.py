@@ -63,7 +63,13 @@ def privacy() -> None:
 
 
 @privacy.command("record")
-@click.option("--language", type=click.Choice(record.LANGUAGES), default="it", show_default=True)
+@click.option(
+    "--language",
+    type=click.Choice(record.LANGUAGES),
+    default="it",
+    show_default=True,
+    help="What it is written in.",
+)
 @json_option
 @click.pass_obj
 def print_record(context: Context, language: str, as_json: bool) -> None:

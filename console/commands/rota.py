@@ -212,9 +212,9 @@ def gaps(context: Context, rota_key: str | None, days: int | None, as_json: bool
 
 @rota.command()
 @rota_option
-@click.option("--rung", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--from", "start", metavar="INSTANT")
-@click.option("--to", "end", metavar="INSTANT")
+@click.option("--rung", type=click.IntRange(min=1), default=1, show_default=True, help="Which rung.")
+@click.option("--from", "start", metavar="INSTANT", help="When he begins.")
+@click.option("--to", "end", metavar="INSTANT", help="When the other has it again.")
 @click.option("--technician", metavar="KEY", help="Who has it then.")
 @click.option("--withdraw", "withdrawn", metavar="ID", type=int, help="Take this override back, from now on.")
 @click.option("--list", "listing", is_flag=True, help="Those that have not ended.")

@@ -1,9 +1,7 @@
-"""`ivr init`, `serve`, `migrate` and `demo`."""
+"""`ivr serve`, `migrate` and `demo`."""
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
 import signal
 import socket
@@ -13,11 +11,12 @@ import time
 from pathlib import Path
 
 import click
-from cryptography.fernet import Fernet
 
+from console.backups import making, upgrade
+from console.backups.making import BackupRefused, Made
 from console.commands.common import Context, Refused, refusing
-from console.commands.phone import example_path
-from console.house import open_house, system_clock
+from console.first_configuration import write_configuration
+from console.house import House, open_house, system_clock
 from console.outside import follow
 from console.reloading import unfit, without_database
 from console.service import PARTS, run_part, supervise
@@ -27,57 +26,23 @@ from storage import schema
 from storage.engine import sqlite_file
 
 
-def write_configuration(path: Path, **lines: str) -> None:
-    """Write the shipped configuration with fresh secrets, readable by its owner alone.
+@click.command()
+@click.option("--without-backup", is_flag=True, help="Migrate although no backup can be written first.")
+@click.pass_obj
+def migrate(context: Context, without_backup: bool) -> None:
+    """Bring the database's tables up to date; all of it or nothing.
 
-    `lines` replace the values of keys that stand once, as TOML. Raises FileExistsError.
+    What stands in them is written into a backup first, with the folder and the key of [backup]; the way back
+    is told at the end. If nothing has to be changed nothing is written.
     """
-    text = example_path().read_text(encoding="utf-8")
-    lines = {
-        "keys": f'["{Fernet.generate_key().decode()}"]',
-        "signing_key": f'"{secrets.token_hex(32)}"',
-        "peppers": f'["{secrets.token_hex(32)}"]',
-        "salt": f'"{secrets.token_hex(16)}"',
-        "sealing_keys": f'["{secrets.token_hex(32)}"]',
-        **lines,
-    }
-    for key, value in lines.items():
-        text, found = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", text, count=1)
-        assert found, key
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
+    found, way_back = bring_up_to_date(context, backed_up=not without_backup)
+    click.echo("\n".join([f"the database stands at {found}", *way_back]))
 
 
-@click.command()
-@click.pass_obj
-def init(context: Context) -> None:
-    """Write config.toml with fresh secrets and create the database. Overwrites nothing."""
-    path = context.config_path
-    try:
-        write_configuration(path)
-    except FileExistsError:
-        raise Refused(f"{path} exists already and is left as it is") from None
-    except OSError as error:
-        raise Refused(f"{path} cannot be written: {error.strerror}") from None
-    _migrate(context)
-    click.echo(f"{path} is written, readable by you alone, and the database is ready.")
-    click.echo("Now set service.public_url, twilio.account_sid and twilio.auth_tokens in it.")
-    click.echo("Keep a copy of [pins] peppers and salt elsewhere: without them no PIN works.")
-    click.echo("And of [backup] sealing_keys: without them no backup can be read.")
-    click.echo("`ivr doctor` says what is still missing before the first night.")
-
-
-@click.command()
-@click.pass_obj
-def migrate(context: Context) -> None:
-    """Bring the database's tables up to date; all of it or nothing."""
-    click.echo(f"the database stands at {_migrate(context)}")
-
-
-def _migrate(context: Context) -> str | None:
-    """Returns the revision that the tables stand at afterwards: a newer release's, if that was quicker."""
+def bring_up_to_date(context: Context, *, backed_up: bool = True) -> tuple[str | None, list[str]]:
+    """Returns the revision that the tables stand at afterwards, a newer release's if that was quicker; and
+    what is to be said of the way back.
+    """
     configuration = context.configuration
     file = sqlite_file(configuration.database.url, configuration.folder)
     if file is not None and not file.exists():
@@ -86,16 +51,35 @@ def _migrate(context: Context) -> str | None:
     house = open_house(configuration)
     try:
         with refusing():
+            before = upgrade.needed(house.database)
+            made = _back_up(context, house, before) if before and backed_up else None
             schema.migrate(house.database)
             with house.database.write() as connection:
                 keyring.remember(connection, context.at, configuration.pins)
+                if made:
+                    # Only now: the audit log of before may have been another.
+                    making.tell(connection, made, context.actor, context.at)
                 found = schema.revision(connection)
         follow(house, context.at)
-        return found
+        return found, upgrade.way_back(made, before, context.config_path) if before and made else []
     except schema.TablesTooNew as error:
         raise Refused(f"database: {error}") from None
     finally:
         house.close()
+
+
+def _back_up(context: Context, house: House, revision: str) -> Made:
+    """Raises Refused: without a way back nothing is migrated unless somebody says so."""
+    unless = "nothing is migrated. Mend that, or give --without-backup"
+    try:
+        made = upgrade.make(house, revision, context.at)
+    except BackupRefused as why:
+        raise Refused(f"no backup can be written first: {why}; {unless}") from None
+    except OSError as error:
+        where = error.filename or upgrade.folder_of(house.configuration)
+        raise Refused(f"no backup can be written first: {where}: {error.strerror}; {unless}") from None
+    click.echo(f"{made.file}: everything as it stood at {revision}, {made.rows} rows")
+    return made
 
 
 @click.command()
@@ -144,7 +128,7 @@ def demo(context: Context, port: int) -> None:
         network = f'api_base = "http://127.0.0.1:{port + 2}"'
         text = text.replace('# api_base = "http://127.0.0.1:4010"', network)
         path.write_text(text, encoding="utf-8")
-        _migrate(Context(path))
+        bring_up_to_date(Context(path))
         configuration = load(path)
         for line in demonstration.prepare(configuration, context.at):
             click.echo(line)

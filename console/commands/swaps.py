@@ -28,14 +28,14 @@ def swap() -> None:
 
 @swap.command()
 @rota_option
-@click.option("--rung", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--rung", type=click.IntRange(min=1), default=1, show_default=True, help="Which rung.")
 @click.option("--technician", "proposer", metavar="KEY", required=True, help="Whose time it is.")
 @click.option("--with", "counterpart", metavar="KEY", required=True, help="Who is to have it.")
-@click.option("--from", "start", metavar="INSTANT", required=True)
-@click.option("--to", "end", metavar="INSTANT", required=True)
+@click.option("--from", "start", metavar="INSTANT", required=True, help="From when.")
+@click.option("--to", "end", metavar="INSTANT", required=True, help="Until when.")
 @click.option("--back-rung", type=click.IntRange(min=1), help="In return; --rung if not given.")
 @click.option("--back-from", metavar="INSTANT", help="What he takes in return: the other's time.")
-@click.option("--back-to", metavar="INSTANT")
+@click.option("--back-to", metavar="INSTANT", help="Until when he takes it.")
 @json_option
 @reason_option
 @click.pass_obj

@@ -46,7 +46,7 @@ def _fields(function: Decorated) -> Decorated:
     """The options that `add` and `change` share. What is not given is None, or an empty tuple."""
     options = (
         click.option("--spoken-name", help="How the name is spoken, if not as it is written."),
-        click.option("--email"),
+        click.option("--email", help="Where notices go by e-mail."),
         click.option(
             "--other-phone",
             "other_phones",
@@ -127,8 +127,8 @@ def _put(context: Context, wanted: dict[str, Any], reason: str | None) -> None:
 
 @technician.command()
 @click.argument("key")
-@click.option("--name", required=True)
-@click.option("--phone", required=True, metavar="E164")
+@click.option("--name", required=True, help="As colleagues read it.")
+@click.option("--phone", required=True, metavar="E164", help="What is rung first.")
 @_fields
 def add(
     context: Context,
@@ -151,8 +151,8 @@ def add(
 
 @technician.command()
 @click.argument("key")
-@click.option("--name")
-@click.option("--phone", metavar="E164")
+@click.option("--name", help="As colleagues read it.")
+@click.option("--phone", metavar="E164", help="What is rung first.")
 @_fields
 def change(
     context: Context,

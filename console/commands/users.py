@@ -22,7 +22,9 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--role", type=click.Choice([role.value for role in Role]), required=True)
+@click.option(
+    "--role", type=click.Choice([role.value for role in Role]), required=True, help="What he may do."
+)
 @click.option("--full-name", metavar="TEXT", default="", help="As the console calls him.")
 @click.option("--technician", metavar="KEY", help="Who he is on the rota; needed for the role technician.")
 @click.option("--language", type=click.Choice(LANGUAGES), help="The service's first language if not given.")

@@ -86,6 +86,8 @@ class Json(logging.Formatter):
 def guard() -> None:
     """From here on no record is made that is not redacted."""
     logging.setLogRecordFactory(Record)
+    # What no line of ours tells is not looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def begin(configuration: Configuration | None = None, node: str = "") -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable
 
@@ -13,6 +13,7 @@ from console.settings import Configuration
 _LABEL = b"a caller's name in the log\n"
 # Bytes of the keyed hash: enough to tell callers apart.
 _LENGTH = 5
+_NO_DIGITS = re.compile(r"\D+")
 
 
 def pseudonyms(configuration: Configuration) -> Callable[[str], str]:
@@ -24,9 +25,9 @@ def pseudonyms(configuration: Configuration) -> Callable[[str], str]:
     key = hmac.digest(signing, _LABEL, "sha256")
 
     def of(number: str) -> str:
-        mark = hmac.new(key, number.encode("utf-8", "replace"), hashlib.sha256).digest()[:_LENGTH]
+        mark = hmac.digest(key, number.encode("utf-8", "replace"), "sha256")[:_LENGTH]
         name = base64.b32encode(mark).decode("ascii").lower()
-        digits = "".join(c for c in number if c.isdigit())
+        digits = _NO_DIGITS.sub("", number)
         # Of a short one three digits would be most of it.
         return f"{name}…{digits[-3:]}" if len(digits) > 6 else name
 

@@ -101,7 +101,8 @@ class Installation:
             [*command(), *arguments],
             cwd=self.folder,
             env=self.environment,
-            input=stdin,
+            # Never the terminal that the tests were started from: at one, `ivr init` asks.
+            input=stdin or "",
             capture_output=True,
             encoding="utf-8",
             errors="replace",

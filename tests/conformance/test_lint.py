@@ -233,8 +233,7 @@ def test_a_planted_attribute_fails_the_test_that_made_it(tmp_path: Path) -> None
         "def test_clean():\n"
         "    twiml.for_caller(HANG_UP)\n"
         "def test_planted(monkeypatch):\n"
-        "    plant = lambda self, **_: self.nest(twiml.GatherVerb(bogus_attr=3))\n"
-        "    monkeypatch.setattr(twiml.VoiceResponse, 'hangup', plant)\n"
+        "    monkeypatch.setattr(twiml, '_HANG_UP', twiml.element('Gather', bogusAttr=3))\n"
         "    twiml.for_caller(HANG_UP)\n"
     )
     ran = subprocess.run(
@@ -293,7 +292,7 @@ def test_a_technician_who_passed_and_is_connected_all_the_same_is_found(
     stage: Callable[..., Rehearsal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The program as it must not be: what he is answered merely ends, whatever he pressed."""
-    monkeypatch.setattr(twiml.VoiceResponse, "hangup", lambda self: None)
+    monkeypatch.setattr(twiml, "_HANG_UP", "")
     _, _, leg = ringing(stage)
     leg.answer()
     leg.press("2")
@@ -304,12 +303,13 @@ def test_a_technician_who_passed_and_is_connected_all_the_same_is_found(
 def test_a_number_that_is_not_ours_is_found(
     stage: Callable[..., Rehearsal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = twiml.DialVerb.__init__
+    plain = twiml.element
 
-    def forged(self: Any, *args: Any, **more: Any) -> None:
-        plain(self, *args, **{**more, "caller_id": "+393471112201"})
+    def forged(name: str, inner: str = "", **attributes: Any) -> str:
+        more = {"callerId": "+393471112201"} if name == "Dial" else {}
+        return plain(name, inner, **attributes | more)
 
-    monkeypatch.setattr(twiml.DialVerb, "__init__", forged)
+    monkeypatch.setattr(twiml, "element", forged)
     ringing(stage)
     assert any("is none of our numbers" in each for each in WATCH.taken())
 

@@ -35,7 +35,11 @@ HIS = (
     "SELECT turn, at, step, heard FROM turns WHERE sid = :sid ORDER BY turn",
 )
 
-CODES = "SELECT code FROM cases WHERE call_sid = :sid"
+# The codes by which the cases are known now that this call opened, or is about.
+CODES = (
+    "SELECT code FROM cases WHERE call_sid = :sid UNION"
+    " SELECT c.code FROM cases c JOIN case_calls j ON j.case_id = c.id WHERE j.call_sid = :sid"
+)
 
 ATTEMPTS = (
     "SELECT a.id, a.phone, a.pass_id, a.asked_at, a.picked_up_at, a.pressed, a.result, a.result_at, o.sid"
@@ -168,8 +172,9 @@ class Judge:
         self._judged = newest
 
     def _met_otherwise(self, cluster: Cluster, code: str, whose: str) -> bool:
-        """Whether somebody has answered since for the case that this call opened, by another code: it was
-        opened at two nodes at the same instant, one of them without the database, and he heard the other.
+        """Whether somebody has answered since for the case that this call opened or is about, by another
+        code: it was opened at two nodes at the same instant, one of them without the database. Whoever opened
+        it heard the one, and whoever called about it before the two came together heard the other.
         """
         others = [row[0] for row in cluster.ask(CODES, sid=whose)]
         return any(self._met.get(other, 0) > self._promised[code] for other in others)
