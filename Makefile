@@ -99,8 +99,9 @@ phone: $(VENV)/made
 	@$(BIN)/ivr phone $(CALL)
 
 # Nothing is fetched: the theme comes with the environment. The variable silences an advertisement of its authors.
+# Not --quiet: it counts no warnings, so that nothing would be strict.
 docs: $(VENV)/made-test
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "site/index.html, to be opened in a browser or put on any web server"
 
 references: $(VENV)/made-test
