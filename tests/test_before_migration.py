@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from sqlalchemy import Column, Integer, MetaData, Table, Text, text
 from test_two_releases import MIGRATION, NEXT
 
-from console.backups import reading, upgrade
+from console.backups import making, reading, upgrade
 from console.backups.daily import Daily
 from console.commands import ivr
 from console.house import House
@@ -46,9 +46,18 @@ KEYS = {
 DAY = timedelta(days=1)
 
 
+def of_the_next_release() -> MetaData:
+    """The tables as the next release knows them: a column more in each, a table more."""
+    grown = MetaData()
+    for each in metadata.sorted_tables:
+        each.to_metadata(grown).append_column(Column("of_the_future", Text))
+    Table("of_the_future", grown, Column("id", Integer, primary_key=True))
+    return grown
+
+
 @contextmanager
 def the_next_release(folder: Path) -> Iterator[None]:
-    """The program is the next one: with a migration more."""
+    """The program is the next one: with a migration more, and a column more in each of its tables."""
     migrations = folder / "migrations"
     if not migrations.exists():
         shipped = Path(schema.__file__).parent / "migrations"
@@ -64,6 +73,7 @@ def the_next_release(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "config", config)
         patch.setattr(schema, "NEWEST", NEXT)
+        patch.setattr(making, "metadata", of_the_next_release())
         yield
 
 
@@ -144,15 +154,6 @@ def in_use(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]
         with database.write() as connection:
             random_rows.fill(connection, random.Random(11))
         yield database
-
-
-def of_the_next_release() -> MetaData:
-    """The tables as the next release knows them: a column more in each, a table more."""
-    grown = MetaData()
-    for each in metadata.sorted_tables:
-        each.to_metadata(grown).append_column(Column("of_the_future", Text))
-    Table("of_the_future", grown, Column("id", Integer, primary_key=True))
-    return grown
 
 
 def test_it_is_line_for_line_what_the_former_release_writes(in_use: Database) -> None:
