@@ -17,7 +17,7 @@ from webhooks.outgoing import outgoing
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
-from webhooks.watching import watched
+from webhooks.watching import Traced, watched
 
 log = logging.getLogger("ivr")
 
@@ -40,15 +40,16 @@ def create_app(
     recordings: Folder,
     beside: Sequence[Blueprint] = (),
     pseudonym: Callable[[str], str] = lambda _: "",
+    traced: Traced | None = None,
 ) -> Flask:
     """`ready` returns in which state the node is. `recordings` is the
     folder of those that were fetched. `beside` is what else this door shows, to others than Twilio.
-    `pseudonym` is what stands for a caller's number in the log.
+    `pseudonym` is what stands for a caller's number in the log. `traced` is told of each turn.
     """
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
-    watched(app, pseudonym)
+    watched(app, pseudonym, traced)
     signed = Blueprint("signed", __name__)
     signed.before_request(lambda: check(believed))
     signed.register_blueprint(voice)
