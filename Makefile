@@ -114,7 +114,7 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --extra build --extra postgresql --extra oidc pyproject.toml --output-file requirements-server.lock
+	    --extra build --extra postgresql --extra oidc --extra opentelemetry pyproject.toml --output-file requirements-server.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --extra build --extra test --extra check --extra docs --extra realcall pyproject.toml --output-file requirements-test.lock
 

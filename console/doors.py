@@ -13,6 +13,7 @@ from console.public import public_pages
 from console.settings import Configuration
 from console.standing_by import newer_snapshot, readiness, spares
 from console.voice.playing import own_voice, shelf_of, sound
+from console.watching import tracing
 from console.watching.pseudonyms import pseudonyms
 from ivr import standby
 from ivr.desk import Desk
@@ -89,6 +90,7 @@ def _signature_check(configuration: Configuration) -> SignatureCheck:
 def webhook_app(house: House, clock: Clock = system_clock, source: random.Random | None = None) -> Flask:
     """The webhook application. Raises ValueError if a setting it cannot do without is missing."""
     configuration = house.configuration
+    house = tracing.timed(house)
     # The calendar of the next days is worked out now, not while the first caller waits.
     for number in configuration.number:
         configuration.hours.build(configuration.zone, number.holidays).at(clock())
@@ -109,4 +111,5 @@ def webhook_app(house: House, clock: Clock = system_clock, source: random.Random
         beside=[*public_pages(house, clock), text_messages(believed, senders)],
         recorded=lambda digest: sound(shelf, house.database, digest),
         pseudonym=pseudonyms(configuration),
+        traced=tracing.of_turns(),
     )

@@ -23,6 +23,7 @@ from console import outside
 from console.api import once
 from console.house import House
 from console.privacy import keys
+from console.standing_by import Keeper, snapshot_file, spares
 from console.work.erasure import TRACES, remove
 from console.worker import tick
 from ivr import ageing, caller_list, journal, tickets
@@ -106,9 +107,16 @@ def erase(house: House, actor: str, at: datetime, code: str) -> Erased:
         erased = take_out(house, connection, actor, at, code)
     tick(house, at, {TRACES: remove})
     outside.follow(house, at)
+    _renew_snapshot(house, at)
     with house.database.read() as connection:
         clean = not due.pending(connection, TRACES, customers.subject(erased.customer_id))
     return replace(erased, log_truncated=clean)
+
+
+def _renew_snapshot(house: House, at: datetime) -> None:
+    """Of this machine, at once: its worker, which would do it, may not run. That of another does it there."""
+    if snapshot_file(house.configuration).exists():
+        Keeper(house, house.database, spares(house.configuration)).keep(at)
 
 
 def take_out(house: House, connection: Connection, actor: str, at: datetime, code: str) -> Erased:

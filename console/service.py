@@ -29,7 +29,7 @@ from console.serving import GRACE, Gunicorn, Size
 from console.settings import Configuration, load
 from console.standing_by import first_snapshot
 from console.waiting_room import ROOM, OnFile, Wsgi, waiting_room
-from console.watching import logs
+from console.watching import logs, tracing
 from console.watching.keeping import Keeper, gather_the_gone, start_anew
 from pins import customers
 
@@ -82,6 +82,7 @@ def webhooks(configuration: Configuration) -> Wsgi:
     """The webhook application, with `service.threads` requests worked on at once and others in a queue."""
     house = open_house(configuration, hurried=True)
     Keeper(configuration, "webhooks").begin()
+    tracing.begin(configuration, "webhooks")
 
     def on_file() -> Collection[str]:
         with house.database.read() as connection:

@@ -56,7 +56,17 @@ SECRETS = {
 }
 
 
+# What traces are sent with: the extra `opentelemetry`.
+OTLP_NEEDS = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
 Section = TypeVar("Section", bound=BaseModel)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of what it stands in
+        return False
 
 
 class ConfigurationRefused(Exception):
@@ -294,7 +304,8 @@ class DoctorSettings(BaseModel):
 class WatchingSettings(BaseModel):
     """Who may read the metrics beside this machine itself: whoever brings `metrics_token`. And the address
     that hears every `heartbeat_every` seconds that all is well, https or on this machine; it is a secret,
-    because whoever knows it can say so in our place. Empty: nobody, none.
+    because whoever knows it can say so in our place. Empty: nobody, none. `otlp` is where a collector of
+    traces is; see `console.watching.tracing`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -302,6 +313,7 @@ class WatchingSettings(BaseModel):
     metrics_token: SecretStr = SecretStr("")
     heartbeat: SecretStr = SecretStr("")
     heartbeat_every: Annotated[int, Field(ge=10, le=86_400)] = 60
+    otlp: str = ""
 
     @field_validator("metrics_token")
     @classmethod
@@ -326,6 +338,25 @@ class WatchingSettings(BaseModel):
         here = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
         if address and not (sound and (here or parts.scheme == "https") and re.fullmatch(r"[!-~]+", address)):
             raise ValueError(expected)
+        return value
+
+    @field_validator("otlp")
+    @classmethod
+    def collector(cls, value: str) -> str:
+        if not value:
+            return value
+        expected = "expected a collector's address such as http://127.0.0.1:4318, without a user or a query"
+        try:
+            parts = urlsplit(value)
+            sound = parts.port != 0 and bool(parts.hostname) and parts.scheme in ("https", "http")
+        except ValueError:
+            raise ValueError(expected) from None
+        if not sound or parts.username is not None or parts.password is not None:
+            raise ValueError(expected)
+        if parts.query or parts.fragment or not re.fullmatch(r"[!-~]+", value):
+            raise ValueError(expected)
+        if not all(_is_installed(each) for each in OTLP_NEEDS):
+            raise ValueError("needs the extra: pip install 'after-hours-ivr[opentelemetry]'")
         return value
 
 

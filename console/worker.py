@@ -25,7 +25,7 @@ from console.outside import keep_anchor
 from console.reloading import Terminal, read_again
 from console.standing_by import Keeper, spares
 from console.voice.keeping import VoiceKeeper
-from console.watching import heartbeat
+from console.watching import heartbeat, tracing
 from console.watching.keeping import Keeper as Counts
 from console.watching.keeping import start_anew
 from console.watching.reading import TICK
@@ -96,7 +96,7 @@ def tick(
         claimed = due.claim(connection, at, tuple(handlers), limit=limit, lease=LEASE)
     for work in claimed:
         try:
-            again = handlers[work.kind](house, work, at)
+            again = tracing.done(handlers[work.kind], house, work, at)
         except Exception as error:
             if not is_contended(error):
                 log.exception("%s %s failed; it is tried again after its lease", work.kind, work.key)
@@ -168,6 +168,7 @@ def run(house: House, clock: Clock) -> None:
     add(beat, "interval", seconds=house.configuration.watching.heartbeat_every)
     start_anew(house.configuration, "work")
     Counts(house.configuration, "work").begin()
+    tracing.begin(house.configuration, "work")
     # It warns whenever a tick finds the one before still at work: that is what `max_instances` is for.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     scheduler.start()

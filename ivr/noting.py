@@ -16,7 +16,8 @@ class Note:
     """One request. `call` is the sid it is about, `caller` his number as it came; `before` and `after` the
     steps of a caller's call, or what was heard of a technician; `said` the kind of document he was answered
     with; `by` who served it, "database" or "standby"; `again`: the answer was a stored one. `checks` has the
-    lane and the result of each PIN that was checked.
+    lane and the result of each PIN that was checked. `part_of` is the sid of the caller's call that a leg is
+    of. `database` are the seconds for which transactions were open, where somebody counts them.
     """
 
     call: str = ""
@@ -28,6 +29,8 @@ class Note:
     by: str = ""
     again: bool = False
     checks: list[tuple[str, str]] = field(default_factory=list)
+    part_of: str = ""
+    database: float = 0.0
 
 
 _current: ContextVar[Note | None] = ContextVar("note", default=None)

@@ -37,6 +37,7 @@ ALLOWED = frozenset(
 )
 # What packages say that give no expression of SPDX.
 _SAYS = {
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",

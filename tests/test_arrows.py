@@ -48,6 +48,7 @@ KEPT_APART = {
     "prometheus_client": ("console/watching/page.py",),
     "authlib": ("console/access/oidc.py",),
     "joserfc": ("console/access/oidc.py",),
+    "opentelemetry": ("console/watching/otlp.py",),
 }
 # Packages that are told what time it is.
 TOLD_THE_TIME = ("ivr", "pins", "oncall", "storage")

@@ -38,6 +38,7 @@ NOT_LOADED = [
     "console",
     "requests",
     "prometheus_client",
+    "opentelemetry",
 ]
 
 

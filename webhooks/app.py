@@ -18,7 +18,7 @@ from webhooks.own_sound import own_sounds
 from webhooks.sound import sounds
 from webhooks.technician import technician
 from webhooks.voice import voice
-from webhooks.watching import watched
+from webhooks.watching import Traced, watched
 
 log = logging.getLogger("ivr")
 
@@ -42,15 +42,16 @@ def create_app(
     beside: Sequence[Blueprint] = (),
     recorded: Callable[[str], bytes | None] = lambda digest: None,
     pseudonym: Callable[[str], str] = lambda _: "",
+    traced: Traced | None = None,
 ) -> Flask:
     """`ready` returns in which state the node is. `recordings` is the folder of those that were fetched;
     `recorded` returns a sound of the house by its digest. `beside` is what else this door shows, to others
-    than Twilio. `pseudonym` is what stands for a caller's number in the log.
+    than Twilio. `pseudonym` is what stands for a caller's number in the log. `traced` is told of each turn.
     """
     app = Flask("webhooks", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = LARGEST_BODY
-    watched(app, pseudonym)
+    watched(app, pseudonym, traced)
     signed = Blueprint("signed", __name__)
     signed.before_request(lambda: check(believed))
     signed.register_blueprint(voice)

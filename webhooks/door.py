@@ -90,6 +90,7 @@ def check(believed: Believed) -> None:
     parameters = Parameters(signed_form(believed), believed.account_sid)
     note = noting.here()
     note.call, note.caller = parameters.call_sid, "" if parameters.is_leg else parameters.caller
+    note.part_of = parameters.parent_sid or ""
     g.door = Door(
         parameters,
         believed.clock(),

@@ -40,19 +40,31 @@ REASONS = {
 }
 
 
-def watched(app: Flask, pseudonym: Callable[[str], str]) -> None:
-    """Watch each request of the app. `pseudonym` of a caller's number is told in its place."""
+# Told of each turn: its note, the door, the seconds until it was answered, those of them that it waited for
+# its place, and the status. It raises nothing and waits for nothing.
+Traced = Callable[[Note, str, float, float, int], None]
+
+
+def watched(app: Flask, pseudonym: Callable[[str], str], traced: Traced | None = None) -> None:
+    """Watch each request of the app. `pseudonym` of a caller's number is told in its place. `traced` is told
+    of turns, if somebody collects traces.
+    """
 
     @app.before_request
     def begin() -> None:
         # Where it had to wait for its place, it began before.
-        g.began = request.environ.get(BEGAN) or perf_counter()
+        now = perf_counter()
+        g.began = request.environ.get(BEGAN) or now
+        g.waited = now - g.began
         noting.begin()
 
     @app.after_request
     def tell(response: Response) -> Response:
         if "began" in g:  # else it was refused before it began
-            _tell(noting.here(), response.status_code, perf_counter() - g.began, pseudonym)
+            seconds = perf_counter() - g.began
+            door = _tell(noting.here(), response.status_code, seconds, pseudonym)
+            if traced is not None and door is not None:
+                traced(noting.here(), door, seconds, g.waited, response.status_code)
         return response
 
     @app.teardown_request
@@ -60,7 +72,8 @@ def watched(app: Flask, pseudonym: Callable[[str], str]) -> None:
         noting.end()
 
 
-def _tell(note: Note, status: int, seconds: float, pseudonym: Callable[[str], str]) -> None:
+def _tell(note: Note, status: int, seconds: float, pseudonym: Callable[[str], str]) -> str | None:
+    """Whose turn it was, if it was one."""
     if status >= 500:
         # /readyz says 503 of itself when it cannot serve: that is an answer.
         if request.endpoint != "readyz":
@@ -69,12 +82,12 @@ def _tell(note: Note, status: int, seconds: float, pseudonym: Callable[[str], st
         TALLY.count(REFUSED, REASONS.get(status, "other"))
     door = DOORS.get(request.blueprint or "")
     if door is None or not note.by:
-        return
+        return None
     TALLY.took(TURNS, seconds, door, note.by)
     for lane, result in note.checks:
         TALLY.count(CHECKS, lane, result.replace(" ", "-"))
     if not log.isEnabledFor(logging.INFO):
-        return
+        return door
     fields = {
         "door": door,
         "turn": note.turn,
@@ -91,3 +104,4 @@ def _tell(note: Note, status: int, seconds: float, pseudonym: Callable[[str], st
         "turn" if note.said else "callback",
         extra={"fields": {name: value for name, value in fields.items() if value not in ("", None)}},
     )
+    return door

@@ -99,8 +99,9 @@ def reason_option(function: Decorated) -> Decorated:
     return click.option("--reason", metavar="TEXT", help="Why; it is kept in the audit log.")(function)
 
 
-def print_json(document: Any) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, default=_plain))
+def print_json(document: Any, *, for_people: bool = False) -> None:
+    """On one line; `for_people` on as many as it has things to say."""
+    click.echo(json.dumps(document, ensure_ascii=False, default=_plain, indent=2 if for_people else None))
 
 
 def _plain(value: object) -> str:

@@ -295,13 +295,15 @@ def _imported(made: Plan, dry_run: bool) -> dict[str, Any]:
 @json_option
 @click.pass_obj
 def export(context: Context, code: str | None, spreadsheet: bool, as_json: bool) -> None:
-    """All customers as the CSV that `import` reads; with CODE, as JSON, all that is held about one."""
+    """All customers as the CSV that `import` reads; with CODE all that is held about one, as JSON that people
+    can read too, or on one line with --json.
+    """
     from console import holdings  # with the worker and its scheduler: not for every command
 
     try:
         with context.house() as house, refusing(), house.database.read() as connection:
             if code is not None:
-                print_json(holdings.of_customer(house, connection, code))
+                print_json(holdings.of_customer(house, connection, code), for_people=not as_json)
                 return
             found = customers.all_customers(connection)
     except RegistryRefusal as refused:

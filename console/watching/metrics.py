@@ -177,6 +177,11 @@ METRICS = (
         "configured.",
     ),
     _own("ivr_heartbeat_failures_total", "counter", "Heartbeats that could not be sent."),
+    _own(
+        "ivr_spans_dropped_total",
+        "counter",
+        "Spans of traces that no collector took; see `[watching] otlp`.",
+    ),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
 

@@ -19,6 +19,7 @@ from console.stand_in.publishing import published
 from console.standing_by import snapshot_file
 from console.watching.heartbeat import FAILURES, SUCCESS
 from console.watching.keeping import counted
+from console.watching.tracing import DROPPED
 from ivr import watched as calls
 from ivr.tally import EDGES, key_of, labels_of
 from oncall import watched as rota
@@ -37,12 +38,13 @@ _COUNTS = {
     FAILED: "ivr_requests_failed_total",
     CHECKS: "ivr_pin_checks_total",
     FAILURES: "ivr_heartbeat_failures_total",
+    DROPPED: "ivr_spans_dropped_total",
 }
 _MARKS = {
     TICK: "ivr_worker_last_tick_timestamp_seconds",
     SUCCESS: "ivr_heartbeat_last_success_timestamp_seconds",
 }
-_FROM_ZERO = ((FAILED,), (FAILURES,), (REFUSED, "not-believed"))
+_FROM_ZERO = ((FAILED,), (FAILURES,), (DROPPED,), (REFUSED, "not-believed"))
 _SPANS = {TURNS: "ivr_turn_duration_seconds"}
 
 
