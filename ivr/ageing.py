@@ -234,7 +234,7 @@ def placed_before(connection: Connection, before: datetime) -> list[int]:
 
 
 def strip_placed(connection: Connection, ids: Sequence[int]) -> Stripped:
-    """Of a call about a case how long the talk was stays; one without a talk, or about no case, is removed."""
+    """Of a call about a case how long the talk was stays; any other is removed."""
     still_open = select(cases.c.id).where(cases.c.closed_at.is_(None))
     rows = connection.execute(select(outgoing).where(outgoing.c.id.in_(ids))).all()
     open_ids = set(connection.execute(still_open).scalars())

@@ -138,7 +138,7 @@ def record_many(
 
 
 def alone(connection: Connection) -> None:
-    """Nobody else appends, or removes what is too old, until our transaction ends. SQLite's writer is alone."""
+    """Nobody else appends, or removes what is too old, until our transaction ends. SQLite has one writer."""
     if connection.dialect.name != "sqlite":
         connection.execute(_LOCK)
 

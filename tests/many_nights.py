@@ -13,8 +13,8 @@ from making import ACTOR, a_sid, staff
 from sqlalchemy import Connection, update
 
 from console.house import House, state_folder
-from ivr import answer as answers
 from ivr import ageing, casework, journal, placed
+from ivr import answer as answers
 from ivr.answer import Answer, Dial, Gather, HangUp, Say, Target
 from ivr.outgoing_flow import Outgoing
 from ivr.prompts import Speech

@@ -18,7 +18,7 @@ from storage.audit import BEGINNING, Head
 from storage.engine import Database
 
 KEY, OTHER = bytes(32), b"1" * 32
-SIGNED = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": OTHER.hex()}
+SIGNED = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": bytes(range(60, 92)).hex()}
 DAY = timedelta(days=1)
 NOTHING = Head(0, BEGINNING)
 ACTS = 12
@@ -31,7 +31,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def written(connection: Connection) -> None:
-    """An act a day, the first `NIGHT`; what the fourth said is erased by the sixth, which the seventh says."""
+    """An act a day, the first at `NIGHT`; the sixth erases what the fourth said, as the seventh tells."""
     for number in range(1, ACTS + 1):
         if number != 7:
             assert audit.record(connection, ACTOR, NIGHT + (number - 1) * DAY, "pin.issue", "pin:1") == number

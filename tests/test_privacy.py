@@ -235,7 +235,7 @@ def test_a_call_to_a_technician_without_a_talk_goes_and_a_closing_that_took_no_m
 
 
 def test_a_bare_call_can_be_read_and_is_over(house: House) -> None:
-    """Whatever the network asks of it after all that time. One that was stripped longer ago is no exception."""
+    """Whatever the network asks of it after all that time; also one that a release before has stripped."""
     one_call(house, BEGINS)
     with house.database.write() as connection:
         whole = connection.execute(select(calls.c.state)).scalar_one()

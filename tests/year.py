@@ -1,10 +1,10 @@
 """A year of nights, purged each night by the shipped policy: nothing is kept beyond its time, reports count
-the same, and the database hardly grows any more once the first calls have grown old.
+the same, and what is added once the first calls have grown old is no more than what these leave.
 
     make year            (tests/year.py --calls 30000 --seed 1)
 
-The nights are rows written through the journal's verbs (tests/many_nights.py), no conversations. Ends with 1 if
-anything is wrong.
+The nights are rows written through the journal's verbs (tests/many_nights.py), no conversations. Ends with 1
+if anything is wrong.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from storage.tables import audit
 DAYS = 365
 BEGINS = utc("2026-01-01 00:00")
 DAY = timedelta(days=1)
-# After which days what is kept is weighed: the first by which nothing is kept whole that is not again replaced.
+# After which days what is kept is weighed: by the first of them as much goes each night as comes.
 WEIGHED = (120, 240, DAYS)
 # Bytes with all indexes: what a call may leave behind for its years, with all that is about it; and an act in
 # the audit log, which goes after `privacy.audit` days.
