@@ -175,7 +175,8 @@ outgoing = Table(
     partial_index("ix_outgoing_named", "sid", where="sid IS NOT NULL"),
     # For the daily caps.
     Index("ix_outgoing_asked_at", "asked_at"),
-    partial_index("ix_outgoing_under_way", "asked_at", where="ended_at IS NULL"),
+    # With the column that is always empty: else SQLite would rather read the whole table in order.
+    partial_index("ix_outgoing_under_way", "ended_at", "asked_at", where="ended_at IS NULL"),
     Index("ix_outgoing_case_id", "case_id"),
     partial_index("ix_outgoing_of_attempt", "attempt_id", where="attempt_id IS NOT NULL"),
     partial_index("ix_outgoing_of_notice", "notice_send_id", where="notice_send_id IS NOT NULL"),

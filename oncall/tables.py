@@ -314,7 +314,7 @@ attempts = Table(
     Column("result_at", Instant),
     Index("ix_attempts_case_id", "case_id"),
     Index("ix_attempts_call_sid", "call_sid"),
-    partial_index("ix_attempts_unsettled", "asked_at", where="result IS NULL"),
+    partial_index("ix_attempts_unsettled", "result", "asked_at", where="result IS NULL"),
     partial_index("ix_attempts_of_pass", "pass_id", where="pass_id IS NOT NULL"),
     # For the reports: how a period's calls to technicians came out.
     Index("ix_attempts_asked_at_result", "asked_at", "result"),

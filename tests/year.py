@@ -146,6 +146,7 @@ def main() -> int:
             longest, spent = max(longest, took), spent + took
             if day in WEIGHED:
                 sizes[day] = weighed(database)
+                print(f"day {day:3}: {sum(sizes[day].values()) / 2**20:.1f} MB", flush=True)
             if day % 30 == 0:
                 first = (at - 32 * DAY).date()
                 # A month's figures, when none of it is too old yet.
