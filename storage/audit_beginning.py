@@ -18,7 +18,7 @@ from storage import notebook
 from storage.audit import Head
 from storage.tables import audit, audit_details
 
-NOTE = "audit.begins"
+NOTE = "audit-begins"
 _LABEL = b"beginning of the audit"
 
 
