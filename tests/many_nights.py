@@ -5,6 +5,7 @@ number and words of its own wherever a real one can, and what it left is remembe
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -204,6 +205,10 @@ def written(house: House) -> str:
     return "\n".join(found)
 
 
+_WORDS = re.compile(r"parola[0-9]{6}qui")
+_RECORDED = re.compile(r"/(RE[0-9a-f]{32})$", re.MULTILINE)
+
+
 def numbers_in(text: str) -> set[str]:
     """Every telephone number of a caller in it, however it is written, by its last ten digits."""
     together = "".join(text[i] for i in range(len(text)) if text[i] not in " .-/")
@@ -230,13 +235,16 @@ def too_old(
     young = open_ + [each for each in nights.left if each.at > at - numbers - grace]
     kept = {number[-10:] for each in young for number in (each.number, each.call_back)}
     faults = [f"number {number}" for number in found_numbers - kept]
+    # All of them at once: to look for one after the other in the text of a year takes longer than the year.
+    said, recorded = set(_WORDS.findall(text)), set(_RECORDED.findall(text))
+    still_open = {each.sid for each in open_}
     for each in nights.left:
-        if each in open_:
+        if each.sid in still_open:
             continue
         over = max(each.at, each.closed or each.at) + grace
-        if over < at - words and each.words in text:
+        if over < at - words and each.words in said:
             faults.append(f"words {each.words}")
         if each.recording and over < at - messages:
             faults += [f"recording {each.recording}"] * (f"{each.recording}.mp3" in files)
-            faults += [f"row of {each.recording}"] * (f"/{each.recording}\n" in text)
+            faults += [f"row of {each.recording}"] * (each.recording in recorded)
     return faults

@@ -39,7 +39,7 @@ DAY = timedelta(days=1)
 WEIGHED = (120, 240, DAYS)
 # Bytes with all indexes: what a call may leave behind for its years, with all that is about it; and an act in
 # the audit log, which goes after `privacy.audit` days.
-BARE, ACT = 1500, 480
+BARE, ACT = 1400, 350
 LOG = "audit"
 SIGNED = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": bytes(range(60, 92)).hex()}
 
@@ -154,12 +154,13 @@ def main() -> int:
                 print(
                     f"day {day:3}: {len(nights.left):6} calls, {time.monotonic() - began:5.0f} s", flush=True
                 )
-        days = (settings.caller_numbers, settings.calls, settings.messages)
-        faults += too_old(nights, now, *(timedelta(each) for each in days))
         with database.read() as connection:
             acts = connection.execute(select(func.count()).select_from(audit)).scalar_one()
         print(*shown(sizes), sep="\n")
         faults += too_heavy(sizes, len(nights.left) / DAYS, acts / DAYS)
+        sys.stdout.flush()
+        days = (settings.caller_numbers, settings.calls, settings.messages)
+        faults += too_old(nights, now, *(timedelta(each) for each in days))
         faults += unchanged(house, months)
         # When the last of it is as old as that, the acts are gone, and the figures still the same.
         gone = purging.purge(house, "year", now + settings.audit * DAY).counts.get("audit", 0)
