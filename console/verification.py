@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from console.house import state_folder
 from console.outside import ledger_file, signing_key, waiting_for_ledger
 from console.settings import Configuration
-from storage import anchors, audit, ledger
+from storage import anchors, audit, audit_beginning, ledger
 from storage.anchors import Anchors, Lost
 from storage.audit import BEGINNING, Fault, Head
 from storage.signed_log import Contents
@@ -29,9 +29,13 @@ class FileFault:
 class Outside:
     """What the two files beside the database hold. Without a key they vouch for nothing."""
 
-    keyed: bool
+    key: bytes | None = field(repr=False)
     anchors: Anchors
     ledger: Contents
+
+    @property
+    def keyed(self) -> bool:
+        return self.key is not None
 
     @property
     def faults(self) -> list[FileFault]:
@@ -67,16 +71,17 @@ def outside(configuration: Configuration) -> Outside:
     """
     key = signing_key(configuration)
     if key is None:
-        return Outside(False, Anchors([], Head(0, BEGINNING), [], 0), Contents([], []))
+        return Outside(None, Anchors([], Head(0, BEGINNING), [], 0), Contents([], []))
     remembered = anchors.read(anchors.anchors_in(state_folder(configuration), key))
-    return Outside(True, remembered, ledger.read(ledger_file(configuration), key))
+    return Outside(key, remembered, ledger.read(ledger_file(configuration), key))
 
 
 def verify(
     connection: Connection, known: Outside, progress: Callable[[int], None] = lambda rows: None
 ) -> Verdict:
     """The verdict on the whole log. `progress` hears now and then how many rows have been read."""
-    rows, faults = audit.verify(connection, known.anchors.heads, known.anchors.beginning, progress)
+    begins = audit_beginning.beginning(connection, known.key, known.anchors.beginning)
+    rows, faults = audit.verify(connection, known.anchors.heads, begins, progress)
     return Verdict(
         rows=rows,
         anchors=len(known.anchors.heads),

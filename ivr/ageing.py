@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, func, or_, select, update
 
 from ivr import answer as answers
 from ivr.answer import HANG_UP
-from ivr.outgoing_flow import Outgoing
+from ivr.outgoing_flow import Outgoing, Purpose
 from ivr.pseudonyms import MARK, NOTHING, Replacing, pseudonym, replacing
 from ivr.stored import CALL, OUTGOING
 from ivr.tables import (
@@ -42,8 +42,21 @@ FORGET = "calls.forget"
 # So many in one piece of work: some requests each, within its lease.
 FORGOTTEN_AT_ONCE = 5
 # What a report reads of a call that we placed: how long a technician talked to the customer.
-_TALK = ("taken", "connected", "cut short")
+_TAKEN, _TALKED = "taken", ("connected", "cut short")
 _NOTHING_SAID = answers.to_json(HANG_UP)
+# What says no more than the row it stands in is shorter. A release that wrote it longer left it so.
+_LONGEST_BARE = 200
+
+
+def _bare_call(sid: str, language: str) -> str:
+    """What can be read as a call, and says nothing of it that its row does not say."""
+    bare = Call(sid, NOTHING, "", language, step=Step.ENDED)
+    return CALL.dump_json(bare, exclude_defaults=True).decode()
+
+
+def _bare_placed(purpose: Purpose, technician: str, language: str) -> str:
+    bare = Outgoing(purpose, technician, language, step="ended")
+    return OUTGOING.dump_json(bare, exclude_defaults=True).decode()
 
 
 def _of_open_cases() -> Select[Any]:
@@ -169,12 +182,14 @@ def _in_rows(
 
 def with_details(connection: Connection, before: datetime) -> list[str]:
     """The calls that began earlier and of which more is kept than what reports count, oldest first."""
-    more = calls.c.caller != NOTHING
     return list(
         connection.execute(
-            select(calls.c.sid).where(_over(before), more).order_by(calls.c.started_at)
+            select(calls.c.sid).where(_over(before), _MORE).order_by(calls.c.started_at)
         ).scalars()
     )
+
+
+_MORE = or_(calls.c.caller != NOTHING, func.length(calls.c.state) > _LONGEST_BARE)
 
 
 @dataclass(frozen=True)
@@ -189,8 +204,8 @@ def strip(connection: Connection, sids: Sequence[str]) -> Stripped:
     """Keep of these calls only when they began and ended, on which number of ours, whose they were, how
     urgent, and how they came out.
     """
-    still = select(calls.c.sid, calls.c.number, calls.c.state, calls.c.outcome).where(
-        calls.c.sid.in_(sids), calls.c.caller != NOTHING, calls.c.sid.not_in(_of_open_cases())
+    still = select(calls.c.sid, calls.c.state).where(
+        calls.c.sid.in_(sids), _MORE, calls.c.sid.not_in(_of_open_cases())
     )
     rows = connection.execute(still).all()
     found = [row.sid for row in rows]
@@ -201,8 +216,7 @@ def strip(connection: Connection, sids: Sequence[str]) -> Stripped:
     connection.execute(delete(wake_ups).where(wake_ups.c.call_sid.in_(found)))
     for row in rows:
         language = str(json.loads(row.state).get("language") or "it")
-        bare = Call(row.sid, NOTHING, row.number, language, (language,), step=Step.ENDED)
-        values = {"caller": NOTHING, "step": bare.step.value, "state": CALL.dump_json(bare).decode()}
+        values = {"caller": NOTHING, "step": Step.ENDED.value, "state": _bare_call(row.sid, language)}
         connection.execute(update(calls).where(calls.c.sid == row.sid).values(values))
     return Stripped(len(rows), found)
 
@@ -213,32 +227,34 @@ def strip(connection: Connection, sids: Sequence[str]) -> Stripped:
 def placed_before(connection: Connection, before: datetime) -> list[int]:
     """Calls that we placed earlier, about no case that is open, of which more is kept than reports count."""
     still_open = select(cases.c.id).where(cases.c.closed_at.is_(None))
-    its = or_(
-        outgoing.c.case_id.is_(None), and_(outgoing.c.phone != "", outgoing.c.case_id.not_in(still_open))
-    )
+    more = or_(outgoing.c.phone != "", func.length(outgoing.c.state) > _LONGEST_BARE)
+    its = or_(outgoing.c.case_id.is_(None), and_(more, outgoing.c.case_id.not_in(still_open)))
     query = select(outgoing.c.id).where(outgoing.c.asked_at < before, its).order_by(outgoing.c.id)
     return list(connection.execute(query).scalars())
 
 
 def strip_placed(connection: Connection, ids: Sequence[int]) -> Stripped:
-    """Of a call about a case how long the talk was stays; one about no case is removed."""
+    """Of a call about a case how long the talk was stays; any other is removed."""
     still_open = select(cases.c.id).where(cases.c.closed_at.is_(None))
     rows = connection.execute(select(outgoing).where(outgoing.c.id.in_(ids))).all()
     open_ids = set(connection.execute(still_open).scalars())
     rows = [row for row in rows if row.case_id not in open_ids]
-    its = outgoing_turns.c.outgoing_id
-    gone = [row.id for row in rows if row.case_id is None]
-    kept = [row for row in rows if row.case_id is not None]
+    its, heard = outgoing_turns.c.outgoing_id, outgoing_turns.c.heard
+    talked = select(its).where(heard.in_(_TALKED), its.in_(select(its).where(heard == _TAKEN)))
+    some = [row.id for row in rows if row.case_id is not None]
+    with_talk = set(connection.execute(talked.where(its.in_(some))).scalars())
+    kept = [row for row in rows if row.id in with_talk]
+    gone = [row.id for row in rows if row.id not in with_talk]
     connection.execute(delete(outgoing_turns).where(its.in_(gone)))
     connection.execute(delete(outgoing).where(outgoing.c.id.in_(gone)))
-    some = its.in_([row.id for row in kept])
-    connection.execute(delete(outgoing_turns).where(some, outgoing_turns.c.heard.not_in(_TALK)))
-    connection.execute(update(outgoing_turns).where(some).values(answer=_NOTHING_SAID))
+    of_talks = its.in_(with_talk)
+    connection.execute(delete(outgoing_turns).where(of_talks, heard.not_in((_TAKEN, *_TALKED))))
+    connection.execute(update(outgoing_turns).where(of_talks).values(answer=_NOTHING_SAID))
+    nothing = dict.fromkeys(("sid", "answered_at", "status", "attempt_id", "notice_send_id"))
     for row in kept:
-        told = json.loads(row.state)
-        bare = Outgoing(row.purpose, row.technician, str(told.get("language") or "it"), step="ended")
-        values = {"phone": "", "state": OUTGOING.dump_json(bare).decode(), "notice_send_id": None}
-        connection.execute(update(outgoing).where(outgoing.c.id == row.id).values(values))
+        language = str(json.loads(row.state).get("language") or "it")
+        bare = {"phone": "", "number": "", "state": _bare_placed(row.purpose, row.technician, language)}
+        connection.execute(update(outgoing).where(outgoing.c.id == row.id).values(bare | nothing))
     return Stripped(len(rows), [row.sid for row in rows if row.sid])
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select
 
 from ivr import heard
-from ivr.tables import calls, messages
+from ivr.tables import TOLD, calls, messages
 from oncall.tables import case_calls, cases
 from pins import customer_list
 from pins.tables import customers
@@ -201,7 +201,7 @@ def _text(connection: Connection, wanted: Wanted) -> ColumnElement[bool]:
 def _from(connection: Connection, number: str) -> ColumnElement[bool]:
     """Calls from numbers that begin so. Of few the index knows them all; of many the newest are soon met."""
     beyond = number[:-1] + chr(ord(number[-1]) + 1)
-    begins = and_(calls.c.caller >= number, calls.c.caller < beyond)
+    begins = and_(TOLD, calls.c.caller >= number, calls.c.caller < beyond)
     sids = list(connection.execute(select(calls.c.sid).where(begins).limit(MOST_OF_NUMBER)).scalars())
     if len(sids) < MOST_OF_NUMBER:
         return calls.c.sid.in_(sids)

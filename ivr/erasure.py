@@ -17,7 +17,7 @@ from ivr.answer import HANG_UP, Answer, Dial, Gather, Part, Say
 from ivr.outgoing_flow import Outgoing
 from ivr.pseudonyms import MARK, NOTHING, WITHHELD, pseudonym
 from ivr.stored import CALL, OUTGOING
-from ivr.tables import calls, leg_turns, legs, messages, outgoing, outgoing_turns, turns
+from ivr.tables import TOLD, calls, leg_turns, legs, messages, outgoing, outgoing_turns, turns
 from ivr.vocabulary import Call, Step
 from oncall.tables import notice_sends
 
@@ -42,7 +42,7 @@ def callers_of(connection: Connection, customer_id: int) -> set[str]:
     own = set(connection.execute(used.where(calls.c.customer_id == customer_id)).scalars())
     others: set[str] = set()
     for some in _portions(sorted(own)):
-        by_others = used.where(calls.c.customer_id != customer_id, calls.c.caller.in_(some))
+        by_others = used.where(TOLD, calls.c.customer_id != customer_id, calls.c.caller.in_(some))
         others.update(connection.execute(by_others).scalars())
     return own - others
 
@@ -66,8 +66,9 @@ def calls_of(
     `about` his cases; by their sids.
     """
     his = [calls.c.customer_id == customer_id]
-    for column, values in ((calls.c.caller, numbers), (calls.c.sid, about)):
-        his += [calls.c.customer_id.is_(None) & column.in_(some) for some in _portions(sorted(values))]
+    unknown = calls.c.customer_id.is_(None)
+    his += [unknown & TOLD & calls.c.caller.in_(some) for some in _portions(sorted(numbers))]
+    his += [unknown & calls.c.sid.in_(some) for some in _portions(sorted(about))]
     return list(connection.execute(select(calls.c.sid).where(or_(*his)).order_by(calls.c.sid)).scalars())
 
 

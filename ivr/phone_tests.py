@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from ivr import outgoing_desk, placed
 from ivr.rules import Rules
-from ivr.tables import outgoing, outgoing_turns
+from ivr.tables import IS_TEST, outgoing, outgoing_turns
 from oncall import cases
 from oncall.people import Technician
 
@@ -56,7 +56,7 @@ def begin(
 
 def latest(connection: Connection) -> list[PhoneTest]:
     """The last test of each phone of each technician, by technician."""
-    tests = select(func.max(outgoing.c.id)).where(outgoing.c.purpose == "test")
+    tests = select(func.max(outgoing.c.id)).where(IS_TEST)
     newest = tests.group_by(outgoing.c.technician, outgoing.c.phone)
     rows = connection.execute(select(outgoing).where(outgoing.c.id.in_(newest)))
     last = {(row.technician, row.phone): row for row in rows}

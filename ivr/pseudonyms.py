@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MARK = "~"
 # In the place of a number that was withheld, and of one of which nothing is kept any more.
@@ -21,6 +21,7 @@ _SHOWN = re.compile(r"~([0-9a-f]{12})(?:\.([0-9]{3}))?")
 _BETWEEN = r"[ .\-/]{0,2}"
 # Fewer digits are no telephone number: a case's code must not be taken for one.
 _FEWEST = 6
+_NO_DIGITS = re.compile(r"[^0-9]")
 
 
 def pseudonym(key: bytes, number: str) -> str:
@@ -58,17 +59,23 @@ class Replacing:
     country's code, in groups, or digit by digit as a voice reads them.
     """
 
+    # What stands for each of them, the longest first.
     forms: Mapping[str, str]
-    pattern: re.Pattern[str]
+    _patterns: dict[tuple[str, ...], re.Pattern[str]] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, text: str) -> str:
-        found = re.sub(r"[^0-9]", "", text)
-        plain = any(form in text if not form.isdecimal() else form in found for form in self.forms)
-        return self.pattern.sub(self._instead, text) if plain else text
+        found = _NO_DIGITS.sub("", text)
+        # One pattern for all that may be there would be tried at every place of every text.
+        there = tuple(form for form in self.forms if form in (found if form.isdecimal() else text))
+        if not there:
+            return text
+        if there not in self._patterns:
+            self._patterns[there] = _written(there)
+        return self._patterns[there].sub(self._instead, text)
 
     def _instead(self, match: re.Match[str]) -> str:
         text = match[0]
-        digits = re.sub(r"[^0-9]", "", text)
+        digits = _NO_DIGITS.sub("", text)
         return self.forms.get(text) or self.forms.get(digits) or self.forms[digits.removeprefix("00")]
 
 
@@ -79,15 +86,20 @@ def replacing(key: bytes, numbers: Iterable[str], national: Mapping[str, str]) -
         if not number or aged(number):
             continue
         instead = pseudonym(key, number)
-        written = {re.sub(r"[^0-9]", "", number), re.sub(r"[^0-9]", "", national.get(number, ""))}
+        written = {_NO_DIGITS.sub("", number), _NO_DIGITS.sub("", national.get(number, ""))}
         if number.startswith("+"):
             forms |= {digits: instead for digits in written if len(digits) >= _FEWEST}
         else:
             forms[number] = instead
+    return Replacing({form: forms[form] for form in sorted(forms, key=len, reverse=True)})
+
+
+def _written(forms: tuple[str, ...]) -> re.Pattern[str]:
+    """However these are written."""
     ways = []
-    for form in sorted(forms, key=len, reverse=True):
+    for form in forms:
         if form.isdecimal():
             ways.append(rf"(?<![0-9])(?:\+ ?|0 ?0 ?)?{_BETWEEN.join(form)}(?![0-9])")
         else:
             ways.append(re.escape(form))
-    return Replacing(forms, re.compile("|".join(ways) or r"(?!)"))
+    return re.compile("|".join(ways))

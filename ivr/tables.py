@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    literal_column,
+)
 
 from storage.partial import partial_index
 from storage.tables import metadata
@@ -26,13 +37,15 @@ calls = Table(
     Column("state", Text, nullable=False),
     # With the outcome: a report counts a year's calls in the index alone.
     Index("ix_calls_started_at_outcome", "started_at", "outcome"),
-    # For people who look for calls: the newest of whatever they ask for.
-    Index("ix_calls_customer_id_started_at", "customer_id", "started_at"),
-    Index("ix_calls_caller_started_at", "caller", "started_at"),
+    # For people who look for calls: the newest of whatever they ask for. Nobody asks for what is not there.
+    partial_index("ix_calls_of_customer", "customer_id", "started_at", where="customer_id IS NOT NULL"),
+    partial_index("ix_calls_from_caller", "caller", "started_at", where="caller <> '~'"),
     Index("ix_calls_number_started_at", "number", "started_at"),
     Index("ix_calls_outcome_started_at", "outcome", "started_at"),
-    Index("ix_calls_urgency_started_at", "urgency", "started_at"),
+    partial_index("ix_calls_of_urgency", "urgency", "started_at", where="urgency IS NOT NULL"),
 )
+# Of whom more is known than nothing (`ivr.pseudonyms.NOTHING`): a query by callers says so, for the index.
+TOLD = calls.c.caller != literal_column("'~'")
 
 turns = Table(
     "turns",
@@ -160,16 +173,19 @@ outgoing = Table(
     Column("turn", Integer, nullable=False),
     # ivr.outgoing_flow.Outgoing as JSON.
     Column("state", Text, nullable=False),
-    Index("ix_outgoing_sid", "sid"),
+    partial_index("ix_outgoing_named", "sid", where="sid IS NOT NULL"),
     # For the daily caps.
     Index("ix_outgoing_asked_at", "asked_at"),
-    Index("ix_outgoing_ended_at_asked_at", "ended_at", "asked_at"),
+    # With the column that is always empty: else SQLite would rather read the whole table in order.
+    partial_index("ix_outgoing_under_way", "ended_at", "asked_at", where="ended_at IS NULL"),
     Index("ix_outgoing_case_id", "case_id"),
-    Index("ix_outgoing_attempt_id", "attempt_id"),
-    Index("ix_outgoing_notice_send_id", "notice_send_id"),
-    Index("ix_outgoing_purpose_technician_phone", "purpose", "technician", "phone"),
+    partial_index("ix_outgoing_of_attempt", "attempt_id", where="attempt_id IS NOT NULL"),
+    partial_index("ix_outgoing_of_notice", "notice_send_id", where="notice_send_id IS NOT NULL"),
+    partial_index("ix_outgoing_tests", "technician", "phone", where="purpose = 'test'"),
     sqlite_autoincrement=True,
 )
+# A call by which a phone was tried; said so for the index of these.
+IS_TEST = outgoing.c.purpose == literal_column("'test'")
 
 outgoing_turns = Table(
     "outgoing_turns",

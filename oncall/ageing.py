@@ -23,8 +23,8 @@ from oncall.tables import (
     texts_in,
 )
 
-# What a report reads of the entry that closed a case.
-_COUNTED = ("minutes", "prepaid", "billed")
+# What a report reads of the entry that closed a case: minutes. How many they were in all, the case says.
+_COUNTED = ("prepaid", "billed")
 
 
 def with_details(connection: Connection, before: datetime) -> list[int]:
@@ -47,16 +47,29 @@ def strip(connection: Connection, ids: Sequence[int]) -> int:
     closed = select(cases.c.id).where(cases.c.id.in_(ids), cases.c.closed_at.is_not(None))
     found = list(connection.execute(closed).scalars())
     connection.execute(update(cases).where(cases.c.id.in_(found)).values(outcome=None, call_back_to=None))
-    connection.execute(update(attempts).where(attempts.c.case_id.in_(found)).values(phone=""))
+    rang = {"phone": "", "picked_up_at": None, "turn": None}
+    connection.execute(update(attempts).where(attempts.c.case_id.in_(found)).values(rang))
     connection.execute(update(passes).where(passes.c.case_id.in_(found)).values(ladder=[]))
     connection.execute(delete(case_links).where(case_links.c.case_id.in_(found)))
-    its = case_log.c.case_id.in_(found)
-    connection.execute(delete(case_log).where(its, case_log.c.act != "closed"))
-    for row in connection.execute(select(case_log.c.id, case_log.c.details).where(its)).all():
-        counted = {name: row.details[name] for name in _COUNTED if name in (row.details or {})}
-        bare = {"text": "", "details": counted}
-        connection.execute(update(case_log).where(case_log.c.id == row.id).values(bare))
+    _keep_closings(connection, found)
     return len(found)
+
+
+def _keep_closings(connection: Connection, ids: Sequence[int]) -> None:
+    """Of all that was written about these cases keep how they were closed last, if any minutes are told."""
+    its = case_log.c.case_id.in_(ids)
+    closings = select(case_log.c.id, case_log.c.case_id, case_log.c.details).where(
+        its, case_log.c.act == "closed"
+    )
+    last = {row.case_id: row for row in connection.execute(closings.order_by(case_log.c.id))}
+    kept = {}
+    for row in last.values():
+        if counted := {name: row.details[name] for name in _COUNTED if (row.details or {}).get(name)}:
+            kept[row.id] = counted
+    connection.execute(delete(case_log).where(its, case_log.c.id.not_in(kept)))
+    for entry_id, counted in kept.items():
+        bare = {"text": "", "details": counted}
+        connection.execute(update(case_log).where(case_log.c.id == entry_id).values(bare))
 
 
 def closed_before(connection: Connection, before: datetime) -> list[int]:

@@ -209,12 +209,12 @@ cases = Table(
     Column("minutes", Integer),
     Index("ix_cases_closed_at", "closed_at"),
     Index("ix_cases_code", "code"),
-    Index("ix_cases_customer_id_closed_at", "customer_id", "closed_at"),
     Index("ix_cases_opened_at", "opened_at"),
     Index("ix_cases_customer_id_opened_at", "customer_id", "opened_at"),
     Index("ix_cases_final_urgency_opened_at", "final_urgency", "opened_at"),
-    Index("ix_cases_taken_by_opened_at", "taken_by", "opened_at"),
-    # Of the open ones alone: the most urgent first.
+    partial_index("ix_cases_of_taker", "taken_by", "opened_at", where="taken_by IS NOT NULL"),
+    # Of the open ones alone: a customer's, and the most urgent first.
+    partial_index("ix_cases_open_of_customer", "customer_id", where="closed_at IS NULL"),
     partial_index(
         "ix_cases_open",
         "due_at",
@@ -314,8 +314,8 @@ attempts = Table(
     Column("result_at", Instant),
     Index("ix_attempts_case_id", "case_id"),
     Index("ix_attempts_call_sid", "call_sid"),
-    Index("ix_attempts_result_asked_at", "result", "asked_at"),
-    Index("ix_attempts_pass_id", "pass_id"),
+    partial_index("ix_attempts_unsettled", "result", "asked_at", where="result IS NULL"),
+    partial_index("ix_attempts_of_pass", "pass_id", where="pass_id IS NOT NULL"),
     # For the reports: how a period's calls to technicians came out.
     Index("ix_attempts_asked_at_result", "asked_at", "result"),
     Index("ix_attempts_technician", "technician", "case_id"),

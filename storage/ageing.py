@@ -23,18 +23,6 @@ def forget_work(connection: Connection, ids: Sequence[int]) -> int:
     return connection.execute(delete(due_work).where(due_work.c.id.in_(ids), over)).rowcount
 
 
-def details_before(connection: Connection, before: datetime) -> list[int]:
-    """Acts of earlier whose details are still there. Those of an erasure hold row numbers and stay: without
-    them emptied details would look like somebody's tampering.
-    """
-    query = (
-        select(audit.c.id)
-        .join(audit_details, audit_details.c.audit_id == audit.c.id)
-        .where(audit.c.at < before, audit_details.c.erased_by.is_(None), audit.c.act != log.ERASE)
-    )
-    return list(connection.execute(query.order_by(audit.c.id)).scalars())
-
-
 def details_with(
     connection: Connection, subjects: Collection[str], holds: Callable[[str], bool]
 ) -> list[int]:

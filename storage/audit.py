@@ -109,8 +109,7 @@ def record_many(
     connection: Connection, actor: str, at: datetime, acts: Sequence[tuple[str, str, Mapping[str, Any]]]
 ) -> int:
     """Write several acts, each with its subject and details, in a few statements; returns the last id."""
-    if connection.dialect.name != "sqlite":
-        connection.execute(_LOCK)
+    alone(connection)
     last = head(connection)
     actor = actor[:LONGEST_ACTOR]
     rows, texts = [], []
@@ -136,6 +135,12 @@ def record_many(
         connection.execute(_RECORD, rows)
         connection.execute(_DETAILS, texts)
     return last.id
+
+
+def alone(connection: Connection) -> None:
+    """Nobody else appends, or removes what is too old, until our transaction ends. SQLite has one writer."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(_LOCK)
 
 
 def head(connection: Connection) -> Head:

@@ -5,21 +5,22 @@ number and words of its own wherever a real one can, and what it left is remembe
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from making import ACTOR, a_sid, staff
 from sqlalchemy import Connection, update
 
 from console.house import House, state_folder
+from ivr import ageing, casework, journal, placed
 from ivr import answer as answers
-from ivr import casework, journal, placed
 from ivr.answer import Answer, Dial, Gather, HangUp, Say, Target
 from ivr.outgoing_flow import Outgoing
 from ivr.prompts import Speech
 from ivr.technician_flow import Leg
-from ivr.vocabulary import Call, Outcome, Recording, Step
+from ivr.vocabulary import Call, CustomerFacts, Outcome, Recording, Step
 from oncall import attempts, cases, notices
 from oncall.tables import notices as notice_rows
 from oncall.tables import texts_in
@@ -77,7 +78,8 @@ class Nights:
 
     def _call(self, connection: Connection, at: datetime) -> Left:
         number = len(self.left)
-        sid, kind = a_sid(number + 1), self.drawn.random()
+        # As they come from the network: in no order, which is how they fill the pages of an index.
+        sid, kind = a_sid(self.drawn.getrandbits(128)), self.drawn.random()
         # Some call again, some withhold their number.
         again = self.drawn.random() < 0.1 and number
         caller = self.left[self.drawn.randrange(number)].number if again else self._number()
@@ -91,6 +93,9 @@ class Nights:
             )
         ended = at + timedelta(seconds=self.drawn.randint(30, 900))
         if kind < 0.6:
+            known = CustomerFacts(self.drawn.choice(self.customers), "D", left.words, None)
+            call = replace(call, customer=known, urgency=self.drawn.choice(("P1+", "P1", "P2")))
+            journal.move_on(connection, call, 4)
             self._case(connection, at, ended, call, left)
         elif kind < 0.8:
             self._message(connection, ended, left)
@@ -118,16 +123,16 @@ class Nights:
             number=number,
             code=cases.free_code(connection, at, self.drawn),
             call_sid=sid,
-            customer_id=self.drawn.choice(self.customers),
+            customer_id=call.customer.id if call.customer else None,
             rota="duty",
-            urgency=self.drawn.choice(("P1+", "P1", "P2")),
+            urgency=call.urgency,
             due_at=at + timedelta(hours=1),
             pursue_at=at + timedelta(seconds=270),
             billable=self.drawn.random() < 0.5,
         )
         left.case = number
         rang = attempts.begin_attempt(connection, at, case_id, sid, "anna", ANNA, 1, turn=2)
-        leg = Leg(f"CA{int(sid[2:], 16) + 16**20:032x}", sid, rang, "it", "P1", left.words, "1234", None)
+        leg = Leg(a_sid(int(sid[2:], 16) ^ 1), sid, rang, "it", "P1", left.words, "1234", None)
         journal.begin_leg(connection, at, leg)
         journal.write_leg_turn(connection, at, leg, 0, f"chiama {left.number}", self._answer(left, 0))
         attempts.picked_up(connection, at + timedelta(seconds=8), rang)
@@ -182,7 +187,7 @@ class Nights:
                 due.finish_claim(connection, at, work[0].lease)
 
 
-KINDS = ("message.deliver", journal.FETCH, notices.NOTICE, "alarm")
+KINDS = ("message.deliver", journal.FETCH, journal.FORGET, ageing.FORGET, notices.NOTICE, "alarm")
 
 
 # -- an independent look at what is left -----------------------------------------------------------
@@ -198,6 +203,10 @@ def written(house: House) -> str:
             for row in connection.exec_driver_sql(f'SELECT * FROM "{table}"'):
                 found += [value for value in row if isinstance(value, str)]
     return "\n".join(found)
+
+
+_WORDS = re.compile(r"parola[0-9]{6}qui")
+_RECORDED = re.compile(r"/(RE[0-9a-f]{32})$", re.MULTILINE)
 
 
 def numbers_in(text: str) -> set[str]:
@@ -226,13 +235,16 @@ def too_old(
     young = open_ + [each for each in nights.left if each.at > at - numbers - grace]
     kept = {number[-10:] for each in young for number in (each.number, each.call_back)}
     faults = [f"number {number}" for number in found_numbers - kept]
+    # All of them at once: to look for one after the other in the text of a year takes longer than the year.
+    said, recorded = set(_WORDS.findall(text)), set(_RECORDED.findall(text))
+    still_open = {each.sid for each in open_}
     for each in nights.left:
-        if each in open_:
+        if each.sid in still_open:
             continue
         over = max(each.at, each.closed or each.at) + grace
-        if over < at - words and each.words in text:
+        if over < at - words and each.words in said:
             faults.append(f"words {each.words}")
         if each.recording and over < at - messages:
             faults += [f"recording {each.recording}"] * (f"{each.recording}.mp3" in files)
-            faults += [f"row of {each.recording}"] * (f"/{each.recording}\n" in text)
+            faults += [f"row of {each.recording}"] * (each.recording in recorded)
     return faults

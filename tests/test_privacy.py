@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import year
 from click.testing import CliRunner
 from making import SECRETS, a_sid, configuration, everything_written, fresh_database, opened_at, rome, utc
 from many_nights import Nights, numbers_in, too_old, written
@@ -23,11 +24,13 @@ from console.work import purge as purge_work
 from console.worker import tick
 from ivr import figures, journal, reports
 from ivr.pseudonyms import NOTHING, WITHHELD, printed, pseudonym, replacing
-from ivr.tables import calls, messages
+from ivr.tables import calls, messages, outgoing, outgoing_turns
 from ivr.vocabulary import Call
 from oncall.reports import period
+from oncall.tables import case_log
 from oncall.tables import cases as cases_table
 from storage import audit, due, trace
+from storage.tables import audit as audit_rows
 from storage.tables import due_work, metadata
 
 BEGINS = utc("2026-01-05 00:00")
@@ -149,7 +152,7 @@ def test_what_reports_count_goes_too_in_the_end(tmp_path: Path, database_url: st
     """On both kinds of database: first the numbers, then the words, at last the rows."""
     with opened_at(database_url) as database:
         house = house_in(tmp_path, database, figures=20)
-        nights = Nights(house, random.Random(3), open_of_hundred=10)
+        nights = Nights(house, random.Random(4), open_of_hundred=10)
         at = played(nights, 3, 6, purged=False)
         open_ = of_open(nights)
         assert 0 < len(open_) < 9
@@ -167,6 +170,84 @@ def test_what_reports_count_goes_too_in_the_end(tmp_path: Path, database_url: st
         for name in ("calls", "cases", "case_calls", "attempts", "legs", "outgoing"):
             assert kept[name] == len(open_), name
         assert kept["messages"] == kept["texts_in"] == 0
+
+
+def test_what_an_old_call_leaves_is_small(house: House) -> None:
+    """`make year` judges a whole year of it; here one day is old, and everything in its rows is weighed."""
+    nights = Nights(house, random.Random(5), open_of_hundred=0)
+    nights.begin(BEGINS)
+    with house.database.read() as connection:
+        empty = year.weights(connection, "payload")
+    nights.day(BEGINS, 50)
+    nights.done(BEGINS + DAY)
+    with house.database.read() as connection:
+        whole = year.weights(connection, "payload")
+    purge(house, BEGINS + (WORDS + 30) * DAY)
+    nights.done(BEGINS + (WORDS + 30) * DAY)
+    purge(house, BEGINS + (WORDS + 90) * DAY)
+    with house.database.read() as connection:
+        left = year.weights(connection, "payload")
+        acts = connection.execute(select(func.count()).select_from(audit_rows)).scalar_one()
+    grown = {name: size - empty[name] for name, size in left.items() if size > empty[name]}
+    assert grown.pop(year.LOG) / acts < year.ACT
+    # Nothing but what is counted: see docs/privacy.md.
+    counted_only = {"calls", "cases", "case_calls", "case_log", "attempts", "outgoing", "outgoing_turns"}
+    counters = {"case_numbers", "sqlite_sequence", "due_work", "notebook"}
+    assert set(grown) - counted_only <= counters, grown
+    assert sum(grown.values()) / 50 < year.BARE
+    assert sum(whole.values()) / 50 > 4 * year.BARE
+
+
+def test_more_than_the_budget_would_be_found() -> None:
+    """Were the judge blind, a year that it passes would say nothing."""
+    sizes = {day: {"calls": day * 10 * year.BARE, year.LOG: day * 7 * year.ACT} for day in year.WEIGHED}
+    assert year.too_heavy(sizes, 10, 7) == []
+    assert [fault.split()[1] for fault in year.too_heavy(sizes, 9, 7)] == ["database"]
+    assert [fault.split()[1] for fault in year.too_heavy(sizes, 10, 3)] == ["audit"]
+    assert year.shown(sizes)[-1].split() == ["all", "1.9", "3.8", "5.7"]
+
+
+def test_a_call_to_a_technician_without_a_talk_goes_and_a_closing_that_took_no_minutes(house: House) -> None:
+    nights = Nights(house, random.Random(5), open_of_hundred=0)
+    nights.begin(BEGINS)
+    nights.day(BEGINS, 12)
+    nights.done(BEGINS + DAY)
+    silent = select(func.min(outgoing_turns.c.outgoing_id)).where(outgoing_turns.c.heard == "taken")
+    with house.database.write() as connection:
+        # One whom nobody connected; one case that was closed, opened again and closed without minutes.
+        gone = connection.execute(silent).scalar_one()
+        told = outgoing_turns.c.outgoing_id == gone, outgoing_turns.c.heard == "connected"
+        connection.execute(outgoing_turns.delete().where(*told))
+        billed = select(case_log).where(case_log.c.act == "closed").order_by(case_log.c.id)
+        closed = next(row for row in connection.execute(billed).all() if row.details["billed"])
+        again = {name: value for name, value in closed._mapping.items() if name != "id"}
+        connection.execute(case_log.insert(), again | {"details": {"minutes": 0, "prepaid": 0, "billed": 0}})
+        talks = connection.execute(select(func.count()).select_from(outgoing)).scalar_one()
+    before = counted(house, BEGINS + 20 * DAY)
+    purge(house, BEGINS + (WORDS + 2) * DAY)
+    assert counted(house, BEGINS + 20 * DAY) == before
+    with house.database.read() as connection:
+        left = connection.execute(select(outgoing.c.id)).scalars().all()
+        assert gone not in left
+        assert len(left) == talks - 1
+        assert not connection.execute(select(case_log).where(case_log.c.case_id == closed.case_id)).all()
+        assert connection.execute(select(case_log)).all()
+
+
+def test_a_bare_call_can_be_read_and_is_over(house: House) -> None:
+    """Whatever the network asks of it after all that time; also one that a release before has stripped."""
+    one_call(house, BEGINS)
+    with house.database.write() as connection:
+        whole = connection.execute(select(calls.c.state)).scalar_one()
+    purge(house, BEGINS + (WORDS + 2) * DAY)
+    for _ in range(2):
+        with house.database.write() as connection:
+            standing = journal.glance(connection, a_sid(1), 7)
+            assert standing is not None
+            assert (standing.call.sid, standing.call.step.value, standing.ended) == (a_sid(1), "ended", True)
+            assert len(connection.execute(select(calls.c.state)).scalar_one()) < 130
+            connection.execute(calls.update().values(state=whole))
+        assert purge(house, BEGINS + (WORDS + 2) * DAY) == {"calls": 1}
 
 
 def rows(house: House) -> dict[str, int]:

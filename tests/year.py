@@ -1,10 +1,10 @@
 """A year of nights, purged each night by the shipped policy: nothing is kept beyond its time, reports count
-the same, and the database does not grow with what was said.
+the same, and what is added once the first calls have grown old is no more than what these leave.
 
     make year            (tests/year.py --calls 30000 --seed 1)
 
-The nights are rows written through the journal's verbs (tests/nights.py), no conversations. Ends with 1 if
-anything is wrong.
+The nights are rows written through the journal's verbs (tests/many_nights.py), no conversations. Ends with 1
+if anything is wrong.
 """
 
 from __future__ import annotations
@@ -14,35 +14,52 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from making import configuration, fresh_database, utc
+from making import SECRETS, configuration, fresh_database, utc
 from many_nights import Nights, too_old
+from sqlalchemy import Connection, func, select
 
+from console import outside, verification
 from console.house import House
 from console.privacy import purging
 from console.worker import tick
-from ivr import figures
+from ivr import figures, reports
 from oncall.reports import period
-from storage import audit, due, trace
+from storage import due, trace
+from storage.engine import Database
+from storage.tables import audit
 
 DAYS = 365
 BEGINS = utc("2026-01-01 00:00")
 DAY = timedelta(days=1)
+# After which days what is kept is weighed: by the first of them as much goes each night as comes.
+WEIGHED = (120, 240, DAYS)
+# Bytes with all indexes: what a call may leave behind for its years, with all that is about it; and an act in
+# the audit log, which goes after `privacy.audit` days.
+BARE, ACT = 1400, 350
+# Each index rounds up to whole pages: so much may stand for nothing, which matters in a short year alone.
+ROUNDED = 2**18
+LOG = "audit"
+SIGNED = {**SECRETS, "IVR_SERVICE_SIGNING_KEY": bytes(range(60, 92)).hex()}
 
 
 def counted(house: House, first: date, last: date) -> object:
-    """What reports count of a stretch that is over."""
-    span = period(first, last, house.configuration.zone)
+    """What reports and accounts count of a stretch that is over."""
+    whole = house.configuration
+    span = period(first, last, whole.zone)
     wanted = figures.Wanted(span)
     at = BEGINS + 3 * DAYS * DAY
+    sources = reports.Sources(whole.zone, whole.hours, whole.number, whole.reports)
     with house.database.read() as connection:
         return (
-            figures.slots(connection, wanted, house.configuration.zone),
+            figures.slots(connection, wanted, whole.zone),
             sorted(figures.taken(connection, at, wanted), key=repr),
             figures.worked(connection, wanted, 50),
             figures.rings(connection, wanted),
+            reports.lines(connection, sources, span),
         )
 
 
@@ -51,14 +68,58 @@ def files_removed(house: House, work: due.Work, at: datetime) -> None:
     trace.remove_files(house.configuration.folder / "state", work.payload["files"])
 
 
-def size(house: House) -> int:
-    """Bytes of the database that hold anything: what was freed is written again."""
-    with house.database.read() as connection:
-        pages, free, page = (
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-    return int((pages - free) * page)
+# -- what is kept weighs ---------------------------------------------------------------------------
+
+
+def weights(connection: Connection, column: str = "pgsize") -> dict[str, int]:
+    """Bytes of each table on SQLite, its indexes among them: of whole pages, or only what is in them
+    ("payload"). What the audit keeps of its acts is one.
+    """
+    found: dict[str, int] = {}
+    rows = connection.exec_driver_sql(
+        f"SELECT coalesce(m.tbl_name, s.name), sum(s.{column}) FROM dbstat s"
+        " LEFT JOIN sqlite_master m ON m.name = s.name GROUP BY 1"
+    )
+    for table, size in rows:
+        name = LOG if table == "audit_details" else table
+        found[name] = found.get(name, 0) + size
+    return found
+
+
+def weighed(database: Database) -> dict[str, int]:
+    """The same when the file was written anew and its log emptied, as the worker does after a purge."""
+    assert trace.remove_traces(database)
+    with database.read() as connection:
+        return weights(connection)
+
+
+def shown(sizes: Mapping[int, Mapping[str, int]]) -> list[str]:
+    """A line for each table that matters, in MB, the heaviest first; and one for all."""
+    last = sizes[WEIGHED[-1]]
+    names = sorted(last, key=lambda name: -last[name])
+    rows = [(name, [sizes[day].get(name, 0) for day in WEIGHED]) for name in names if last[name] > 2**18]
+    rows.append(("all", [sum(sizes[day].values()) for day in WEIGHED]))
+    head = f"{'after day':20}" + "".join(f"{day:>9}" for day in WEIGHED)
+    return [head] + [f"{name:20}" + "".join(f"{size / 2**20:9.1f}" for size in each) for name, each in rows]
+
+
+def too_heavy(sizes: Mapping[int, Mapping[str, int]], calls: float, acts: float) -> list[str]:
+    """What grew by more than its budget between the first and the last weighing, while so many calls grew
+    old a day and so many acts were written.
+    """
+    first, last = (sizes[day] for day in (WEIGHED[0], WEIGHED[-1]))
+    days = WEIGHED[-1] - WEIGHED[0]
+    grown = sum(last.values()) - last[LOG] - sum(first.values()) + first[LOG]
+    bare, act = grown / (calls * days), (last[LOG] - first[LOG]) / (acts * days)
+    print(
+        f"an old call leaves {bare:.0f} bytes (may: {BARE}), an act in the audit log {act:.0f} (may: {ACT})"
+    )
+    heavy, heavy_log = bare - ROUNDED / (calls * days) > BARE, act - ROUNDED / (acts * days) > ACT
+    faults = [f"the database grows by {bare:.0f} bytes a call"] if heavy else []
+    return faults + ([f"the audit log grows by {act:.0f} bytes an act"] if heavy_log else [])
+
+
+# -- the year --------------------------------------------------------------------------------------
 
 
 def main() -> int:
@@ -68,14 +129,15 @@ def main() -> int:
     asked = parser.parse_args()
     began, faults = time.monotonic(), []
     with tempfile.TemporaryDirectory() as name, fresh_database(Path(name)) as database:
-        house = House(configuration(Path(name)), database)
+        house = House(configuration(Path(name), SIGNED), database)
         settings = house.configuration.privacy
         nights = Nights(house, random.Random(asked.seed))
         nights.begin(BEGINS)
-        at, sizes, longest, purged, spent = BEGINS, [], 0.0, 0, 0.0
+        at, longest, purged, spent = BEGINS, 0.0, 0, 0.0
+        sizes: dict[int, dict[str, int]] = {}
         months: dict[date, object] = {}
-        for day in range(DAYS):
-            nights.day(at, (asked.calls * (day + 1)) // DAYS - (asked.calls * day) // DAYS)
+        for day in range(1, DAYS + 1):
+            nights.day(at, asked.calls * day // DAYS - asked.calls * (day - 1) // DAYS)
             at += DAY
             nights.done(at + timedelta(hours=1))
             now = at + timedelta(hours=4)
@@ -83,33 +145,51 @@ def main() -> int:
             purged += sum(purging.purge(house, "year", now).counts.values())
             took = time.monotonic() - started
             tick(house, now, {trace.TRACES: files_removed}, 1000)
+            outside.keep_anchor(house, now)
             longest, spent = max(longest, took), spent + took
-            if day % 30 == 29:
+            if day in WEIGHED:
+                sizes[day] = weighed(database)
+                print(f"day {day:3}: {sum(sizes[day].values()) / 2**20:.1f} MB", flush=True)
+            if day % 30 == 0:
                 first = (at - 32 * DAY).date()
                 # A month's figures, when none of it is too old yet.
                 months[first] = counted(house, first, first + 20 * DAY)
-                sizes.append(size(house))
-                print(f"day {day + 1:3}: {len(nights.left):6} calls, {sizes[-1] / 2**20:6.1f} MB", flush=True)
+                print(
+                    f"day {day:3}: {len(nights.left):6} calls, {time.monotonic() - began:5.0f} s", flush=True
+                )
+        with database.read() as connection:
+            acts = connection.execute(select(func.count()).select_from(audit)).scalar_one()
+        print(*shown(sizes), sep="\n")
+        faults += too_heavy(sizes, len(nights.left) / DAYS, acts / DAYS)
+        sys.stdout.flush()
         days = (settings.caller_numbers, settings.calls, settings.messages)
         faults += too_old(nights, now, *(timedelta(each) for each in days))
-        changed = [first for first, told in months.items() if counted(house, first, first + 20 * DAY) != told]
-        faults += [f"figures of {first} changed" for first in changed]
-        with database.read() as connection:
-            faults += [str(fault) for fault in audit.verify(connection)[1]]
-        # From the fourth month on only bare facts are added.
-        bare = (sizes[-1] - sizes[3]) / (len(nights.left) * (DAYS - 120) / DAYS)
-        whole = sizes[2] / (len(nights.left) * 90 / DAYS)
+        faults += unchanged(house, months)
+        # When the last of it is as old as that, the acts are gone, and the figures still the same.
+        gone = purging.purge(house, "year", now + settings.audit * DAY).counts.get("audit", 0)
+        print(f"{gone} of {acts} acts go when they are {settings.audit} days old")
+        faults += [] if gone > acts / 2 else ["the acts of the year do not go"]
+        faults += unchanged(house, months)
     print(
         f"{len(nights.left)} calls in {time.monotonic() - began:.0f} s, {purged} rows purged in {spent:.0f} s"
     )
-    print(f"longest nightly purge {longest:.1f} s; {len(months)} months of figures compared")
-    print(f"a call takes {whole / 1024:.1f} kB while its story is kept, {bare / 1024:.2f} kB afterwards")
-    if bare > whole * 2 / 3:
-        faults.append(f"the database grows by {bare:.0f} bytes a call")
+    print(f"longest nightly purge {longest:.1f} s; {len(months)} months of figures compared twice")
     for fault in faults[:20]:
         print(f"FAULT {fault}")
     print("nothing is kept beyond its time" if not faults else f"{len(faults)} faults")
     return 1 if faults else 0
+
+
+def unchanged(house: House, months: Mapping[date, object]) -> list[str]:
+    """What is counted otherwise than before it was purged; and what is wrong with the audit log."""
+    faults = [
+        f"figures of {first} changed"
+        for first, told in months.items()
+        if counted(house, first, first + 20 * DAY) != told
+    ]
+    with house.database.read() as connection:
+        told = verification.verify(connection, verification.outside(house.configuration))
+    return faults + [str(fault) for fault in told.faults] + ([] if told.holds else ["the log does not hold"])
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from console.worker import tick
 from oncall import feeds
 from pins import keyring, registry
 from pins.tables import customers, key_holders, key_marks
-from storage import anchors, audit, dump, ledger, refill
+from storage import anchors, audit, audit_beginning, dump, ledger, refill
 from storage.alarms import raise_alarm
 from storage.audit import BEGINNING, Fault, Head
 from storage.engine import sqlite_file
@@ -268,6 +268,7 @@ def _verify(house: House, connection: Connection, backup: Backup) -> list[Fault]
         first = connection.execute(select(func.min(audit_table.c.id))).scalar()
         if first == known.beginning.id + 1:
             beginning = known.beginning
+    beginning = audit_beginning.beginning(connection, key, beginning)
     _, faults = audit.verify(connection, remembered, beginning)
     return faults
 

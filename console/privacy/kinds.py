@@ -19,6 +19,7 @@ import ivr.ageing
 import oncall.ageing
 import pins.ageing
 import storage.ageing
+from console import outside
 from console.access import sessions
 from console.house import House
 from console.privacy import keys
@@ -26,7 +27,7 @@ from console.tables import console_jobs, console_links, console_sessions
 from ivr import journal
 from ivr.settings import PrivacySettings
 from pins import throttle
-from storage import due
+from storage import audit_beginning, due
 from storage.trace import OF_PURGE, TRACES
 
 ACT = "privacy.purge"
@@ -264,12 +265,12 @@ KINDS: tuple[Kind, ...] = (
         lambda purging, connection, found: pins.ageing.bury(connection, purging.actor, purging.at, found),
     ),
     Kind(
-        "audit-details",
+        "audit",
         "audit",
         lambda settings: settings.audit,
-        storage.ageing.details_before,
-        lambda purging, connection, found: storage.ageing.forget_details(
-            connection, purging.actor, purging.at, ACT, found
+        audit_beginning.acts_before,
+        lambda purging, connection, found: audit_beginning.forget(
+            connection, purging.at, outside.signing_key(purging.house.configuration) or b"", found[-1]
         ),
         1000,
     ),
