@@ -63,7 +63,7 @@ class Seen:
     ended_after: float
 
 
-def measure(quick: bool) -> dict[str, Seen]:
+def compared(quick: bool) -> dict[str, Seen]:
     there = [name for name, module in SERVERS.items() if importlib.util.find_spec(module)]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ivr-bench-")))
@@ -235,7 +235,7 @@ def _serve(kind: str, file: Path) -> None:
 
 
 def main(quick: bool) -> None:
-    written = table(measure(quick))
+    written = table(compared(quick))
     print(written)
     if not quick:
         text = PAPER.read_text(encoding="utf-8")

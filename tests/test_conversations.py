@@ -31,6 +31,7 @@ from console.phone import Behaviour, CallerCall, Reply, WsgiDoor, lines, parse
 from console.phone.callfile import Comment
 from console.phone.events import Answered, HungUp, Missed, Pressed, Rang, Worked
 from console.phone.execution import CHARACTERS_A_SECOND
+from console.privacy.keys import kept_sounds
 from console.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import caller_list, journal, strangers
@@ -268,10 +269,13 @@ class Watched:
     def fetch(self) -> None:
         """The latest recording has been fetched, as the worker would have."""
         newest = select(messages.c.recording_sid).order_by(messages.c.recorded_at.desc()).limit(1)
+        folder = kept_sounds(self.rehearsal.house.configuration)
         for database in (self.rehearsal.house.database, *self.rehearsal.keeper.spares.standing()):
             with database.write() as connection:
                 sid = connection.execute(newest).scalar()
                 if sid is not None:
+                    with folder.writing(f"{sid}.mp3") as file:
+                        file.write(b"his name")
                     journal.message_fetched(connection, self.rehearsal.clock.now(), sid, f"{sid}.mp3")
 
     def waiting(self) -> list[str]:

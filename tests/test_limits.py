@@ -60,7 +60,19 @@ def test_one_that_cannot_be_ended_keeps_no_other_from_it(caplog: pytest.LogCaptu
 def test_a_limit_that_is_up_is_up_for_good() -> None:
     limit = _Limit(LONG)
     limit.expire()
-    assert limit.connect(lambda: threading.Event().wait(LONG)) is None
+    slow, over = threading.Event(), threading.Event()
+
+    class Opened:
+        close = over.set
+
+    def connects() -> Opened:
+        assert slow.wait(LONG)
+        return Opened()
+
+    assert limit.connect(connects) is None
+    # What is opened all the same is closed by whoever opened it.
+    slow.set()
+    assert over.wait(10)
     in_time = _Limit(LONG)
     in_time.end()
     in_time.expire()  # at the last moment: nothing happens

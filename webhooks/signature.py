@@ -82,6 +82,10 @@ def _with_and_without_port(public: str) -> tuple[str, str]:
     The likely one comes first, so that a request of Twilio's costs one computation.
     """
     parts = urlsplit(public)
+    if (
+        "@" in parts.netloc
+    ):  # no address of ours has a user: Twilio's libraries do not agree on what is signed
+        return (public, public)
     host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
     port = parts.port or (443 if parts.scheme == "https" else 80)
     without, with_port = (parts._replace(netloc=each).geturl() for each in (host, f"{host}:{port}"))
