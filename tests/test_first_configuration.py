@@ -247,7 +247,7 @@ class Seat:
         self.process, self.terminal = pty.fork()
         if not self.process:  # pragma: no cover - another program from here on
             os.chdir(folder)
-            # Whoever runs tests in a shell's background has interrupts ignored, and so has all that he starts.
+            # In a shell's background interrupts are ignored, by whatever is started from there, too.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.environ.update(PYTHONPATH=str(ROOT), TERM="dumb")
             os.execv(sys.executable, [sys.executable, "-m", "console.commands", "init"])

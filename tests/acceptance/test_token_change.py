@@ -196,13 +196,16 @@ def test_a_hundred_conversations_and_none_lost(service: Service) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool, somebody_always_asks(network) as asked:
         all_go_on(lambda place: 1 + place % 4)  # from "has rung" to "is about to be rung"
         service.write(auth_tokens=f'["{TOKEN}", "{NEW_TOKEN}"]')
-        before = service.children()
+        before = set(service.parts())
         service.hang_up()
         all_go_on(lambda place: 1)
         service.says(IN_FORCE)
         network.signs_with(NEW_TOKEN)
         all_go_on(lambda place: 1)
         service.write(auth_tokens=f'["{NEW_TOKEN}"]')
+        # The worker begins anew at a HUP; one that came while it did would end it, and it would be started
+        # again.
+        service.says("worker started", times=2)
         service.hang_up()
         all_go_on(lambda place: 1)
         service.says(IN_FORCE, times=2)
