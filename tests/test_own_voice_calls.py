@@ -380,13 +380,17 @@ def serves(house: House, at: object) -> None:
         keyring.note_holder(connection, at, node_name(house.configuration), 1)  # type: ignore[arg-type]
 
 
+def on_two_nodes(house: Rehearsal, tmp_path: Path) -> tuple[House, Recording, VoiceKeeper, VoiceKeeper]:
+    """The other of two nodes that serve, a recording, and who brings it to this one and to that."""
+    other = neighbour(house, tmp_path)
+    for node in (house.house, other):
+        serves(node, house.clock.now())
+    return other, record(house), VoiceKeeper(house.house), VoiceKeeper(other)
+
+
 def test_it_is_played_only_when_every_node_has_it(house: Rehearsal, tmp_path: Path) -> None:
     at = house.clock.now()
-    other = neighbour(house, tmp_path)
-    serves(house.house, at)
-    serves(other, at)
-    recording = record(house)
-    ours, theirs = VoiceKeeper(house.house), VoiceKeeper(other)
+    other, recording, ours, theirs = on_two_nodes(house, tmp_path)
     ours.keep(at)
     assert spoken(first_heard(house)), "the other node has not got it yet"
     with house.house.database.read() as connection:
@@ -437,11 +441,7 @@ def test_a_full_disk_is_said_once_and_tried_at_each_tick(
 def test_a_node_that_comes_later_is_waited_for(house: Rehearsal, tmp_path: Path) -> None:
     """Also one that was there before and starts again, perhaps with an earlier release."""
     at = house.clock.now()
-    other = neighbour(house, tmp_path)
-    serves(house.house, at)
-    serves(other, at)
-    recording = record(house)
-    ours, theirs = VoiceKeeper(house.house), VoiceKeeper(other)
+    other, recording, ours, theirs = on_two_nodes(house, tmp_path)
     theirs.keep(at)
     ours.keep(at)
     assert first_heard(house) == played(recording, house)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import urlparse
 
-from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator
+from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator, add_port, remove_port
 from werkzeug.datastructures import MultiDict
 
 from webhooks.settings import Signatures
@@ -81,15 +81,9 @@ def _with_and_without_port(public: str) -> tuple[str, str]:
     """Twilio signs an address now with its port and now without: as its own validator does, either counts.
     The likely one comes first, so that a request of Twilio's costs one computation.
     """
-    parts = urlsplit(public)
-    if (
-        "@" in parts.netloc
-    ):  # no address of ours has a user: Twilio's libraries do not agree on what is signed
-        return (public, public)
-    host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    without, with_port = (parts._replace(netloc=each).geturl() for each in (host, f"{host}:{port}"))
-    return (with_port, without) if parts.port else (without, with_port)
+    address = urlparse(public)
+    with_port, without = add_port(address), remove_port(address)
+    return (with_port, without) if address.port else (without, with_port)
 
 
 def _validators(what: str, secrets: Sequence[str]) -> list[RequestValidator]:
