@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
+from oncall.cases import PURSUE
 from oncall.channels import ChannelName
 from oncall.reached import NOTICE
 from oncall.tables import cases, notice_sends, notices
@@ -178,7 +179,8 @@ def settle_needless(connection: Connection, at: datetime, about: str, kinds: Col
 
 def pointless(connection: Connection, notice: Notice) -> bool:
     """Whether he need not be told any more: its case is closed, or somebody has it already. A taking by text
-    message does not count, since its sender can be forged.
+    message does not count, since its sender can be forged; nor does whoever had it before it was pursued
+    anew, for a customer who has called again and reached nobody.
     """
     if notice.kind not in ENDS_WITH_ITS_CASE:
         return False
@@ -188,8 +190,11 @@ def pointless(connection: Connection, notice: Notice) -> bool:
         return False
     if row.closed_at is not None:
         return True
-    taken = row.taken_at is not None and row.taken_via != "text"
-    return notice.kind in WAITS_FOR_SOMEBODY and (taken or row.connected_at is not None)
+    taken_at = row.taken_at if row.taken_via != "text" else None
+    had = [moment for moment in (row.connected_at, taken_at) if moment is not None]
+    if notice.kind not in WAITS_FOR_SOMEBODY or not had:
+        return False
+    return not due.pending(connection, PURSUE, number, begun_after=max(had))
 
 
 def message_opened(connection: Connection, at: datetime, call_sid: str) -> None:

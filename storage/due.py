@@ -219,14 +219,14 @@ def move(connection: Connection, kind: str, key: str, due_at: datetime) -> int:
     return _MOVE.count(connection, {"of_kind": kind, "of_key": key, "new_due": due_at})
 
 
-def pending(connection: Connection, kind: str, key: str) -> bool:
-    """Whether work of `kind` about `key` still waits to be done."""
-    count = connection.execute(
-        select(func.count()).where(
-            due_work.c.kind == kind, due_work.c.key == key, due_work.c.state == PENDING
-        )
-    ).scalar_one()
-    return count > 0
+def pending(connection: Connection, kind: str, key: str, *, begun_after: datetime | None = None) -> bool:
+    """Whether work of `kind` about `key` still waits to be done; if so asked, work that was begun later."""
+    waits = select(func.count()).where(
+        due_work.c.kind == kind, due_work.c.key == key, due_work.c.state == PENDING
+    )
+    if begun_after is not None:
+        waits = waits.where(due_work.c.created_at > begun_after)
+    return connection.execute(waits).scalar_one() > 0
 
 
 def pending_since(connection: Connection, kind: str, since: datetime, but: int) -> int:

@@ -38,7 +38,7 @@ from console.work import APART, AT_ONCE, HANDLERS, handed_on
 from console.work import notices as work
 from console.worker import LEASE, tick
 from ivr.tables import calls, messages, outgoing
-from oncall import casework, closing, delivery, notices, reached
+from oncall import cases, casework, closing, delivery, notices, reached
 from oncall.cases import find as find_case
 from oncall.channels import CallOut, ChannelFailed, ChannelName, Channels, TextOut
 from oncall.delivery import ALARM_AFTER, ASKED_FOR, GIVE_UP_AFTER, VOICE_TRIES, Plan, Route
@@ -687,6 +687,31 @@ def test_who_takes_or_closes_a_case_spares_the_others(house: House, network: Net
     work_at(house, NIGHT)
     assert network.sent_to(ANNA) == []
     assert outcome(house, "nobody-answered") == "needless"
+
+
+@pytest.mark.parametrize("had", ["taken", "connected"])
+def test_whoever_calls_again_about_a_case_that_somebody_had_is_told_of(
+    house: House, network: Network, had: str
+) -> None:
+    """He reached nobody: that somebody had the case before spares nobody. Whoever then has it does."""
+    again = NIGHT + HOUR
+    values = {"taken_at": NIGHT, "taken_by": "bruno", "taken_via": "phone"} if had == "taken" else {}
+    with house.database.write() as connection:
+        opened = a_case(connection)
+        connection.execute(update(case_rows).values(**(values or {"connected_at": NIGHT})))
+        due.cancel(connection, NIGHT, cases.PURSUE, opened.number, by=had)
+        cases.pursue(connection, again, opened.id, again + HOUR)
+        about = f"case:{opened.number}"
+        for person in ("anna", "bruno"):
+            notices.tell(connection, again, "nobody-answered", f"technician:{person}", about, {}, loud=True)
+    work_at(house, again)
+    assert len(network.sent_to(ANNA)) == 1
+    with house.database.write() as connection:
+        notices.tell(connection, again, "case-reminder", "technician:anna", about, {}, loud=True)
+        due.cancel(connection, again, cases.PURSUE, opened.number, by="connected")
+    work_at(house, again)
+    assert len(network.sent_to(ANNA)) == 1
+    assert outcome(house, "case-reminder") == "needless"
 
 
 def test_what_has_become_pointless_stops_before_the_next_channel(house: House, network: Network) -> None:
