@@ -114,19 +114,19 @@ class Load:
                 wire.tell(order)
 
     def _worker_dies(self, node: Node) -> None:
-        """The order lies there until the worker comes to that commit."""
-        died = node.folder / "died"
-        if died.exists():
-            with self._lock:
+        """The order lies there until the worker comes to that commit. One line at a time gives orders."""
+        with self._lock:
+            died = node.folder / "died"
+            if died.exists():
                 self.count[f"worker killed: {died.read_text()}"] += 1
                 self.count["worker killed"] += 1
-            died.unlink()
-        order = node.folder / "die"
-        if not order.exists():
-            when = self.random.choice(("before", "after"))
-            whole = node.folder / "die.new"
-            whole.write_text(f"{when} {self.random.randrange(1, 9)}")
-            whole.rename(order)
+                died.unlink()
+            order = node.folder / "die"
+            if not order.exists():
+                when = self.random.choice(("before", "after"))
+                whole = node.folder / "die.new"
+                whole.write_text(f"{when} {self.random.randrange(1, 9)}")
+                whole.rename(order)
 
     # -- batches -----------------------------------------------------------------------------------
 
