@@ -17,7 +17,7 @@ for each in (ROOT, ROOT / "tests"):
 from making import ACCOUNT, EXAMPLE, SECRETS, TOKEN, with_lines  # noqa: E402 - they stand beside the tests
 from sqlalchemy import delete  # noqa: E402
 
-from console import cast  # noqa: E402
+from console.demonstration import cast  # noqa: E402
 from console.house import House, open_house, pin_index  # noqa: E402
 from console.settings import load  # noqa: E402
 from pins import customers, registry  # noqa: E402

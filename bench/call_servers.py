@@ -99,10 +99,10 @@ def _answers(port: int) -> bool:
 
 
 def _serve(kind: str, file: Path) -> None:
-    from console import service
-    from console.serving import Gunicorn, Size
+    from console.processes import service
+    from console.processes.serving import Gunicorn, Size
+    from console.processes.waiting_room import ROOM
     from console.settings import load
-    from console.waiting_room import ROOM
 
     configuration = load(file, {})
     if kind == "house":

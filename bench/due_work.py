@@ -29,7 +29,7 @@ from sqlalchemy import func, insert, select  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 
 from console.house import House  # noqa: E402
-from console.worker import CLAIMED_AT_ONCE, TICK_SECONDS, drain, tick  # noqa: E402
+from console.processes.worker import CLAIMED_AT_ONCE, TICK_SECONDS, drain, tick  # noqa: E402
 from storage import due  # noqa: E402
 from storage.due import Work  # noqa: E402
 from storage.engine import Database  # noqa: E402

@@ -14,7 +14,7 @@ from statistics import median
 from making import EXAMPLE, ROOT, configuration, fresh_database
 from results import Result
 
-from console import cast
+from console.demonstration import cast
 from console.house import House
 
 INSTANTS = 100_000

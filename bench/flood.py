@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from acceptance.caller import Call, CallError, Line  # noqa: E402 - they stand beside the tests
 from making import ACCOUNT, EXAMPLE, SECRETS, TOKEN, with_lines  # noqa: E402
 
-from console import cast  # noqa: E402
+from console.demonstration import cast  # noqa: E402
 from console.house import House, open_house, pin_index  # noqa: E402
 from console.phone.execution import CHARACTERS_A_SECOND  # noqa: E402
 from console.settings import load  # noqa: E402

@@ -38,7 +38,7 @@ import webhooks.app
 MADE = """
 import sys
 from pathlib import Path
-from console.doors import webhook_app
+from console.processes.doors import webhook_app
 from console.house import open_house
 from console.settings import load
 app = webhook_app(open_house(load(Path(sys.argv[1]), {secrets}), hurried=True))

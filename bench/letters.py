@@ -16,7 +16,7 @@ from argon2.low_level import Type, hash_secret_raw
 from pydantic import SecretStr
 from results import Result, Spent
 
-from console import letter_facts
+from console.outbound import letter_facts
 from console.settings import load
 from pins import batches, customers, letter_folder, letters
 from pins.batches import Order, Workshop

@@ -20,10 +20,10 @@ from making import ROOT
 from results import Result, Spent, draw, in_turns, spent
 from sqlalchemy import delete, insert, text
 
-from console import cast
+from console.demonstration import cast
 from console.house import pin_index
 from console.phone import Exchange, Reply, WsgiDoor
-from console.rehearsal import ACTOR, PUBLIC_URL, Rehearsal
+from console.rehearsing.rehearsal import ACTOR, PUBLIC_URL, Rehearsal
 from console.settings import load
 from ivr import journal
 from pins import customers, registry, throttle

@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from results import Spent, in_turns, spent
 from sqlalchemy import delete, update
 
-from console import cast
 from console.commands.phone import shipped
+from console.demonstration import cast
 from console.phone import Reply, WsgiDoor
-from console.rehearsal import ACTOR, Rehearsal
+from console.rehearsing.rehearsal import ACTOR, Rehearsal
 from oncall.tables import cases
 from storage import due
 from storage.tables import due_work

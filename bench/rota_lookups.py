@@ -17,7 +17,7 @@ import icalendar
 import recurring_ical_events
 from results import Result, draw, in_turns, medians, spent
 
-from oncall.rota import Book, Override, Pattern, Rotation, Rules, Rung, Version
+from oncall.rota.rota import Book, Override, Pattern, Rotation, Rules, Rung, Version
 
 ROME = ZoneInfo("Europe/Rome")
 BEGIN, YEARS = date(2024, 1, 1), 10

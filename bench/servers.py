@@ -177,7 +177,7 @@ def make() -> Any:
 
 
 def _with_slow_address(configuration: Any) -> Any:
-    from console.service import webhooks
+    from console.processes.service import webhooks
 
     door = webhooks(configuration)
 
@@ -192,8 +192,8 @@ def _with_slow_address(configuration: Any) -> Any:
 
 
 def _serve(kind: str, file: Path) -> None:
+    from console.processes.waiting_room import ROOM
     from console.settings import load
-    from console.waiting_room import ROOM
 
     os.environ[CONFIGURATION] = str(file)
     configuration = load(file, {})
@@ -217,7 +217,7 @@ def _serve(kind: str, file: Path) -> None:
 
         waitress.serve(make(), host=address, port=port, threads=threads)
     else:
-        from console.serving import Gunicorn, Size
+        from console.processes.serving import Gunicorn, Size
 
         class Chosen(Gunicorn):
             def load_config(self) -> None:

@@ -15,12 +15,14 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from console.case_story import recordings
 from console.house import House, rules
-from ivr import casework, heard, outgoing_desk
+from ivr import casework, outgoing_desk
+from ivr.records import heard
 from ivr.tables import outgoing
-from oncall import case_log, cases, people
-from oncall.cases import Case, CaseRefusal
-from oncall.casework import AlreadyTaken, NobodyHasIt, Via, subject
-from oncall.closing import MOST_MINUTES
+from oncall import people
+from oncall.cases import case_log, cases
+from oncall.cases.cases import Case, CaseRefusal
+from oncall.cases.casework import AlreadyTaken, NobodyHasIt, Via, subject
+from oncall.cases.closing import MOST_MINUTES
 from oncall.people import RosterRefusal
 from pins.customers import RegistryRefusal
 from storage import audit
@@ -215,7 +217,7 @@ def call_back(connection: Connection, at: datetime, house: House, case: Case, te
     Nothing is done if his phone is being rung for that already. Raises CaseClosed, RosterRefusal.
     """
     # The doors, which `calling` needs, show these pages.
-    from console import calling
+    from console.outbound import calling
 
     if case.closed_at is not None:
         raise cases.CaseClosed(case.number)

@@ -18,8 +18,8 @@ from console.house import House
 from console.privacy.keys import kept_sounds
 from ivr.casework import Event
 from ivr.tables import messages
-from oncall import cases
-from oncall.cases import Case
+from oncall.cases import cases
+from oncall.cases.cases import Case
 
 _NUMBER = re.compile(r"\+[0-9]{6,15}")
 _RECORDING = re.compile(r"RE[0-9a-f]{32}\.mp3")

@@ -23,13 +23,15 @@ from console import outside
 from console.api import once
 from console.house import House
 from console.privacy import keys
-from console.standing_by import Keeper, snapshot_file, spares
+from console.processes.standing_by import Keeper, snapshot_file, spares
+from console.processes.worker import tick
 from console.work.erasure import TRACES, remove
-from console.worker import tick
-from ivr import ageing, caller_list, journal, tickets
+from ivr import ageing, caller_list, journal
 from ivr.pseudonyms import pseudonym
-from oncall import cases, people
-from oncall.attempts import LONGEST_TALK
+from ivr.tickets import tickets
+from oncall import people
+from oncall.cases import cases
+from oncall.reaching.attempts import LONGEST_TALK
 from pins import customers, outbox, registry
 from pins.customers import Customer
 from storage import audit, due, ledger

@@ -14,7 +14,7 @@ from console.house import House
 from ivr import caller_list, journal, placed
 from ivr.erasure import recordings_of
 from oncall import erasure as his_cases
-from oncall.notices import Notice
+from oncall.notices.notices import Notice
 from pins import registry
 from pins.customer_card import fields_of
 from storage.tables import audit, audit_details

@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 # The tables of all packages, collected in storage's metadata.
 import console.tables  # noqa: F401
 import pins.tables  # noqa: F401
-from console.channels import real_channels
-from console.gate import guarded
+from console.outbound.channels import real_channels
+from console.outbound.gate import guarded
 from console.settings import Configuration
 from ivr.rules import OurNumber, Rules
-from oncall.channels import Channels
+from oncall.notices.channels import Channels
 from pins.index import PinIndex
 from storage import schema
 from storage.engine import Database, open_database, sqlite_file

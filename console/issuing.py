@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from console import letter_facts, letter_mail
 from console.house import House, numbers, pin_index
+from console.outbound import letter_facts, letter_mail
 from console.settings import Configuration
 from pins import batches, customers, keyring, letters, registry
 from pins.batches import Render, Workshop

@@ -17,9 +17,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from oncall.coverage import duration
-from oncall.rota import Because, Book
-from oncall.wallclock import candidates, instant_of
+from oncall.rota.coverage import duration
+from oncall.rota.rota import Because, Book
+from oncall.rota.wallclock import candidates, instant_of
 
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
 # Behind a name, where it is not simply his turn.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from console.settings import Configuration
-from oncall import senders
+from oncall.notices import senders
 from pins.settings import DEFAULT_MEMORY_KIB, DEFAULT_PASSES
 
 Level = Literal["alarm", "warn", "note", "good"]

@@ -18,12 +18,12 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
-from console import demo
 from console.app import create_app
+from console.demonstration import demo
 from console.first_configuration import write_configuration
 from console.house import House, open_house
 from console.settings import load
-from oncall import absences, roster
+from oncall.rota import absences, roster
 from storage import schema
 
 PICTURES = Path(__file__).parent / "pictures"

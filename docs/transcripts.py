@@ -10,11 +10,11 @@ import random
 from datetime import UTC, datetime
 from pathlib import Path
 
-from console import cast
 from console.commands.phone import shipped
+from console.demonstration import cast
 from console.phone import lines, parse
 from console.phone.callfile import CallFile, Comment, Fact, Hears
-from console.rehearsal import ACTOR, Rehearsal
+from console.rehearsing.rehearsal import ACTOR, Rehearsal
 from console.settings import Configuration
 
 ROOT = Path(__file__).parent.parent

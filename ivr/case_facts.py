@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ivr import journal
-from oncall.cases import Case
+from oncall.cases.cases import Case
 from pins import customers
 
 

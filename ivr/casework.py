@@ -1,6 +1,6 @@
 """What people do to a case, joined with its customer: who notices say he is, his minutes, his contract.
 
-The verbs of `oncall.casework` and `oncall.closing` with what they cannot know. Doors use these.
+The verbs of `oncall.cases.casework` and `oncall.cases.closing` with what they cannot know. Doors use these.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from ivr import case_facts, journal
 from ivr.pseudonyms import readable
 from ivr.settings import UrgencySettings
 from ivr.tables import outgoing, outgoing_turns
-from oncall import attempts, case_log, cases, closing, roster
-from oncall import casework as by_hand
-from oncall.cases import Case, CaseRefusal
-from oncall.casework import AlreadyTaken as AlreadyTaken
-from oncall.casework import NobodyHasIt as NobodyHasIt
-from oncall.casework import Via
-from oncall.casework import holder as holder
-from oncall.casework import let_go as let_go
-from oncall.casework import note as note
-from oncall.closing import merge as merge
-from oncall.roster import UnknownRota
+from oncall.cases import case_log, cases, closing
+from oncall.cases import casework as by_hand
+from oncall.cases.cases import Case, CaseRefusal
+from oncall.cases.casework import AlreadyTaken as AlreadyTaken
+from oncall.cases.casework import NobodyHasIt as NobodyHasIt
+from oncall.cases.casework import Via
+from oncall.cases.casework import holder as holder
+from oncall.cases.casework import let_go as let_go
+from oncall.cases.casework import note as note
+from oncall.cases.closing import merge as merge
+from oncall.reaching import attempts
+from oncall.rota import roster
+from oncall.rota.roster import UnknownRota
 from oncall.settings import RingingSettings
 from pins import customers
 from pins import minutes as packages

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from ivr import adoption, casework, flow, journal, noting
 from ivr import answer as answers
+from ivr import casework, flow, journal, noting
 from ivr.answer import HANG_UP, Answer
 from ivr.gathering import Gathering, Keyed
 from ivr.retelling import retell
 from ivr.rules import Rules
+from ivr.standby import adoption
 from ivr.vocabulary import (
     Call,
     Carried,
@@ -41,8 +42,9 @@ from ivr.vocabulary import (
     WakeUp,
 )
 from ivr.wording import Wording
-from oncall import attempts, cases
-from oncall.cases import Case
+from oncall.cases import cases
+from oncall.cases.cases import Case
+from oncall.reaching import attempts
 from pins import customers, registry, throttle
 from pins.index import Busy, PinIndex
 from pins.throttle import Lane

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ivr.hours import Hours, State
-from oncall.roster import Technician
-from oncall.rota import Book, OnDuty
+from oncall.rota.roster import Technician
+from oncall.rota.rota import Book, OnDuty
 
 # Each rung with the phone that would ring.
 Ladder = tuple[tuple[OnDuty, str], ...]

@@ -67,9 +67,11 @@ from ivr.vocabulary import (
     WhyWrong,
     WrongKey,
 )
-from oncall import attempts, cases, casework, roster
+from oncall.cases import cases, casework
 from oncall.phones import NumberRefused
-from oncall.roster import Contact
+from oncall.reaching import attempts
+from oncall.rota import roster
+from oncall.rota.roster import Contact
 from pins import customers, registry, throttle
 from pins.index import Digest
 from pins.registry import PinFound

@@ -3,7 +3,7 @@
 The rule of one local day, the first that applies: a special day asks on all of the day but its open
 stretches; a public holiday and a closed day ask all day; any other day asks inside its windows.
 Windows are half-open wall-clock times; what an edge means on a night when the clock changes stands in
-`oncall.wallclock`.
+`oncall.rota.wallclock`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from oncall.wallclock import instant_of, parse_time
+from oncall.rota.wallclock import instant_of, parse_time
 
 Reason = Literal["special-day", "holiday", "closed-day", "night", "lunch", "open"]
 

@@ -28,10 +28,12 @@ from ivr.outgoing_flow import (
 from ivr.placed import Placed
 from ivr.rules import Rules
 from ivr.wording import Wording
-from oncall import attempts, cases, notices, reached
-from oncall.cases import PURSUE, Case, CaseRefusal
+from oncall.cases import cases
+from oncall.cases.cases import PURSUE, Case, CaseRefusal
+from oncall.notices import notices
 from oncall.phones import NumberRefused
-from oncall.roster import RosterRefusal
+from oncall.reaching import attempts, reached
+from oncall.rota.roster import RosterRefusal
 from oncall.tables import case_calls
 from oncall.tables import cases as case_rows
 from pins import customers

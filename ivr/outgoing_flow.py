@@ -63,8 +63,9 @@ class CarriedOutgoing:
 @dataclass(frozen=True)
 class OutgoingReceived:
     """One request of a call that we placed; `digits` as in Received. `talked`: seconds he talked to the
-    customer, if the network says so. `home` names the database that knows the call; see `ivr.luggage`.
-    `carried` is the call as its address brought it along, which was made for turn `made_for`.
+    customer, if the network says so. `home` names the database that knows the call; see
+    `ivr.standby.luggage`. `carried` is the call as its address brought it along, which was made
+    for turn `made_for`.
     """
 
     sid: str

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from ivr import outgoing_desk, placed
 from ivr.rules import Rules
 from ivr.tables import IS_TEST, outgoing, outgoing_turns
-from oncall import cases
+from oncall.cases import cases
 from oncall.people import Technician
 
 # heard: he pressed 1. picked-up: he, or a voicemail, picked up and pressed nothing. missed: nobody did.

@@ -13,7 +13,7 @@ from ivr.journal import TurnRecord
 from ivr.outgoing_flow import CarriedOutgoing, Outgoing
 from ivr.stored import OUTGOING
 from ivr.tables import outgoing, outgoing_turns
-from oncall.attempts import LONGEST_TALK
+from oncall.reaching.attempts import LONGEST_TALK
 from oncall.tables import attempts
 from storage.prepared import Prepared
 from storage.types import Instant

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from ivr import merging, noting, standby
+from ivr import noting
 from ivr.answer import HANG_UP, Answer
 from ivr.desk import Desk
 from ivr.outgoing_desk import OutgoingDesk
 from ivr.outgoing_flow import OutgoingReceived
+from ivr.standby import merging, standby
 from ivr.technician_desk import TechnicianDesk
 from ivr.text_messages import TextDesk, TextReceived
 from ivr.vocabulary import Carried, LegReceived, Received, Recording

@@ -220,7 +220,7 @@ ticket_events = Table(
     # The row it was derived from, so that it is derived once: "case:2026-00412", "log:17", "attempt:5",
     # "message:RE…".
     Column("source", String(60), nullable=False, unique=True),
-    # See ivr/tickets.py for what there is.
+    # See ivr/tickets/tickets.py for what there is.
     Column("kind", String(20), nullable=False),
     # What it is known by outside, the same however often it is sent.
     Column("name", String(40), nullable=False, unique=True),

@@ -11,14 +11,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from ivr import adoption, journal, noting, technician_flow
 from ivr import answer as answers
+from ivr import journal, noting, technician_flow
 from ivr.answer import HANG_UP, Answer
 from ivr.rules import Rules
+from ivr.standby import adoption
 from ivr.technician_flow import Leg, LegHeard, LegTurn
 from ivr.vocabulary import Carried, LegReceived, Step
 from ivr.wording import Wording
-from oncall import attempts, notices
+from oncall.notices import notices
+from oncall.reaching import attempts
 from pins import throttle
 from storage.engine import Database
 

@@ -19,11 +19,15 @@ from sqlalchemy import Connection, or_, select, update
 
 from ivr import case_facts, casework
 from ivr.rules import Rules
-from oncall import cases, notice_texts, notices, people, reached, roster
-from oncall.cases import Case, CaseClosed, CaseRefusal, UnknownCase
-from oncall.casework import AlreadyTaken, NobodyHasIt
+from oncall import people
+from oncall.cases import cases
+from oncall.cases.cases import Case, CaseClosed, CaseRefusal, UnknownCase
+from oncall.cases.casework import AlreadyTaken, NobodyHasIt
+from oncall.notices import notice_texts, notices
 from oncall.people import Technician
-from oncall.roster import RosterRefusal
+from oncall.reaching import reached
+from oncall.rota import roster
+from oncall.rota.roster import RosterRefusal
 from oncall.tables import cases as case_rows
 from oncall.tables import notices as notice_rows
 from oncall.tables import shift_checks, texts_in

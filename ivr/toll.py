@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, func, select, union_all, update
 
 from ivr.tables import outgoing
-from oncall.cases import Case
+from oncall.cases.cases import Case
 from oncall.settings import TollSettings
 from oncall.tables import attempts, notice_sends
 from oncall.tables import cases as case_rows

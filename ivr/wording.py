@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Protocol
 
 from ivr import answer as answers
-from ivr import luggage
 from ivr.answer import Answer, Dial, Gather, Part, Record, Say, Sound, Target
-from ivr.luggage import Seal
 from ivr.outgoing_flow import AskHim, CarriedOutgoing, DialCustomer, OutgoingTurn
 from ivr.prompts import Speaker, Speech
 from ivr.rules import Rules
+from ivr.standby import luggage
+from ivr.standby.luggage import Seal
 from ivr.technician_flow import AskTechnician, Bridge, LegTurn
 from ivr.vocabulary import (
     AskDigits,

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, or_, select, update
 
-from oncall import case_log, cases, closing, notices
+from oncall.cases import case_log, cases, closing
+from oncall.notices import notices
 from oncall.tables import case_calls, case_links, texts_in
 from oncall.tables import case_log as log_rows
 from oncall.tables import cases as table

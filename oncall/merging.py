@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, insert, select, update
 
-from oncall import attempts as tries
-from oncall import cases as casebook
-from oncall import reminders
-from oncall.reached import NOTICE
+from oncall.cases import cases as casebook
+from oncall.reaching import attempts as tries
+from oncall.reaching import reminders
+from oncall.reaching.reached import NOTICE
 from oncall.tables import (
     attempts,
     case_calls,

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from oncall import watch
-from oncall.rota import Book, Employment
-from oncall.rota_book import book, rota_keys
-from oncall.rota_file import TechnicianEntry
+from oncall.reaching import watch
+from oncall.rota.rota import Book, Employment
+from oncall.rota.rota_book import book, rota_keys
+from oncall.rota.rota_file import TechnicianEntry
+from oncall.rota.wallclock import instant_of
 from oncall.settings import RingingSettings
 from oncall.tables import absences, technicians
-from oncall.wallclock import instant_of
 from storage import audit
 
 ROME = ZoneInfo("Europe/Rome")

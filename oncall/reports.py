@@ -16,8 +16,8 @@ from statistics import median
 from typing import Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from oncall.rota import Segment
-from oncall.wallclock import instant_of, parse_time
+from oncall.rota.rota import Segment
+from oncall.rota.wallclock import instant_of, parse_time
 
 # What is counted: codes, outcomes, pairs of them.
 Value = TypeVar("Value", str, tuple[str, str])

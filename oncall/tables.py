@@ -242,7 +242,7 @@ case_log = Table(
     Column("case_id", ForeignKey("cases.id"), nullable=False),
     Column("at", Instant, nullable=False),
     Column("actor", String(120), nullable=False),
-    # See oncall/case_log.py for what can have happened.
+    # See oncall/cases/case_log.py for what can have happened.
     Column("act", String(16), nullable=False),
     # In the words of whoever acted; may hold anything about the customer.
     Column("text", Text, nullable=False, default="", server_default=""),
@@ -275,7 +275,7 @@ passes = Table(
     Column("rota", String(32), nullable=False),
     # Which pass of this case, from 1.
     Column("number", Integer, nullable=False),
-    # Whom to phone, in this order: oncall.pursuit.Place as JSON.
+    # Whom to phone, in this order: oncall.reaching.pursuit.Place as JSON.
     Column("ladder", JSON, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from oncall import rota_book
+from oncall.rota import rota_book
 from oncall.tables import attempts, cases, notice_sends, notices
 
 DAY = timedelta(days=1)

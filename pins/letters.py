@@ -49,7 +49,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Service:
-    """What a letter says of the service, for pins/ cannot know it: see console/letter_facts.py.
+    """What a letter says of the service, for pins/ cannot know it: see console/outbound/letter_facts.py.
 
     `numbers` are (name, number as it is printed); `closed_days` count from Monday, 0; `holidays` says
     whether a PIN is asked on public holidays; the three `keep_…` are days. `write_to` is for what can wait.

@@ -26,12 +26,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from console import certificate, worker
+from console import certificate
 from console.app import create_app
 from console.backups.daily import Daily
+from console.processes import worker
+from console.processes.standing_by import Keeper
 from console.provisioning.memory import STAND_IN
-from console.rehearsal import Rehearsal
-from console.standing_by import Keeper
+from console.rehearsing.rehearsal import Rehearsal
 from console.watching import heartbeat
 from console.watching.keeping import Keeper as Counts
 from console.watching.page import exposition

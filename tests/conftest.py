@@ -10,7 +10,7 @@ from postgres import _postgresql, database_url, new_postgresql, postgresql_url  
 from staging import on_stage
 
 from console.commands.phone import shipped
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
 
 # By itself Hypothesis fails a test one of whose examples takes 200 ms: on a machine that is busy with

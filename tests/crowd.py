@@ -23,7 +23,7 @@ from ivr.prompts import Speech
 from ivr.stored import CALL
 from ivr.tables import calls, leg_turns, legs, messages, turns
 from ivr.vocabulary import Call, Outcome, Step
-from oncall import roster, rota_file
+from oncall.rota import roster, rota_file
 from oncall.tables import (
     absences,
     attempts,

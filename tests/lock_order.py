@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from oncall.cases import _DECIDING
+from oncall.cases.cases import _DECIDING
 
 # What is held, by what is said to get it; the rank of whoever decides about cases lies between.
 _HELD = (

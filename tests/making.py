@@ -20,8 +20,9 @@ import console.house  # noqa: F401 (collects the tables of every package in the 
 from console import settings
 from console.settings import Configuration
 from ivr.tables import calls
-from oncall import cases, roster, rota_file
-from oncall.cases import Case
+from oncall.cases import cases
+from oncall.cases.cases import Case
+from oncall.rota import roster, rota_file
 from oncall.settings import RingingSettings
 from pins import customers
 from pins.settings import HashCost, PinSettings

@@ -21,7 +21,9 @@ from ivr.outgoing_flow import Outgoing
 from ivr.prompts import Speech
 from ivr.technician_flow import Leg
 from ivr.vocabulary import Call, CustomerFacts, Outcome, Recording, Step
-from oncall import attempts, cases, notices
+from oncall.cases import cases
+from oncall.notices import notices
+from oncall.reaching import attempts
 from oncall.tables import notices as notice_rows
 from oncall.tables import texts_in
 from pins import customers, throttle

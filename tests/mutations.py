@@ -37,9 +37,9 @@ SOURCES = {
     "ivr/flow.py": ["tests/test_flow.py"],
     "ivr/hours.py": ["tests/test_hours.py"],
     "ivr/outgoing_flow.py": ["tests/test_outgoing_flow.py"],
-    "oncall/rota.py": ["tests/test_rota.py", "tests/test_wallclock.py"],
-    "oncall/rota_rules.py": ["tests/test_rota.py", "tests/test_wallclock.py"],
-    "oncall/layers.py": ["tests/test_rota.py"],
+    "oncall/rota/rota.py": ["tests/test_rota.py", "tests/test_wallclock.py"],
+    "oncall/rota/rota_rules.py": ["tests/test_rota.py", "tests/test_wallclock.py"],
+    "oncall/rota/layers.py": ["tests/test_rota.py"],
 }
 COPIED = ["ivr", "oncall", "pins", "storage", "console", "webhooks", "tests", "pyproject.toml"]
 COPIED += ["config.example.toml"]

@@ -34,8 +34,8 @@ from console.phone.events import (
     Recorded,
 )
 from ivr.tables import outgoing
-from oncall import cases as casebook
-from oncall import roster
+from oncall.cases import cases as casebook
+from oncall.rota import roster
 from oncall.tables import attempts, cases, notice_sends
 from pins.tables import customers
 

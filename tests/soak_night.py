@@ -29,19 +29,19 @@ from soak_words import answered
 from sqlalchemy import event
 
 from console.commands.phone import shipped
-from console.doors import sealing
 from console.house import House
 from console.phone import Behaviour, CallerCall, PlacedCall
 from console.phone.call import Call
 from console.phone.events import Event, TextSent
 from console.phone.rest import FAULTS, Fault
 from console.phone.texts import Receipts, Text
-from console.rehearsal import ACTOR, Rehearsal
+from console.processes.doors import sealing
+from console.processes.worker import CLAIMED_AT_ONCE, TICK_SECONDS, tick
+from console.rehearsing.rehearsal import ACTOR, Rehearsal
 from console.settings import Configuration
 from console.work import APART, AT_ONCE, HANDLERS, Handler
-from console.worker import CLAIMED_AT_ONCE, TICK_SECONDS, tick
 from ivr import journal
-from oncall import roster, rota_file
+from oncall.rota import roster, rota_file
 from pins import customers, outbox
 from storage.alarms import ALARM
 from storage.due import Work

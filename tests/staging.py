@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from datetime import UTC, date, datetime
 
-from console import cast
 from console.commands.phone import shipped
+from console.demonstration import cast
 from console.house import pin_index
 from console.phone import Behaviour
-from console.rehearsal import ACTOR, Rehearsal
+from console.rehearsing.rehearsal import ACTOR, Rehearsal
 from console.settings import Configuration
 from pins import registry
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from itertools import count
 
-from oncall.channels import CallOut, ChannelFailed
+from oncall.notices.channels import CallOut, ChannelFailed
 
 
 class Telephones:
-    """Satisfies oncall.channels.Telephone. `fails` is raised by the next `place` and so on; `says` is what
+    """Satisfies channels.Telephone. `fails` is raised by the next `place` and so on; `says` is what
     the network answers when it is asked about a call.
     """
 

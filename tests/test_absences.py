@@ -11,9 +11,10 @@ import pytest
 from making import ACTOR, NIGHT, RINGING, ROTA, fresh_database, opened_at, rome, staff
 from sqlalchemy import Connection, func, select
 
-from oncall import absences, people, roster
-from oncall.absences import UnknownAbsence
-from oncall.roster import RosterRefusal, UnknownTechnician
+from oncall import people
+from oncall.rota import absences, roster
+from oncall.rota.absences import UnknownAbsence
+from oncall.rota.roster import RosterRefusal, UnknownTechnician
 from oncall.tables import absences as rows
 from storage import audit
 from storage.tables import due_work

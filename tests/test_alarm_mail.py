@@ -14,16 +14,17 @@ from mail_server import Server, mail_server
 from making import ACTOR, NIGHT, ROME, ROOT, configuration, fresh_database, pin_settings
 from sqlalchemy import select
 
-from console import alarm_texts
 from console.backups import daily, restoring
 from console.house import House
+from console.outbound import alarm_texts
+from console.processes.worker import LEASE, tick
 from console.work import APART, AT_ONCE, HANDLERS, calendars, mail
 from console.work import notices as notice_work
 from console.work import rota as rota_work
 from console.work import tickets as ticket_work
-from console.worker import LEASE, tick
 from ivr.settings import LANGUAGES
-from oncall import coverage, shift_checks
+from oncall.reaching import shift_checks
+from oncall.rota import coverage
 from pins import customers, registry
 from pins.index import PinIndex
 from storage import due

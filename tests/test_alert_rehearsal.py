@@ -18,10 +18,10 @@ from alert_nights import Night, Timeline
 from making import ACTOR, NIGHT, ROOT, SID
 from scraping import promtool
 
+from console.processes.standing_by import snapshot_file
 from console.provisioning.memory import STAND_IN
-from console.rehearsal import Rehearsal
-from console.standing_by import snapshot_file
-from oncall import absences, roster
+from console.rehearsing.rehearsal import Rehearsal
+from oncall.rota import absences, roster
 from pins import throttle
 from storage import due, notebook
 from storage.alarms import raise_alarm

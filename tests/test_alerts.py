@@ -17,11 +17,11 @@ from making import NIGHT, PEPPER, ROOT, SECRETS, SID, a_case, configuration, fre
 from scraping import Scraped, promtool
 
 from console.house import House
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from console.watching.keeping import Keeper as Counts
 from console.watching.metrics import METRICS, table
 from ivr.tally import TALLY
-from oncall import attempts
+from oncall.reaching import attempts
 from webhooks import watching
 
 RULES = ROOT / "deploy" / "prometheus"

@@ -21,7 +21,7 @@ from making import ACTOR, NIGHT, ROOT, fresh_database, opened_at
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from storage import audit
 from storage.audit import Fault, Head
 from storage.engine import Database

@@ -18,7 +18,7 @@ from fuzzing.asking import FORM, HOST, SIGNATURE, Answered, Asked, Pairs, encode
 from whole import Whole, whole
 
 from console.phone.call import CallerCall
-from console.rehearsal import PUBLIC_URL, Rehearsal
+from console.rehearsing.rehearsal import PUBLIC_URL, Rehearsal
 
 TESTS = Path(__file__).parent
 HERE = "test_bad_inputs.py"

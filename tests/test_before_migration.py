@@ -28,9 +28,9 @@ from console.backups import making, reading, upgrade
 from console.backups.daily import Daily
 from console.commands import ivr
 from console.house import House
-from console.reloading import without_database
+from console.processes.reloading import without_database
+from console.processes.standing_by import first_snapshot
 from console.settings import BackupSettings, load
-from console.standing_by import first_snapshot
 from storage import dump, schema
 from storage.dump import Undumpable
 from storage.engine import Database

@@ -24,17 +24,17 @@ from making import ACTOR, NIGHT, ROME, configuration, fresh_database, opened_at,
 from pydantic import SecretStr
 from sqlalchemy import select
 
-import console.calendar_fetch
-from console.calendar_fetch import FetchFailed, Outside, fetch, is_public
+import console.outbound.calendar_fetch
 from console.commands.common import Context
 from console.commands.feeds import absences_from
 from console.house import House
+from console.outbound.calendar_fetch import FetchFailed, Outside, fetch, is_public
+from console.processes.worker import tick
 from console.work import APART, HANDLERS, calendars
-from console.worker import tick
-from oncall import absences
-from oncall.calendar_absences import Brought, bring
-from oncall.calendar_import import AHEAD, CalendarRefused, read
-from oncall.rota_book import book
+from oncall.calendars.calendar_absences import Brought, bring
+from oncall.calendars.calendar_import import AHEAD, CalendarRefused, read
+from oncall.rota import absences
+from oncall.rota.rota_book import book
 from oncall.settings import CalendarSettings
 from oncall.tables import absences as rows
 from storage.engine import Database
@@ -589,7 +589,7 @@ def test_what_else_a_host_may_answer_is_refused(answer: Any, why: str) -> None:
 
 
 def test_a_host_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console.calendar_fetch, "TIMEOUT", 0.4)
+    monkeypatch.setattr(console.outbound.calendar_fetch, "TIMEOUT", 0.4)
     begun = time.monotonic()
     with serving(trickling) as (port, _):
         with pytest.raises(FetchFailed, match="in time"):

@@ -12,7 +12,7 @@ from making import NIGHT, ROTA, Opened, a_call, a_case, a_sid, configuration, fr
 from sqlalchemy import Connection
 from test_commands import Ivr
 
-from oncall import cases
+from oncall.cases import cases
 from pins import customers
 from storage.engine import open_database
 

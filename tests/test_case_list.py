@@ -10,8 +10,9 @@ from making import NIGHT, a_case, a_sid, case, opened_at, staff
 from sqlalchemy import Connection, select, update
 
 from ivr import casework
-from oncall import attempts, case_list, his_cases
-from oncall.case_list import NOBODY, Wanted
+from oncall.cases import case_list, his_cases
+from oncall.cases.case_list import NOBODY, Wanted
+from oncall.reaching import attempts
 from oncall.tables import cases
 from pins.tables import customers
 

@@ -17,13 +17,14 @@ from making import NIGHT, Opened, a_case, a_sid, configuration, opened_at, staff
 from sqlalchemy import insert, select, update
 from werkzeug.test import TestResponse
 
-from console.doors import webhook_app
 from console.house import House
+from console.processes.doors import webhook_app
 from console.public.keys import link_secret
 from ivr import casework
 from ivr.tables import calls, messages, outgoing
-from oncall import attempts, case_log, cases, links
-from oncall.cases import Case
+from oncall.cases import case_log, cases, links
+from oncall.cases.cases import Case
+from oncall.reaching import attempts
 from oncall.tables import case_links, technicians
 from oncall.tables import cases as case_rows
 from pins import customers

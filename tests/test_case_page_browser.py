@@ -15,7 +15,8 @@ from sqlalchemy import update
 from test_case_page import PAYLOAD, Public, everywhere, leave, public, screened
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from oncall import attempts, case_log
+from oncall.cases import case_log
+from oncall.reaching import attempts
 from oncall.tables import technicians
 
 PHONE = {"width": 390, "height": 844}

@@ -14,9 +14,10 @@ from making import ACTOR, NIGHT, Opened, a_case, a_sid, case, opened_at, staff
 from sqlalchemy import Connection, select, update
 
 from ivr import casework, placed
-from oncall import attempts, cases
-from oncall.attempts import result_of
-from oncall.cases import PURSUE, CaseClosed, CaseRefusal, NoFreeCode, UnknownCase
+from oncall.cases import cases
+from oncall.cases.cases import PURSUE, CaseClosed, CaseRefusal, NoFreeCode, UnknownCase
+from oncall.reaching import attempts
+from oncall.reaching.attempts import result_of
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import cases as case_table
 from storage import audit, due

@@ -30,9 +30,13 @@ from console.commands.phone import shipped
 from ivr import casework
 from ivr.casework import AlreadyTaken, NobodyHasIt
 from ivr.settings import UrgencySettings
-from oncall import attempts, cases, closing, notices, people, reminders, roster
-from oncall.cases import PURSUE, Case, CaseClosed, CaseRefusal
+from oncall import people
+from oncall.cases import cases, closing
+from oncall.cases.cases import PURSUE, Case, CaseClosed, CaseRefusal
+from oncall.notices import notices
 from oncall.people import RosterRefusal, UnknownTechnician
+from oncall.reaching import attempts, reminders
+from oncall.rota import roster
 from oncall.tables import case_links
 from oncall.tables import cases as case_rows
 from oncall.tables import notices as notice_rows

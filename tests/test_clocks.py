@@ -12,10 +12,10 @@ import pytest
 from making import configuration, opened_at
 from sqlalchemy import select
 
-from console import playhouse
 from console.house import House
 from console.phone.events import Rang
-from console.rehearsal import Rehearsal
+from console.rehearsing import playhouse
+from console.rehearsing.rehearsal import Rehearsal
 from console.work.clocks import compare
 from ivr import journal
 from storage import clock as clocks

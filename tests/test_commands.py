@@ -32,11 +32,11 @@ from making import (
 from sqlalchemy import select
 
 from console.commands import ivr, main
-from console.doors import reception
 from console.house import open_house
+from console.processes.doors import reception
 from console.settings import load
 from ivr.vocabulary import Received
-from oncall import attempts
+from oncall.reaching import attempts
 from storage.engine import open_database
 from storage.tables import audit, due_work
 

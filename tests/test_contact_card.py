@@ -17,17 +17,17 @@ from making import ACTOR, NIGHT, SECRETS, configuration, fresh_database, staff
 from sqlalchemy import select, update
 from telephones import Telephones
 
-from console import contact_card
 from console.commands import ivr
-from console.doors import desks
 from console.house import House, open_house
+from console.outbound import contact_card
+from console.processes.doors import desks
+from console.processes.worker import tick
 from console.settings import Configuration, load
 from console.work import HANDLERS
-from console.worker import tick
 from ivr.outgoing_flow import OutgoingReceived
 from ivr.tables import outgoing
 from oncall import people
-from oncall.channels import Channels
+from oncall.notices.channels import Channels
 from oncall.settings import NoticeSettings
 from oncall.tables import technicians
 

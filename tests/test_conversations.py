@@ -32,14 +32,15 @@ from console.phone.callfile import Comment
 from console.phone.events import Answered, HungUp, Missed, Pressed, Rang, Worked
 from console.phone.execution import CHARACTERS_A_SECOND
 from console.privacy.keys import kept_sounds
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import caller_list, journal, strangers
 from ivr.prompts import Speaker, catalogue
 from ivr.settings import SpecialDay
 from ivr.tables import calls, messages
 from ivr.vocabulary import Clock, Day, Definitions, Digits, UrgencyMenu, UrgencyName, Value, line
-from oncall import attempts, cases
+from oncall.cases import cases
+from oncall.reaching import attempts
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import cases as case_rows
 from oncall.tables import rota_versions, technicians

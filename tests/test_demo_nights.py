@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from making import configuration, fresh_database, rome
 
-from console import cast, demo_nights
+from console.demonstration import cast, demo_nights
 from console.house import House, pin_index, state_folder
-from ivr import heard, journal
-from oncall import cases
+from ivr import journal
+from ivr.records import heard
+from oncall.cases import cases
 from pins import registry
 
 

@@ -21,8 +21,8 @@ import pytest
 import yaml
 from making import EXAMPLE, ROOT
 
-from console.service import PARTS
-from console.serving import GRACE
+from console.processes.service import PARTS
+from console.processes.serving import GRACE
 from console.settings import SECRETS
 from storage.engine import READ_SECONDS, WRITE_SECONDS
 

@@ -14,10 +14,10 @@ from sqlalchemy import delete, func, select
 
 from console.phone import Behaviour, CallerCall, Exchange, Reply, WsgiDoor
 from console.phone.signature import signature
-from console.rehearsal import PUBLIC_URL, Rehearsal
+from console.rehearsing.rehearsal import PUBLIC_URL, Rehearsal
 from ivr import journal
 from ivr.tables import calls, leg_turns, legs, messages, turns
-from oncall.cases import PURSUE
+from oncall.cases.cases import PURSUE
 from oncall.tables import attempts, cases
 from storage import due
 from storage.tables import due_work

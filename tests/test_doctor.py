@@ -19,9 +19,9 @@ from well_house import DAY, OURS, STRANGER, Well, found, well_house
 from console.doctor.examination import CHECKS, Check, examine
 from console.doctor.finding import Finding, green
 from console.doctor.look import Look
-from console.doors import webhook_app
+from console.processes.doors import webhook_app
+from console.processes.standing_by import snapshot_file
 from console.provisioning.memory import ADDRESS, STAND_IN
-from console.standing_by import snapshot_file
 from ivr.own_voice import kept
 from ivr.own_voice.checking import Prepared, digest_of
 from oncall import people

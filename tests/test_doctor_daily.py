@@ -12,13 +12,13 @@ from mail_server import Server, mail_server
 from making import ROME, configuration, fresh_database, rome
 from sqlalchemy import select
 
-from console import alarm_texts
 from console.doctor import nightly
 from console.doctor.examination import Examination
 from console.doctor.finding import Finding
 from console.house import House
+from console.outbound import alarm_texts
+from console.processes.worker import tick
 from console.work import APART, HANDLERS, mail
-from console.worker import tick
 from ivr.settings import LANGUAGES
 from storage import notebook
 from storage.alarms import ALARM

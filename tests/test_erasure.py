@@ -27,9 +27,9 @@ from console import erasure, holdings
 from console.house import pin_index
 from console.phone import CallerCall, Exchange, Reply, WsgiDoor
 from console.privacy import purging
-from console.rehearsal import PUBLIC_URL, Rehearsal
+from console.processes.worker import tick
+from console.rehearsing.rehearsal import PUBLIC_URL, Rehearsal
 from console.work.erasure import TRACES
-from console.worker import tick
 from ivr import ageing, caller_list, casework, journal, placed
 from ivr import answer as answers
 from ivr.answer import Answer, Say
@@ -37,7 +37,8 @@ from ivr.outgoing_flow import Outgoing
 from ivr.prompts import Speech
 from ivr.tables import calls, leg_turns, legs, messages, outgoing, outgoing_turns, turns
 from ivr.vocabulary import Call
-from oncall import cases, notices
+from oncall.cases import cases
+from oncall.notices import notices
 from oncall.tables import case_links, case_log, texts_in
 from oncall.tables import cases as case_rows
 from oncall.tables import notices as notice_rows

@@ -25,13 +25,14 @@ from werkzeug.test import TestResponse
 
 from console.commands.common import Context
 from console.commands.feeds import feed as feed_command
-from console.doors import webhook_app
 from console.house import House
-from oncall import absences, calendar, feeds, roster
+from console.processes.doors import webhook_app
+from oncall.calendars import calendar, feeds
 from oncall.people import UnknownTechnician
-from oncall.roster import UnknownRota
-from oncall.rota import OnDuty, Segment
-from oncall.rota_book import book
+from oncall.rota import absences, roster
+from oncall.rota.roster import UnknownRota
+from oncall.rota.rota import OnDuty, Segment
+from oncall.rota.rota_book import book
 from oncall.tables import feeds as feed_rows
 from oncall.tables import technicians
 from storage import audit

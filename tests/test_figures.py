@@ -14,10 +14,10 @@ from making import NIGHT, ROME, a_call, a_sid, configuration, opened_at, rome, s
 from sqlalchemy import select, update
 
 from console.house import House
-from ivr import figures, reports
-from ivr.accounts import calls_in
-from ivr.figures import GROUPS, Wanted
-from ivr.reports import Sources
+from ivr.records import figures, reports
+from ivr.records.accounts import calls_in
+from ivr.records.figures import GROUPS, Wanted
+from ivr.records.reports import Sources
 from ivr.tables import calls
 from oncall.reports import Period, period
 from oncall.tables import cases

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 from making import NIGHT, ROME, ROTA, rome
 
-from oncall import foresight, rota_file, shares
-from oncall.foresight import Telling
-from oncall.rota import Book, Override, Version
+from oncall.rota import foresight, rota_file, shares
+from oncall.rota.foresight import Telling
+from oncall.rota.rota import Book, Override, Version
 from oncall.settings import NoticeSettings
 
 RULES = rota_file.to_rules(rota_file.to_document(rota_file.read(ROTA).rota[0]))

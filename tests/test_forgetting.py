@@ -15,9 +15,9 @@ from twilio_rest.server import Fault, Refusal, StandIn, serving
 from console.house import House, open_house
 from console.privacy import purging
 from console.privacy.keys import kept_sounds
+from console.processes.worker import tick
 from console.settings import load
 from console.work import HANDLERS, reconcile
-from console.worker import tick
 from ivr import ageing, journal
 from ivr.vocabulary import Call, Recording
 from storage import notebook

@@ -22,16 +22,16 @@ from making import ACTOR, SECRETS, configuration, fresh_database
 from staging import STAGE_IS_SET
 from test_erasure import DISTINCTIVE, ELSEWHERE, ON_FILE, inhabited
 
-from console import cast
 from console.commands import ivr
+from console.demonstration import cast
 from console.house import House
-from console.playhouse import Playhouse
-from console.standing_by import Keeper, spares
+from console.processes.standing_by import Keeper, spares
+from console.processes.worker import tick
+from console.rehearsing.playhouse import Playhouse
 from console.watching import logs
 from console.watching.keeping import Keeper as Counts
 from console.work import APART, HANDLERS, tickets
-from console.worker import tick
-from ivr.tickets import KINDS as TICKETS
+from ivr.tickets.tickets import KINDS as TICKETS
 from storage import ledger
 from storage.engine import open_database
 

@@ -14,8 +14,8 @@ from fuzzing.asking import FORM, HOST, Asked, environment, put, signed
 from making import ACCOUNT, NIGHT, SID, TOKEN, configuration, fresh_database
 from whole import whole
 
-from console.doors import webhook_app
 from console.house import House
+from console.processes.doors import webhook_app
 
 FULL = os.environ.get("FULL") == "1"
 PUBLIC = "https://ivr.example.net"

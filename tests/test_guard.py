@@ -21,8 +21,8 @@ from counting import counting
 from making import ACCOUNT, ACTOR, NIGHT, ROOT, SECRETS, TOKEN, configuration, opened_at, staff
 from sqlalchemy import text
 
-from console.doors import webhook_app
 from console.house import House
+from console.processes.doors import webhook_app
 from ivr import journal
 from pins import customers, registry
 from pins.index import PinIndex
@@ -157,7 +157,7 @@ def loaded(folder: Path, before: str = "") -> set[str]:
 {before}
 import sys
 from pathlib import Path
-from console.doors import webhook_app
+from console.processes.doors import webhook_app
 from console.house import open_house
 from console.settings import load
 webhook_app(open_house(load(Path({str(folder / "config.toml")!r}), {SECRETS!r}), hurried=True))

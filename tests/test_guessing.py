@@ -19,8 +19,8 @@ import pytest
 from making import ACTOR, a_sid, configuration, fresh_database, rome, staff
 from sqlalchemy import func, select
 
-from console.doors import desks
 from console.house import House, pin_index
+from console.processes.doors import desks
 from ivr.answer import Answer, Dial, Gather, Record
 from ivr.desk import Desk
 from ivr.tables import calls, turns, wake_ups

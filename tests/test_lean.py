@@ -16,8 +16,8 @@ import pytest
 from counting import Count, counting
 from making import ACTOR, NIGHT, ROOT, SECRETS, SID, configuration, fresh_database, staff
 
-from console.doors import desks
 from console.house import House
+from console.processes.doors import desks
 from ivr.desk import Desk
 from ivr.vocabulary import Received
 from pins import customers, registry
@@ -57,7 +57,7 @@ def test_nor_does_it_when_it_is_put_together(tmp_path: Path) -> None:
     script = f"""
 import sys
 from pathlib import Path
-from console.doors import webhook_app
+from console.processes.doors import webhook_app
 from console.house import open_house
 from console.settings import load
 webhook_app(open_house(load(Path({str(tmp_path / "config.toml")!r}), {SECRETS!r})))

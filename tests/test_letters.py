@@ -17,8 +17,8 @@ import pytest
 from making import EXAMPLE, NIGHT, configuration
 from pypdf import PageObject, PdfReader
 
-from console import letter_facts
-from console.letter_mail import message_of
+from console.outbound import letter_facts
+from console.outbound.letter_mail import message_of
 from console.settings import load
 from ivr.settings import LANGUAGES
 from pins import letters

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from making import NIGHT, Opened, a_case, a_sid, opened_at, staff
 from sqlalchemy import func, select, update
 
-from oncall import links
-from oncall.cases import UnknownCase
+from oncall.cases import links
+from oncall.cases.cases import UnknownCase
 from oncall.tables import case_links, technicians
 from oncall.tables import cases as case_rows
 from storage.engine import Database

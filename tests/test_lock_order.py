@@ -17,12 +17,13 @@ from sqlalchemy.exc import OperationalError
 from staging import on_stage
 
 from console.house import House
-from console.rehearsal import Rehearsal
-from console.worker import tick
-from ivr import merging
-from ivr.merging import Brought
+from console.processes.worker import tick
+from console.rehearsing.rehearsal import Rehearsal
+from ivr.standby import merging
+from ivr.standby.merging import Brought
 from ivr.tables import calls
-from oncall import attempts, cases
+from oncall.cases import cases
+from oncall.reaching import attempts
 from storage import due
 from storage.due import Work
 from storage.engine import is_contended, is_gone, open_database

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from making import PEPPER, ROOT, SALT, SEAL, SECOND_PEPPER, SECRETS, TOKEN, configuration
 from pydantic import SecretStr
 
-from console.rehearsal import Rehearsal
-from console.serving import Gunicorn, Size
+from console.processes.serving import Gunicorn, Size
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
 from console.watching import logs
 from console.watching.pseudonyms import pseudonyms

@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from making import NIGHT, SEAL, SID
 
-from ivr.luggage import LuggageRefused, Seal, carried, of_call, of_leg, of_sound
+from ivr.standby.luggage import LuggageRefused, Seal, carried, of_call, of_leg, of_sound
 from ivr.vocabulary import Call, CustomerFacts, KnownCase, LadderPlace, NewCase, Outcome, Step
 
 HOUR = timedelta(hours=1)

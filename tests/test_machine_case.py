@@ -24,10 +24,11 @@ from sqlalchemy import Connection
 from console.settings import load
 from ivr import casework
 from ivr.settings import UrgencySettings
-from oncall import attempts, cases
-from oncall.cases import Case, CaseRefusal
-from oncall.closing import merge
+from oncall.cases import cases
+from oncall.cases.cases import Case, CaseRefusal
+from oncall.cases.closing import merge
 from oncall.people import RosterRefusal
+from oncall.reaching import attempts
 from pins import customers
 from storage import due
 

@@ -23,13 +23,13 @@ from making import ACCOUNT, ACTOR, NIGHT, TOKEN, configuration, fresh_database, 
 from sqlalchemy import select
 from whole import Ledger
 
-from console.doors import webhook_app
 from console.house import House, pin_index
+from console.processes.doors import webhook_app
 from ivr import journal
 from ivr.tables import wake_ups
 from ivr.vocabulary import Step
-from oncall import cases
-from oncall import casework as oncall_casework
+from oncall.cases import cases
+from oncall.cases import casework as oncall_casework
 from pins import customers, registry, throttle
 from storage import due
 

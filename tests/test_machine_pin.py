@@ -19,8 +19,8 @@ from making import ACTOR, PEPPER, configuration, fresh_database, utc
 from pydantic import SecretStr
 from sqlalchemy import delete
 
-from console.doors import desks
 from console.house import House, pin_index
+from console.processes.doors import desks
 from ivr import journal
 from ivr.vocabulary import Received, Step
 from pins import customers, registry, rekey

@@ -12,8 +12,8 @@ from mail_server import AUTHORITY, STRANGER, mail_server
 from making import NIGHT
 from pydantic import ValidationError
 
-from console import mail
-from console.mail import MailFailed, MailRefused, compose, send
+from console.outbound import mail
+from console.outbound.mail import MailFailed, MailRefused, compose, send
 from console.settings import MailSettings
 
 CANARY = "48120937"

@@ -14,9 +14,10 @@ import pytest
 from making import NIGHT, PEPPER, SECRETS, SID, a_call, configuration, fresh_database
 from pydantic import SecretStr
 
-from console import case_story, worker
+from console import case_story
 from console.house import House
 from console.privacy.keys import kept_sounds
+from console.processes import worker
 from ivr import journal
 from ivr.vocabulary import Recording
 from storage.sealed_folder import SealedFolder

@@ -17,8 +17,8 @@ import pytest
 from making import ACTOR, NIGHT, SECRETS, a_sid, configuration, opened_at, staff
 from test_lean import counting
 
-from console.doors import desks
 from console.house import House
+from console.processes.doors import desks
 from console.settings import Configuration
 from ivr.answer import Answer, Dial, Gather, Record
 from ivr.desk import Desk

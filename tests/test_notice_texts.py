@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from making import NIGHT, ROME, rome
 
-from console.alarm_texts import catalogue as alarms
+from console.outbound.alarm_texts import catalogue as alarms
 from ivr.settings import LANGUAGES as SPOKEN
-from oncall import notice_texts
-from oncall.notice_texts import LANGUAGES, Written, answer, catalogue, kinds, listed, written
-from oncall.segments import LONGEST, is_gsm7, segments
+from oncall.notices import notice_texts
+from oncall.notices.notice_texts import LANGUAGES, Written, answer, catalogue, kinds, listed, written
+from oncall.notices.segments import LONGEST, is_gsm7, segments
 
 DUE = rome("2026-03-10 23:40")
 LINK = "https://emergenze.cloudfabric.example/c/" + "A" * 22

@@ -34,15 +34,17 @@ from making import (
 from sqlalchemy import Connection, insert, select, update
 
 from console.house import House
+from console.processes.worker import LEASE, tick
 from console.work import APART, AT_ONCE, HANDLERS, handed_on
 from console.work import notices as work
-from console.worker import LEASE, tick
 from ivr.tables import calls, messages, outgoing
-from oncall import cases, casework, closing, delivery, notices, reached
-from oncall.cases import find as find_case
-from oncall.channels import CallOut, ChannelFailed, ChannelName, Channels, TextOut
-from oncall.delivery import ALARM_AFTER, ASKED_FOR, GIVE_UP_AFTER, VOICE_TRIES, Plan, Route
-from oncall.notices import NOTICE, Notice, Send, SendState
+from oncall.cases import cases, casework, closing
+from oncall.cases.cases import find as find_case
+from oncall.notices import delivery, notices
+from oncall.notices.channels import CallOut, ChannelFailed, ChannelName, Channels, TextOut
+from oncall.notices.delivery import ALARM_AFTER, ASKED_FOR, GIVE_UP_AFTER, VOICE_TRIES, Plan, Route
+from oncall.notices.notices import NOTICE, Notice, Send, SendState
+from oncall.reaching import reached
 from oncall.tables import cases as case_rows
 from oncall.tables import notice_sends, technicians
 from oncall.tables import notices as rows
@@ -101,7 +103,7 @@ class Network:
     def sent_to(self, number: str) -> list[str]:
         return [text.text for text in self.texts.values() if text.to == number]
 
-    # -- oncall.channels.Texts
+    # -- oncall.notices.channels.Texts
 
     def send(self, text: TextOut) -> str:
         def act() -> str:

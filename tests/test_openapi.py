@@ -15,7 +15,7 @@ from making import utc
 from openapi_server import account_paths, available, node, served
 from pydantic import SecretStr
 
-from oncall.channels import CallOut, ChannelFailed, TextOut
+from oncall.notices.channels import CallOut, ChannelFailed, TextOut
 from webhooks.outbound import RestTelephone, RestTexts
 from webhooks.settings import TwilioSettings
 

@@ -22,7 +22,7 @@ import pytest
 from making import utc
 from pydantic import SecretStr
 
-from oncall.channels import CallOut, ChannelFailed, Telephone, TextOut, Texts
+from oncall.notices.channels import CallOut, ChannelFailed, Telephone, TextOut, Texts
 from webhooks.outbound import RestTelephone, RestTexts
 from webhooks.rest.line import OverHttp
 from webhooks.settings import TwilioSettings

@@ -18,12 +18,12 @@ from mail_server import Server, mail_server
 from making import ACTOR, NIGHT, configuration, everything_written, fresh_database, opened_at
 from sqlalchemy import select, text
 
-from console import letter_mail
 from console.house import House, state_folder
-from console.letter_mail import outbox_folder
+from console.outbound import letter_mail
+from console.outbound.letter_mail import outbox_folder
+from console.processes.worker import tick
 from console.settings import MailSettings
 from console.work import APART, HANDLERS, mail
-from console.worker import tick
 from pins import customers, outbox, registry
 from pins.index import PinIndex
 from pins.letters import Letter

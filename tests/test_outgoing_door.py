@@ -12,9 +12,10 @@ from werkzeug.test import TestResponse
 
 from console.house import rules
 from console.phone.signature import signature
-from console.rehearsal import PUBLIC_URL, Rehearsal
-from ivr import luggage, outgoing_desk
-from ivr.luggage import Seal
+from console.rehearsing.rehearsal import PUBLIC_URL, Rehearsal
+from ivr import outgoing_desk
+from ivr.standby import luggage
+from ivr.standby.luggage import Seal
 from ivr.tables import outgoing
 
 ANNA = "+393331234501"

@@ -15,11 +15,12 @@ from click.testing import CliRunner, Result
 from making import ACTOR, NIGHT, SECRETS, configuration, fresh_database
 from sqlalchemy import select, text
 
-from console import outside, worker
+from console import outside
 from console.commands import ivr
 from console.house import House, open_house
+from console.processes import worker
+from console.processes.standing_by import Keeper, spares
 from console.settings import load
-from console.standing_by import Keeper, spares
 from console.work import HANDLERS
 from storage import anchors, audit, due, ledger
 from storage.alarms import ALARM

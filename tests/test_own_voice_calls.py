@@ -16,23 +16,23 @@ from pydantic import SecretStr
 from sqlalchemy import event, select
 from voices import reading
 
-from console.doors import sealing
 from console.house import House
-from console.keyholder import node_name
 from console.phone import CallerCall
 from console.phone.events import Failed, Heard
-from console.rehearsal import PUBLIC_URL, Rehearsal
+from console.processes.doors import sealing
+from console.processes.keyholder import node_name
+from console.rehearsing.rehearsal import PUBLIC_URL, Rehearsal
 from console.settings import Configuration
 from console.voice import listing as own_voice
 from console.voice.keeping import VoiceKeeper
 from console.voice.playing import shelf_of
 from ivr import journal
-from ivr.luggage import Seal
 from ivr.own_voice import checking, kept, lines
 from ivr.own_voice.checking import Prepared
 from ivr.own_voice.kept import Recording
 from ivr.own_voice.lines import Sentence
 from ivr.own_voice.shelf import Entry
+from ivr.standby.luggage import Seal
 from pins import keyring
 from storage.tables import audit as table
 

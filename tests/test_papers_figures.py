@@ -65,7 +65,7 @@ def test_the_budgets_that_are_named() -> None:
 
 
 def alarms() -> list[str]:
-    texts = tomllib.loads((ROOT / "console" / "alarms" / "en.toml").read_text(encoding="utf-8"))
+    texts = tomllib.loads((ROOT / "console" / "outbound" / "alarms" / "en.toml").read_text(encoding="utf-8"))
     return [name for name, text in texts.items() if "subject" in text and name not in ("frame", "fallback")]
 
 

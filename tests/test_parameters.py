@@ -16,8 +16,8 @@ from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, Forbidden
 
-from console.doors import webhook_app
 from console.house import House
+from console.processes.doors import webhook_app
 from ivr.tables import calls
 from ivr.vocabulary import Recording
 from storage.engine import Database

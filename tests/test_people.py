@@ -11,10 +11,11 @@ import pytest
 from making import ACTOR, NIGHT, RINGING, ROTA, opened_at, rome, staff
 from sqlalchemy import Connection
 
-from oncall import people, roster, rota_file
+from oncall import people
 from oncall.people import RosterRefusal, UnknownTechnician
 from oncall.phones import NumberRefused
-from oncall.rota_file import TechnicianEntry
+from oncall.rota import roster, rota_file
+from oncall.rota.rota_file import TechnicianEntry
 from storage import audit
 
 APPLIED = rome("2025-12-20 10:00")

@@ -23,7 +23,7 @@ from console.phone import (
     save,
 )
 from console.phone.events import Worked
-from oncall.channels import CallOut, TextOut
+from oncall.notices.channels import CallOut, TextOut
 from webhooks.outbound import RestTelephone, RestTexts
 from webhooks.settings import TwilioSettings
 

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 from console.phone import Behaviour, Exchange, OutOfTurn, PlacedCall, VirtualClock, WsgiDoor
 from console.phone.document import NotTwiml, read_messages
 from console.phone.events import Answered, Bridged, Failed, Heard, HungUp, Missed, Phoned, Rang, TextSent
-from oncall.channels import CallOut, ChannelFailed, TextOut
+from oncall.notices.channels import CallOut, ChannelFailed, TextOut
 from webhooks.outbound import RestTelephone, RestTexts
 from webhooks.settings import TwilioSettings
 

@@ -13,11 +13,11 @@ from console.house import House
 from console.phone import Mismatch
 from console.phone.events import Worked
 from console.phone.exchange import NeverSettles
-from console.playhouse import MailKept
-from console.rehearsal import Rehearsal
+from console.rehearsing.playhouse import MailKept
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration, MailSettings
 from ivr import journal
-from oncall.channels import CallOut, ChannelFailed, TextOut
+from oncall.notices.channels import CallOut, ChannelFailed, TextOut
 from oncall.settings import CalendarSettings
 from storage import due
 from storage.alarms import raise_alarm

@@ -23,7 +23,7 @@ from making import (
 from sqlalchemy import Connection, insert, select, update
 
 from console.house import House
-from console.worker import tick
+from console.processes.worker import tick
 from pins import customers, registry
 from pins.index import PinIndex
 from pins.registry import (

@@ -31,11 +31,11 @@ from staging import on_stage
 from console.commands import ivr
 from console.phone import Exchange, Reply, WsgiDoor
 from console.phone.signature import signature
-from console.rehearsal import PUBLIC_URL, Rehearsal
+from console.rehearsing.rehearsal import PUBLIC_URL, Rehearsal
 from ivr import casework, journal
 from ivr.tables import calls, leg_turns, legs, messages, turns
-from oncall import attempts
-from oncall import cases as verbs
+from oncall.cases import cases as verbs
+from oncall.reaching import attempts
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import cases
 from pins import customers, registry

@@ -19,11 +19,12 @@ from sqlalchemy import Connection, func, select
 from console.commands import ivr
 from console.house import House
 from console.privacy import keys, kinds, purging, record
+from console.processes.worker import tick
 from console.work import erasure
 from console.work import purge as purge_work
-from console.worker import tick
-from ivr import figures, journal, reports
+from ivr import journal
 from ivr.pseudonyms import NOTHING, WITHHELD, printed, pseudonym, replacing
+from ivr.records import figures, reports
 from ivr.tables import calls, messages, outgoing, outgoing_turns
 from ivr.vocabulary import Call
 from oncall.reports import period

@@ -6,14 +6,16 @@ import ast
 import re
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from making import EXAMPLE, NIGHT, ROME, ROOT, SID, rome
 
 from console.settings import load
-from ivr import flow, outgoing_flow, stand_in, technician_flow
+from ivr import flow, outgoing_flow, technician_flow
 from ivr.prompts import Catalogue, Speaker, catalogue, clean, spoken_languages
 from ivr.settings import UrgencySettings
+from ivr.standby import stand_in
 from ivr.technician_flow import AskTechnician, Leg
 from ivr.vocabulary import Clock, Day, Digits, Line, UrgencyMenu, UrgencyName, line
 from ivr.wording import NAME_LIMIT
@@ -107,7 +109,7 @@ def lines_in(module: str) -> set[str]:
 
 
 def said_in_flows() -> set[str]:
-    flows = ("ivr/flow.py", "ivr/technician_flow.py", "ivr/outgoing_flow.py", "ivr/stand_in.py")
+    flows = ("ivr/flow.py", "ivr/technician_flow.py", "ivr/outgoing_flow.py", "ivr/standby/stand_in.py")
     return {name for file in flows for name in lines_in(file)}
 
 
@@ -126,7 +128,7 @@ def test_the_flows_give_each_sentence_its_values() -> None:
     """Names of places in the texts, against the keywords that stand beside the names in the flows."""
     given: dict[str, set[str]] = {}
     for module in (flow, technician_flow, outgoing_flow, stand_in):
-        tree = ast.parse((ROOT / f"ivr/{module.__name__.split('.')[1]}.py").read_text(encoding="utf-8"))
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "line":
                 name = node.args[0]

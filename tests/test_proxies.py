@@ -25,9 +25,9 @@ import trustme
 from making import ACCOUNT, ROOT, SID, TOKEN, configuration, fresh_database
 from werkzeug.serving import make_server
 
-from console.doors import webhook_app
 from console.house import House
 from console.phone.signature import signed
+from console.processes.doors import webhook_app
 from webhooks.door import LARGEST_BODY
 
 DEPLOY = ROOT / "deploy"

@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import select, update
 from telephones import Telephones
 
-from console.doors import desks
 from console.house import House
+from console.processes.doors import desks
+from console.processes.worker import tick
 from console.work import HANDLERS
-from console.worker import tick
 from ivr import answer as answers
 from ivr import casework as joined
 from ivr import placed
@@ -25,9 +25,10 @@ from ivr.outgoing_desk import WATCH
 from ivr.outgoing_flow import OutgoingReceived
 from ivr.tables import calls, outgoing
 from ivr.vocabulary import Call, Step
-from oncall import attempts, cases, casework, pursuit, reminders
-from oncall.cases import PURSUE
-from oncall.channels import ChannelFailed, Channels
+from oncall.cases import cases, casework
+from oncall.cases.cases import PURSUE
+from oncall.notices.channels import ChannelFailed, Channels
+from oncall.reaching import attempts, pursuit, reminders
 from oncall.tables import case_log, notices, passes, technicians
 from oncall.tables import cases as case_rows
 from pins import customers

@@ -15,10 +15,11 @@ from staging import on_stage
 from console.commands.phone import shipped
 from console.phone import Behaviour, CallerCall
 from console.phone.events import CALLER, Answered, Bridged, Failed, HungUp, Pressed, Rang
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr import journal
-from oncall import attempts, cases
+from oncall.cases import cases
+from oncall.reaching import attempts
 from pins import throttle
 from storage import due
 

@@ -16,15 +16,16 @@ from twilio_rest.server import StandIn, serving
 
 from console.house import House, open_house, rules
 from console.privacy.keys import kept_sounds
+from console.processes.standing_by import spares
+from console.processes.worker import tick
 from console.settings import load
 from console.stand_in.content import make_document
-from console.standing_by import spares
 from console.work import HANDLERS, reconcile
-from console.worker import tick
 from ivr import journal
-from ivr.found_calls import FOUND
+from ivr.standby.found_calls import FOUND
 from ivr.vocabulary import Call, Outcome, Step
-from oncall import attempts, cases
+from oncall.cases import cases
+from oncall.reaching import attempts
 from oncall.tables import cases as case_rows
 from oncall.tables import notices
 from storage import notebook

@@ -38,11 +38,11 @@ from pydantic import SecretStr
 from sqlalchemy import func, insert, select, update
 from test_commands import Ivr
 
-from console import keyholder, service
 from console.commands import keys
-from console.doors import desks
 from console.house import House, open_house
-from console.keyholder import node_name, note_keys
+from console.processes import keyholder, service
+from console.processes.doors import desks
+from console.processes.keyholder import node_name, note_keys
 from console.settings import load
 from ivr import journal
 from ivr.vocabulary import Received

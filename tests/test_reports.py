@@ -34,19 +34,21 @@ from making import (
 from sqlalchemy import Connection, update
 from test_commands import Ivr
 
-from console import report_page, report_tables, report_words
 from console.commands.phone import shipped
 from console.commands.reports import sources
-from ivr import casework, placed, reports
-from ivr.accounts import Line
+from console.reports import report_page, report_tables, report_words
+from ivr import casework, placed
 from ivr.outgoing_flow import Outgoing
-from ivr.reports import Report, Sources
+from ivr.records import reports
+from ivr.records.accounts import Line
+from ivr.records.reports import Report, Sources
 from ivr.settings import SpecialDay
 from ivr.tables import calls
-from oncall import attempts, roster
 from oncall import reports as core
+from oncall.reaching import attempts
 from oncall.reports import Calendar, CaseRow, Promise, Split, Spread, Work, period
-from oncall.rota import OnDuty, Segment
+from oncall.rota import roster
+from oncall.rota.rota import OnDuty, Segment
 from oncall.tables import passes
 from pins import customers
 from storage.engine import Database, open_database

@@ -39,16 +39,17 @@ from console.backups.reading import BackupUnusable
 from console.backups.restoring import LedgerNeeded, Restored
 from console.commands import backups, ivr
 from console.house import House
-from console.playhouse import NeverSettles, Playhouse
-from console.rehearsal import Rehearsal
+from console.rehearsing.playhouse import NeverSettles, Playhouse
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
 from console.tables import console_jobs, console_sessions
 from console.work import HANDLERS
 from ivr import placed
 from ivr.tables import calls, outgoing, turns
-from oncall import cases, feeds
-from oncall.cases import PURSUE
-from oncall.reached import CHECK, NOTICE
+from oncall.calendars import feeds
+from oncall.cases import cases
+from oncall.cases.cases import PURSUE
+from oncall.reaching.reached import CHECK, NOTICE
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import case_links, case_numbers, passes, shift_checks
 from oncall.tables import notices as notice_rows

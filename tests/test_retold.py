@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from making import NIGHT
 
-from ivr import retold, vocabulary
+from ivr import vocabulary
+from ivr.records import retold
 from ivr.retelling import retell
 from ivr.vocabulary import CustomerFacts, Heard, KnownCase, NewCase
 

@@ -9,9 +9,10 @@ import pytest
 from making import ACTOR, NIGHT, RINGING, ROTA, opened_at, rome, staff
 from sqlalchemy import Connection, func, insert, select
 
-from oncall import people, roster, rota_file
-from oncall.roster import RosterRefusal, UnknownOverride, UnknownRota, UnknownTechnician
-from oncall.rota_file import TechnicianEntry
+from oncall import people
+from oncall.rota import roster, rota_file
+from oncall.rota.roster import RosterRefusal, UnknownOverride, UnknownRota, UnknownTechnician
+from oncall.rota.rota_file import TechnicianEntry
 from oncall.tables import absences, rota_versions
 from storage import audit
 from storage.engine import Database

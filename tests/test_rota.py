@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from making import ROME, rome, utc
 
-from oncall.layers import Layers
-from oncall.rota import (
+from oncall.rota.layers import Layers
+from oncall.rota.rota import (
     BEGINNING_OF_TIME,
     Absence,
     Book,

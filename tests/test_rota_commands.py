@@ -21,7 +21,7 @@ from console import rota_month
 from console.commands import ivr
 from console.house import open_house
 from console.settings import load
-from oncall.rota import Book, Override, Pattern, Rotation, Rules, Rung, Version
+from oncall.rota.rota import Book, Override, Pattern, Rotation, Rules, Rung, Version
 from storage.tables import audit, due_work
 
 TEAM = ROTA.replace(

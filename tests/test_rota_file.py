@@ -8,9 +8,9 @@ from datetime import date, time
 import pytest
 from making import ROTA, rome
 
-from oncall import rota_file
-from oncall.rota import BEGINNING_OF_TIME, Pattern
-from oncall.rota_file import RotaFileRefused
+from oncall.rota import rota_file
+from oncall.rota.rota import BEGINNING_OF_TIME, Pattern
+from oncall.rota.rota_file import RotaFileRefused
 
 PERSON = '[[technician]]\nkey = "anna"\nname = "Anna Rossi"\nphone = "+393331234501"\n'
 TURN = 'people = ["anna", "bruno"]\nstarts = 2026-01-05\nhandover = "18:30"\nevery = "1 week"\n'

@@ -23,9 +23,9 @@ from oracles.ladder import Answer, Away, Put, Step, Wall, Window
 from oracles.ladder import Rota as Oracle
 from sqlalchemy import insert
 
-from oncall import roster, rota_file
-from oncall.rota import Absence, Book, Employment, Override, Segment, Version
-from oncall.rota_file import WEEK
+from oncall.rota import roster, rota_file
+from oncall.rota.rota import Absence, Book, Employment, Override, Segment, Version
+from oncall.rota.rota_file import WEEK
 from oncall.tables import absences, rota_overrides, rota_versions, technicians
 
 BEGIN, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2035, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from oncall import segments
-from oncall.segments import BASIC, EXTENDED, LONGEST, cut, fitted, is_gsm7, plain, shortened
+from oncall.notices import segments
+from oncall.notices.segments import BASIC, EXTENDED, LONGEST, cut, fitted, is_gsm7, plain, shortened
 
 # 3GPP TS 23.038, 6.2.1: the default alphabet by its codes 0x00 to 0x7F, as Unicode scalar values, a row
 # for each high nibble. 0x1B is the escape.

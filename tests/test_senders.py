@@ -9,9 +9,9 @@ from making import NIGHT, ROME, configuration
 from test_notice_texts import LINK, LONG, ORDINARY
 
 from console.settings_checks import findings
-from oncall import senders
-from oncall.notice_texts import LANGUAGES, catalogue, written
-from oncall.segments import is_gsm7, segments
+from oncall.notices import senders
+from oncall.notices.notice_texts import LANGUAGES, catalogue, written
+from oncall.notices.segments import is_gsm7, segments
 
 WITH_OK = sorted(kind for kind, forms in catalogue("it")["kind"].items() if "{ok}" in str(forms["text"]))
 

@@ -17,10 +17,10 @@ from mail_server import Server, mail_server
 from making import NIGHT, configuration
 from pydantic import SecretStr
 
-from console.channels import real_channels
-from console.mail import HouseMail
-from console.services import AppriseServices
-from oncall.channels import ChannelFailed
+from console.outbound.channels import real_channels
+from console.outbound.mail import HouseMail
+from console.outbound.services import AppriseServices
+from oncall.notices.channels import ChannelFailed
 
 TOKEN = "verysecrettoken"
 # apprise 2.2 imports it where Python still has it.

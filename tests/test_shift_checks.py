@@ -16,17 +16,18 @@ from sqlalchemy import insert, select, update
 from telephones import Telephones
 from test_watch import Killed, Mortal
 
-from console.doors import desks
 from console.house import House
+from console.processes.doors import desks
+from console.processes.worker import LEASE, tick
 from console.work import HANDLERS
-from console.worker import LEASE, tick
 from ivr.answer import Answer
 from ivr.outgoing_flow import OutgoingReceived
 from ivr.tables import outgoing
-from oncall import notices as told_by
-from oncall import reached, roster, watch
-from oncall.channels import ChannelFailed, Channels, TextOut
-from oncall.reached import CHECK
+from oncall.notices import notices as told_by
+from oncall.notices.channels import ChannelFailed, Channels, TextOut
+from oncall.reaching import reached, watch
+from oncall.reaching.reached import CHECK
+from oncall.rota import roster
 from oncall.tables import notice_sends, notices, shift_checks, technicians
 from storage import due
 from storage.alarms import ALARM
@@ -43,7 +44,7 @@ ALONE = ROTA.partition('  [[rota.rung]]\n  people = ["dario"]')[0]
 
 
 class Texts:
-    """Satisfies oncall.channels.Texts; sends nothing."""
+    """Satisfies oncall.notices.channels.Texts; sends nothing."""
 
     def send(self, text: TextOut) -> str:
         raise NotImplementedError

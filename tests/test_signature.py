@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from console.doors import webhook_app
 from console.house import House
 from console.phone.signature import signed
+from console.processes.doors import webhook_app
 from ivr.tables import calls, turns
 from storage.engine import Database
 from webhooks.settings import Signatures

@@ -18,8 +18,8 @@ import soak_people
 from console.work import HANDLERS
 from ivr import placed, technician_flow
 from ivr.technician_flow import Bridge, Leg, LegHeard, LegTurn
-from oncall.cases import PURSUE
-from oncall.channels import TextOut
+from oncall.cases.cases import PURSUE
+from oncall.notices.channels import TextOut
 from webhooks.outbound import RestTexts
 
 CALLS = 60

@@ -16,13 +16,13 @@ from making import SID
 from werkzeug.test import TestResponse
 
 import console.work.calls
-from console import worker
 from console.phone import CallerCall
 from console.phone.events import Heard
-from console.rehearsal import PUBLIC_URL, Rehearsal
+from console.processes import worker
+from console.rehearsing.rehearsal import PUBLIC_URL, Rehearsal
 from console.settings import Configuration
-from ivr import luggage
-from ivr.luggage import Seal
+from ivr.standby import luggage
+from ivr.standby.luggage import Seal
 from webhooks.kept import Folder
 
 SOUND = b"ID3" + bytes(range(256)) * 40

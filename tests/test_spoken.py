@@ -12,7 +12,7 @@ from functools import cache
 import pytest
 
 from console.phone.events import Called, Pressed, Rang
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
 from ivr.prompts import Speaker, catalogue, spoken_languages
 from ivr.technician_flow import FIRST_WAIT

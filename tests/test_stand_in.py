@@ -22,8 +22,8 @@ from console.phone.events import Failed
 from console.phone.exchange import Behaviour, Exchange
 from console.settings import Configuration
 from console.stand_in.content import Document, make_document
-from ivr.stand_in import COVERS, begins
-from oncall import absences, roster
+from ivr.standby.stand_in import COVERS, begins
+from oncall.rota import absences, roster
 from storage.engine import Database
 
 TRENTO, TIONE = "+390461825060", "+390465324963"

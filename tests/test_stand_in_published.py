@@ -23,7 +23,7 @@ from console.settings import load
 from console.stand_in import publishing
 from console.stand_in.publishing import PublishFailed, publish, published, wanted
 from console.work import stand_in
-from oncall import absences
+from oncall.rota import absences
 from storage import alarms, audit, notebook
 from storage.due import Work
 from storage.tables import due_work

@@ -19,18 +19,20 @@ from making import NIGHT, SECRETS, SID, a_case, configuration, fresh_database, w
 from sqlalchemy import Connection, event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from console import standing_by, worker
 from console.commands import ivr
 from console.house import House, system_clock
 from console.phone import CallerCall
 from console.privacy import purging
-from console.rehearsal import Rehearsal
+from console.processes import standing_by, worker
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
-from ivr import casework, desk, journal, merging, standby
-from ivr.merging import Brought
+from ivr import casework, desk, journal
+from ivr.standby import merging, standby
+from ivr.standby.merging import Brought
 from ivr.tables import calls, leg_turns, legs, turns
-from oncall import attempts, cases, closing
+from oncall.cases import cases, closing
 from oncall.merging import bring_pursuit
+from oncall.reaching import attempts
 from oncall.tables import attempts as attempt_rows
 from oncall.tables import case_calls, notices
 from oncall.tables import cases as case_rows

@@ -15,14 +15,15 @@ from hypothesis import strategies as some
 from making import ACTOR, NIGHT, RINGING, ROME, fresh_database, opened_at, rome, staff
 from sqlalchemy import Connection, select
 
-from oncall import absences, people, planning, roster, swaps
-from oncall.exchange import Handing, exchanged, objection
-from oncall.roster import RosterRefusal, UnknownRota, UnknownTechnician
-from oncall.rota import Absence, Book, OnDuty, Override, Rotation, Rules, Rung, Version
+from oncall import people
+from oncall.rota import absences, planning, roster, swaps
+from oncall.rota.exchange import Handing, exchanged, objection
+from oncall.rota.roster import RosterRefusal, UnknownRota, UnknownTechnician
+from oncall.rota.rota import Absence, Book, OnDuty, Override, Rotation, Rules, Rung, Version
+from oncall.rota.swaps import Back, SwapRefusal, UnknownSwap
+from oncall.rota.validation import Person
 from oncall.settings import NoticeSettings
-from oncall.swaps import Back, SwapRefusal, UnknownSwap
 from oncall.tables import notices, rota_overrides
-from oncall.validation import Person
 from storage import audit
 from storage.engine import Database
 from storage.tables import due_work

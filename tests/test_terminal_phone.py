@@ -28,18 +28,18 @@ from making import configuration as made_configuration
 from rich.console import Console
 from werkzeug.serving import make_server
 
-from console import cast
 from console.commands import ivr
-from console.doors import webhook_app
+from console.demonstration import cast
 from console.house import open_house, pin_index
 from console.phone import OutOfTurn
 from console.phone.callfile import UNKNOWN, WITHHELD
 from console.phone.events import Heard, Pressed
-from console.rehearsal import Rehearsal
+from console.processes.doors import webhook_app
 from console.rehearsing import summary
 from console.rehearsing.orders import NotUnderstood, obey
 from console.rehearsing.pace import laid_out
 from console.rehearsing.phones import on_the_table
+from console.rehearsing.rehearsal import Rehearsal
 from console.rehearsing.session import Session
 from console.rehearsing.stage import Stage, rehearsed
 from console.settings import load

@@ -24,14 +24,15 @@ from sqlalchemy import Connection, insert, select, update
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from console.doors import sealing, webhook_app
 from console.house import House, rules
-from ivr import luggage
+from console.processes.doors import sealing, webhook_app
+from ivr.standby import luggage
 from ivr.text_messages import SAID, WORDS, Asked, TextDesk, TextReceived, read
-from oncall import cases, casework, notices
-from oncall.cases import PURSUE, Case
-from oncall.notice_texts import LANGUAGES
-from oncall.segments import is_gsm7, segments
+from oncall.cases import cases, casework
+from oncall.cases.cases import PURSUE, Case
+from oncall.notices import notices
+from oncall.notices.notice_texts import LANGUAGES
+from oncall.notices.segments import is_gsm7, segments
 from oncall.tables import cases as case_rows
 from oncall.tables import notice_sends, shift_checks, technicians, texts_in
 from oncall.tables import notices as notice_rows

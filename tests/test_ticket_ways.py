@@ -26,6 +26,7 @@ from console.commands import ivr
 from console.doctor import tickets as doctor
 from console.doctor.look import Look
 from console.house import House
+from console.processes.worker import tick
 from console.settings import load
 from console.tickets import webhook, words
 from console.tickets.facts import TYPES
@@ -34,12 +35,11 @@ from console.tickets.settings import TicketSettings
 from console.tickets.webhook import HookFailed
 from console.work import tickets
 from console.work.tickets import KEPT
-from console.worker import tick
 from ivr import journal
 from ivr.settings import LANGUAGES
-from ivr.ticket_events import ACTS
+from ivr.tickets.ticket_events import ACTS
 from ivr.vocabulary import Recording
-from oncall import casework
+from oncall.cases import casework
 
 SOUND = b"ID3 the sound of a voice" + bytes(1500)
 SIGNED = TicketSettings(webhook=SecretStr("https://x.example/"), secrets=[SecretStr(SECRET)])

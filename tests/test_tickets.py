@@ -16,18 +16,21 @@ from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from console.house import House
+from console.processes.worker import LEASE, tick
 from console.settings import Configuration
 from console.tickets.settings import TicketSettings
 from console.work import APART, AT_ONCE, HANDLERS, tickets
-from console.worker import LEASE, tick
-from ivr import journal, ticket_events
+from ivr import journal
 from ivr.tables import messages, ticket_deliveries
 from ivr.tables import ticket_events as event_rows
 from ivr.tables import tickets as ticket_rows
-from ivr.tickets import KINDS
+from ivr.tickets import ticket_events
+from ivr.tickets.tickets import KINDS
 from ivr.vocabulary import Recording
-from oncall import attempts, casework, closing, erasure
-from oncall.channels import Channels
+from oncall import erasure
+from oncall.cases import casework, closing
+from oncall.notices.channels import Channels
+from oncall.reaching import attempts
 from oncall.tables import case_log, cases
 from storage import alarms, due
 from storage.engine import Database

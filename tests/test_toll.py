@@ -27,23 +27,25 @@ from making import (
 from sqlalchemy import Connection, insert, select
 from test_phones import REFUSED
 
-from console import calling, gate
-from console.doors import desks
 from console.house import House, rules
+from console.outbound import calling, gate
+from console.processes.doors import desks
+from console.processes.worker import tick
 from console.work import notices as notice_work
-from console.worker import tick
 from ivr import outgoing_desk, placed, toll
 from ivr.answer import Dial, Gather
 from ivr.outgoing_flow import CarriedOutgoing, DialCustomer, Outgoing, OutgoingTurn
 from ivr.tables import outgoing
 from ivr.vocabulary import Call, LadderPlace, RingOffice, RingTechnician, Step, Turn
 from ivr.wording import Wording
-from oncall import notices, people, roster, rota_file
-from oncall.attempts import begin_attempt
-from oncall.channels import CallOut, ChannelFailed, Channels, TextOut
+from oncall import people
+from oncall.notices import notices
+from oncall.notices.channels import CallOut, ChannelFailed, Channels, TextOut
 from oncall.phones import NumberRefused
-from oncall.roster import RosterRefusal
-from oncall.rota_file import TechnicianEntry
+from oncall.reaching.attempts import begin_attempt
+from oncall.rota import roster, rota_file
+from oncall.rota.roster import RosterRefusal
+from oncall.rota.rota_file import TechnicianEntry
 from oncall.settings import RingingSettings, TollSettings
 from oncall.tables import notice_sends
 from storage.engine import Database

@@ -23,12 +23,12 @@ from making import EXAMPLE, NIGHT, PEPPER, ROOT, SECOND_PEPPER, SECRETS, configu
 from scraping import Scraped
 
 from console import settings
-from console.rehearsal import Rehearsal
-from console.service import PARTS
+from console.processes.service import PARTS
+from console.processes.worker import tick
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration, ConfigurationRefused
 from console.watching import keeping, tracing
 from console.watching.tracing import DROPPED, Told, Tracing
-from console.worker import tick
 from ivr.tally import TALLY
 from storage import due
 

@@ -13,7 +13,7 @@ from twilio_rest import validation
 from twilio_rest.account import Account, routes
 from twilio_rest.server import StandIn, serving
 
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from webhooks.rest.account import RestAccount
 from webhooks.settings import TwilioSettings
 

@@ -24,13 +24,13 @@ import pytest
 from making import ACCOUNT, EXAMPLE, SECRETS, TOKEN, with_lines
 from sqlalchemy import func, select
 
-from console import cast
+from console.demonstration import cast
 from console.house import House, open_house, pin_index
 from console.phone import Exchange, Reply, VirtualClock
 from console.phone.door import HttpDoor
 from console.settings import load
 from ivr.tables import calls, leg_turns, legs, turns
-from oncall.cases import PURSUE
+from oncall.cases.cases import PURSUE
 from oncall.tables import attempts, cases
 from pins import registry
 from storage import due

@@ -24,7 +24,7 @@ from stored_shapes import STORED, Shape, grown, released, shapes, stripped, unre
 
 from console.commands import ivr
 from console.house import not_ready
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from ivr.answer import HANG_UP, from_json
 from ivr.tables import calls, leg_turns, legs, outgoing, turns
 from storage import due, schema

@@ -15,14 +15,14 @@ from hypothesis import strategies as some
 from making import ACTOR, NIGHT, RINGING, ROME, ROTA, fresh_database, opened_at, rome, staff
 from sqlalchemy import Connection, insert, select, update
 
-from oncall import absences, coverage, planning, rota_file, validation
-from oncall.planning import OpensHoles
-from oncall.roster import RosterRefusal
-from oncall.rota import Absence, Book, Employment, Override, Pattern, Rotation, Rules, Rung, Version
+from oncall.rota import absences, coverage, planning, rota_file, validation
+from oncall.rota.planning import OpensHoles
+from oncall.rota.roster import RosterRefusal
+from oncall.rota.rota import Absence, Book, Employment, Override, Pattern, Rotation, Rules, Rung, Version
+from oncall.rota.validation import Finding, Person, review
 from oncall.settings import NoticeSettings
 from oncall.tables import absences as away
 from oncall.tables import rota_versions, technicians
-from oncall.validation import Finding, Person, review
 from storage.engine import Database
 from storage.tables import due_work
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from console.waiting_room import LONGEST_BODY, OnFile, Places, waiting_room
+from console.processes.waiting_room import LONGEST_BODY, OnFile, Places, waiting_room
 
 ON_FILE, STRANGE = "+393471112201", "+393479998877"
 

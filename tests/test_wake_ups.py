@@ -18,14 +18,14 @@ from hypothesis import strategies as some
 from making import ACTOR, NIGHT, a_sid, configuration, fresh_database, opened_at, staff
 from sqlalchemy import func, select
 
-from console.doors import desks
 from console.house import House, pin_index
+from console.processes.doors import desks
 from ivr.answer import Answer, Dial, Record
 from ivr.desk import Desk
 from ivr.journal import WAKE_UPS_AN_HOUR
 from ivr.tables import wake_ups
 from ivr.vocabulary import Received
-from oncall import attempts
+from oncall.reaching import attempts
 from pins import customers, registry
 from storage.engine import Database
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from oncall.wallclock import candidates, instant_of, parse_time
+from oncall.rota.wallclock import candidates, instant_of, parse_time
 
 ROME = "Europe/Rome"
 

@@ -18,18 +18,21 @@ from making import ACTOR, RINGING, ROME, ROTA, configuration, fresh_database, op
 from sqlalchemy import Connection, delete, insert, select, update
 
 from console.house import House
+from console.processes.worker import LEASE, tick
 from console.work import HANDLERS
 from console.work import rota as rota_work
-from console.worker import LEASE, tick
-from oncall import absences, notice_texts, people, roster, rota_file, swaps, turns, watch
-from oncall import notices as told_by
-from oncall.channels import Channels
-from oncall.delivery import quiet_until
-from oncall.roster import RosterRefusal
+from oncall import people
+from oncall.notices import notice_texts
+from oncall.notices import notices as told_by
+from oncall.notices.channels import Channels
+from oncall.notices.delivery import quiet_until
+from oncall.reaching import watch
+from oncall.rota import absences, roster, rota_file, swaps, turns
+from oncall.rota.roster import RosterRefusal
+from oncall.rota.turns import announced_at
 from oncall.settings import NoticeSettings
 from oncall.tables import notice_sends, notices, rota_watch, technicians
 from oncall.tables import swaps as swap_rows
-from oncall.turns import announced_at
 from storage import due
 from storage.alarms import ALARM
 from storage.engine import Database

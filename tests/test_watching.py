@@ -20,10 +20,10 @@ from pydantic import SecretStr
 from scraping import Scraped
 
 from console.app import create_app
-from console.doors import webhook_app
 from console.house import House
+from console.processes.doors import webhook_app
+from console.processes.standing_by import Keeper, snapshot_file, spares
 from console.settings import ConfigurationRefused, load
-from console.standing_by import Keeper, snapshot_file, spares
 from console.watching import keeping
 from console.watching.heartbeat import FAILURES, SUCCESS, beat, unwell
 from ivr.tally import EDGES, TALLY, Tally, together

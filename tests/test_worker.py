@@ -13,10 +13,11 @@ from making import ACTOR, NIGHT, Opened, a_case, case, configuration, fresh_data
 from sqlalchemy import select
 
 from console.house import House
+from console.processes.worker import LEASE, TICK_SECONDS, drain, keep_ticking, tick
 from console.work import HANDLERS
-from console.worker import LEASE, TICK_SECONDS, drain, keep_ticking, tick
-from oncall import casework, reminders
-from oncall.cases import PURSUE
+from oncall.cases import casework
+from oncall.cases.cases import PURSUE
+from oncall.reaching import reminders
 from storage import due
 from storage.due import Work
 from storage.tables import due_work

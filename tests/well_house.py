@@ -29,13 +29,13 @@ from console.backups.daily import Daily
 from console.doctor.examination import Examination, examine
 from console.doctor.finding import Finding
 from console.doctor.look import Tools
-from console.doors import webhook_app
 from console.house import House, pin_index
 from console.outside import follow
+from console.processes.doors import webhook_app
+from console.processes.standing_by import Keeper, spares
 from console.provisioning.memory import ADDRESS, STAND_IN
 from console.provisioning.plan import deviations
 from console.settings import load
-from console.standing_by import Keeper, spares
 from pins import customers, keyring, registry
 from storage import notebook
 from webhooks.rest.account import RestAccount

@@ -25,8 +25,8 @@ from sqlalchemy import Connection, func, select
 from console import outside, verification
 from console.house import House
 from console.privacy import purging
-from console.worker import tick
-from ivr import figures, reports
+from console.processes.worker import tick
+from ivr.records import figures, reports
 from oncall.reports import period
 from storage import due, trace
 from storage.engine import Database

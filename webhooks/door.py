@@ -13,8 +13,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, UnsupportedMediaType
 
 from ivr import noting
-from ivr.luggage import Seal
 from ivr.reception import Reception
+from ivr.standby.luggage import Seal
 from webhooks.parameters import Parameters
 from webhooks.signature import HEADER, SETTINGS_HEADER, SignatureCheck
 

@@ -1,6 +1,6 @@
 """Calls we place and text messages we send, over Twilio's REST interface.
 
-`RestTelephone` and `RestTexts` are what `oncall.channels` asks for.
+`RestTelephone` and `RestTexts` are what `oncall.notices.channels` asks for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from oncall.channels import CallOut, ChannelFailed, TextOut
+from oncall.notices.channels import CallOut, ChannelFailed, TextOut
 from webhooks.rest.line import NOT_FOUND, UNREADABLE, Rest, listed
 from webhooks.twiml import RING_BUFFER
 
@@ -27,7 +27,7 @@ NEWEST = 50
 
 
 class RestTelephone(Rest):
-    """Places calls. `oncall.channels.Telephone`."""
+    """Places calls. `oncall.notices.channels.Telephone`."""
 
     def place(self, call: CallOut) -> str:
         """Twilio rings up to 5 s longer than it is told, so `rings` less 5. It tells `ended_at` of every
@@ -68,7 +68,7 @@ class RestTelephone(Rest):
 
 
 class RestTexts(Rest):
-    """Sends text messages. `oncall.channels.Texts`."""
+    """Sends text messages. `oncall.notices.channels.Texts`."""
 
     def send(self, text: TextOut) -> str:
         if len(text.text) > LONGEST_TEXT:

@@ -10,9 +10,9 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException
 
-from ivr import luggage
-from ivr.luggage import LuggageRefused
 from ivr.outgoing_flow import OutgoingReceived
+from ivr.standby import luggage
+from ivr.standby.luggage import LuggageRefused
 from webhooks import twiml
 from webhooks.door import Door, here
 

@@ -13,7 +13,7 @@ from functools import cache
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
-from ivr.luggage import Seal
+from ivr.standby.luggage import Seal
 
 KEPT = "public, max-age=31536000, immutable"
 

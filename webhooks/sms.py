@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import Forbidden
 
 from ivr import noting
-from ivr.luggage import LuggageRefused
+from ivr.standby.luggage import LuggageRefused
 from ivr.text_messages import TextReceived
 from webhooks import twiml
 from webhooks.door import Believed, signed_form

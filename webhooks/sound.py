@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from flask import Blueprint, Response, request, send_file
 from werkzeug.exceptions import NotFound
 
-from ivr.luggage import LuggageRefused, Seal
+from ivr.standby.luggage import LuggageRefused, Seal
 from webhooks.kept import Folder
 
 GOOD_FOR = timedelta(hours=1)

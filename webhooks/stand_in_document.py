@@ -18,7 +18,7 @@ _PLACE = "/*TABLE*/ null"
 
 
 def render(table: Mapping[str, Any]) -> str:
-    """The document with this table, as ivr/stand_in.py makes it. The same table gives the same text."""
+    """The document with this table, which `ivr/standby/stand_in.py` makes. Same table, same text."""
     # In this form JSON is JavaScript, whatever stands in its texts.
     data = json.dumps(table, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     return _template().replace(_PLACE, data, 1)

@@ -10,8 +10,8 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import BadRequest, HTTPException
 
-from ivr import luggage
-from ivr.luggage import LuggageRefused
+from ivr.standby import luggage
+from ivr.standby.luggage import LuggageRefused
 from ivr.vocabulary import LegReceived
 from webhooks import twiml
 from webhooks.door import Door, here

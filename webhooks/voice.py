@@ -7,8 +7,8 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import Forbidden
 
-from ivr import luggage
-from ivr.luggage import LuggageRefused
+from ivr.standby import luggage
+from ivr.standby.luggage import LuggageRefused
 from ivr.vocabulary import Carried, Received
 from webhooks import twiml
 from webhooks.door import Door, here

@@ -17,8 +17,8 @@ from console.api.once import AnswerForgotten, KeyOfAnother
 from console.case_acts import NotDone
 from console.issuing import KeysUnfit
 from ivr.journal import UnknownCall
-from oncall.cases import CaseClosed, CaseRefusal, UnknownCase
-from oncall.roster import RosterRefusal, UnknownOverride, UnknownRota
+from oncall.cases.cases import CaseClosed, CaseRefusal, UnknownCase
+from oncall.rota.roster import RosterRefusal, UnknownOverride, UnknownRota
 from pins.customers import (
     CodeTaken,
     FieldRefused,

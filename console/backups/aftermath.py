@@ -15,15 +15,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from console.patient import PURGE
+from console.processes.patient import PURGE
 from console.tables import console_jobs, console_links, console_sessions
 from console.work import calendars, handed_on, reconcile, stand_in
 from console.work.erasure import TRACES
-from ivr import ageing, journal, outgoing_desk, placed, tickets
+from ivr import ageing, journal, outgoing_desk, placed
 from ivr.tables import outgoing
-from oncall import cases, notices, reminders, shift_checks, watch
-from oncall.cases import PURSUE
-from oncall.reached import CHECK, NOTICE
+from ivr.tickets import tickets
+from oncall.cases import cases
+from oncall.cases.cases import PURSUE
+from oncall.notices import notices
+from oncall.reaching import reminders, shift_checks, watch
+from oncall.reaching.reached import CHECK, NOTICE
 from oncall.tables import case_links, case_numbers, passes, rota_watch
 from oncall.tables import cases as case_rows
 from oncall.tables import notices as notice_rows

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from console.backups import upgrade
 from console.backups.making import BackupRefused, make
 from console.house import House
-from oncall.wallclock import instant_of
+from oncall.rota.wallclock import instant_of
 from storage.alarms import raise_alarm
 
 log = logging.getLogger("ivr.backup")

@@ -28,9 +28,9 @@ from console.backups.making import keys
 from console.backups.reading import Backup, BackupUnusable
 from console.house import House, state_folder
 from console.outside import follow, ledger_file, signing_key
+from console.processes.worker import tick
 from console.work.erasure import TRACES, remove
-from console.worker import tick
-from oncall import feeds
+from oncall.calendars import feeds
 from pins import keyring, registry
 from pins.tables import customers, key_holders, key_marks
 from storage import anchors, audit, audit_beginning, dump, ledger, refill

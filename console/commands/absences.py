@@ -9,8 +9,8 @@ import click
 from console.commands.common import Context, instant, json_option, local, print_json, reason_option, table
 from console.commands.duty import as_json as findings_json
 from console.commands.duty import note, refusing
-from oncall import absences
-from oncall.coverage import wall
+from oncall.rota import absences
+from oncall.rota.coverage import wall
 
 # `list` shows what has not ended, and with --past what ended since.
 PAST = timedelta(days=366)

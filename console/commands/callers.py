@@ -10,7 +10,7 @@ import click
 from console.commands.common import Context, Refused, json_option, local, print_json, reason_option, table
 from ivr import caller_list, strangers
 from ivr.caller_list import Kind, ListRefusal, Rule
-from oncall.coverage import wall
+from oncall.rota.coverage import wall
 
 KINDS = {"block": "blocked", "allow": "let through"}
 _pattern = click.argument("pattern", metavar="NUMBER")

@@ -13,7 +13,7 @@ from console.commands.common import Context, Refused, json_option, local, print_
 from console.privacy.keys import kept_sounds
 from ivr import journal, pseudonyms
 from ivr.journal import CallRecord, UnknownCall
-from oncall import cases
+from oncall.cases import cases
 from pins import customers
 
 

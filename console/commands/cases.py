@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 
 from console.commands.common import Context, Refused, json_option, local, print_json, table
 from ivr import casework
-from oncall import attempts, cases
-from oncall.cases import Case, CaseRefusal
-from oncall.roster import RosterRefusal
+from oncall.cases import cases
+from oncall.cases.cases import Case, CaseRefusal
+from oncall.reaching import attempts
+from oncall.rota.roster import RosterRefusal
 from pins import customers
 from pins.customers import RegistryRefusal
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from console.house import House, not_ready, open_house, system_clock
 from console.outside import follow
 from console.settings import Configuration, ConfigurationRefused, load
-from oncall.wallclock import candidates, choices
+from oncall.rota.wallclock import candidates, choices
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

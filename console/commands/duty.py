@@ -11,10 +11,10 @@ import click
 from sqlalchemy import Connection
 
 from console.commands.common import Context, Decorated, Refused, local
-from oncall import roster
-from oncall.coverage import duration, wall
-from oncall.roster import RosterRefusal
-from oncall.validation import Finding
+from oncall.rota import roster
+from oncall.rota.coverage import duration, wall
+from oncall.rota.roster import RosterRefusal
+from oncall.rota.validation import Finding
 
 # Holes that are told one by one.
 MOST_HOLES = 10

@@ -14,7 +14,7 @@ from console.commands.common import Context, Refused, instant, json_option, loca
 from console.house import numbers
 from ivr.explain import Explainer, Explanation, Ladder
 from ivr.hours import State
-from oncall import roster
+from oncall.rota import roster
 
 
 @click.command()

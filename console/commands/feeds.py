@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from console.calendar_fetch import FetchFailed, fetch
 from console.commands.common import Context, Refused, json_option, print_json, reason_option
 from console.commands.duty import refusing, rota_of
+from console.outbound.calendar_fetch import FetchFailed, fetch
 from console.work.calendars import CALENDAR
-from oncall import calendar_absences, calendar_import, feeds
-from oncall.calendar_absences import Brought
-from oncall.calendar_import import LARGEST, CalendarRefused
+from oncall.calendars import calendar_absences, calendar_import, feeds
+from oncall.calendars.calendar_absences import Brought
+from oncall.calendars.calendar_import import LARGEST, CalendarRefused
 
 _rota = click.option("--rota", "rota_key", metavar="KEY", help="A whole rota.")
 _technician = click.option("--technician", metavar="KEY", help="One technician's turns, in every rota.")

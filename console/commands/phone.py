@@ -11,13 +11,13 @@ from pathlib import Path
 
 import click
 
-from console import cast
 from console.commands.common import Context, Refused, instant
+from console.demonstration import cast
 from console.first_configuration import example_path
 from console.phone import BadCallFile, Mismatch, lines, parse
 from console.phone.callfile import ClockStands
-from console.rehearsal import ACTOR, Rehearsal
 from console.rehearsing import stage, summary
+from console.rehearsing.rehearsal import ACTOR, Rehearsal
 from console.rehearsing.stage import Stage
 from console.settings import Configuration, load
 from console.terminal import piped

@@ -8,8 +8,8 @@ from console.commands.common import Context, json_option, local, print_json, ref
 from console.outside import follow
 from console.privacy import purging, record
 from console.privacy.purging import Due
+from console.processes.worker import tick
 from console.work.erasure import TRACES, remove
-from console.worker import tick
 
 
 @click.command()

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from console import contact_card
 from console.commands.common import Context, Refused, json_option, local, print_json, table
 from console.commands.technicians import technician as technician
 from console.house import rules
+from console.outbound import contact_card
 from ivr import phone_tests
 from ivr.phone_tests import PhoneInUse, Result
 from oncall import people
 from oncall.people import Technician
-from oncall.roster import RosterRefusal
+from oncall.rota.roster import RosterRefusal
 
 NEEDED = ("service.public_url", "service.keys", "twilio.account_sid", "twilio.auth_tokens")
 SAID: dict[Result, str] = {
@@ -75,7 +75,7 @@ def test(context: Context, key: str, phone: str | None) -> None:
     person = _technician(context, key)
     if person.retired_at is not None and person.retired_at <= context.at:
         raise Refused(f"{key} is no longer in service")
-    from console import calling  # loads the webhook door, which no other of these commands needs
+    from console.outbound import calling  # loads the webhook door, which no other of these commands needs
 
     phone = person.phone if phone is None else phone
     if phone not in person.phones:

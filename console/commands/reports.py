@@ -13,15 +13,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from console import report_page, report_tables, report_words
 from console.commands.common import Context, Day, Refused, json_option, local, print_json
-from console.report_tables import Sheet
-from console.report_words import LANGUAGES, Words
+from console.reports import report_page, report_tables, report_words
+from console.reports.report_tables import Sheet
+from console.reports.report_words import LANGUAGES, Words
 from console.settings import Configuration
-from ivr import reports
-from ivr.reports import Report, Sources
+from ivr.records import reports
+from ivr.records.reports import Report, Sources
 from oncall.reports import Period, month_before, period
-from oncall.roster import UnknownRota
+from oncall.rota.roster import UnknownRota
 
 
 @click.command()

@@ -19,9 +19,10 @@ from console.commands.common import (
 )
 from console.commands.duty import as_json as findings_json
 from console.commands.duty import note, refusing, rota_of, rota_option, summary, told
-from oncall import coverage, people, planning, roster
-from oncall.coverage import wall
-from oncall.roster import UnknownRota
+from oncall import people
+from oncall.rota import coverage, planning, roster
+from oncall.rota.coverage import wall
+from oncall.rota.roster import UnknownRota
 
 # Where the commands stand that are not here, each loaded when it is asked for: what a calendar needs is
 # slow to load.

@@ -10,11 +10,11 @@ import click
 from console.commands.common import Context, Refused, instant, json_option, local, print_json, reason_option
 from console.commands.duty import as_json as findings_json
 from console.commands.duty import summary
-from oncall import planning, rota_file
-from oncall.coverage import wall
-from oncall.planning import OpensHoles, Outcome
-from oncall.roster import RosterRefusal
-from oncall.rota_file import RotaFileRefused
+from oncall.rota import planning, rota_file
+from oncall.rota.coverage import wall
+from oncall.rota.planning import OpensHoles, Outcome
+from oncall.rota.roster import RosterRefusal
+from oncall.rota.rota_file import RotaFileRefused
 
 
 class _OnlyLooked(Exception):

@@ -18,8 +18,8 @@ from console.commands.common import Context, Refused, refusing
 from console.first_configuration import write_configuration
 from console.house import House, open_house, system_clock
 from console.outside import follow
-from console.reloading import unfit, without_database
-from console.service import PARTS, run_part, supervise
+from console.processes.reloading import unfit, without_database
+from console.processes.service import PARTS, run_part, supervise
 from console.settings import load
 from pins import keyring
 from storage import schema
@@ -107,8 +107,8 @@ def serve(context: Context, only: str | None) -> None:
 @click.pass_obj
 def demo(context: Context, port: int) -> None:
     """A demonstration in a throwaway folder: a rehearsed emergency call, then the running service."""
-    from console import demo as demonstration
-    from console import demo_network
+    from console.demonstration import demo as demonstration
+    from console.demonstration import demo_network
 
     # TERM ends it as cleanly as Ctrl-C: the folder is removed on the way out.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(0)))

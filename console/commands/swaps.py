@@ -9,9 +9,9 @@ import click
 
 from console.commands.common import Context, instant, json_option, local, print_json, reason_option
 from console.commands.duty import refusing, rota_of, rota_option
-from oncall import swaps
-from oncall.coverage import wall
-from oncall.swaps import PENDING, Back, Swap
+from oncall.rota import swaps
+from oncall.rota.coverage import wall
+from oncall.rota.swaps import PENDING, Back, Swap
 
 SAID = {
     "accepted": "is accepted, and holds",

@@ -22,8 +22,8 @@ from console.commands.common import (
 )
 from ivr.settings import LANGUAGES
 from oncall import people
-from oncall.roster import RosterRefusal
-from oncall.rota_file import TechnicianEntry
+from oncall.rota.roster import RosterRefusal
+from oncall.rota.rota_file import TechnicianEntry
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

@@ -7,9 +7,9 @@ import secrets
 
 import click
 
-from console import mail
 from console.commands.common import Context, Refused, json_option, print_json
-from console.mail import MailFailed, MailRefused
+from console.outbound import mail
+from console.outbound.mail import MailFailed, MailRefused
 from console.settings import Configuration
 from console.tickets import letter, trial, webhook
 from console.tickets.payload import Ticket, schema

@@ -13,7 +13,7 @@ from console.provisioning import advice, memory
 from console.provisioning.changing import Outcome, change_all
 from console.provisioning.failures import told
 from console.provisioning.plan import Change, make_plan, shown
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from storage import audit
 from webhooks.rest.account import HostedNumber, RestAccount
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
 from console.provisioning.failures import told
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 
 
 def check(look: Look) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
 from console.provisioning.advice import GEO
 from console.provisioning.failures import told
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 
 
 def check(look: Look) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from console.doctor.finding import Finding, green, yellow
 from console.doctor.look import Look
-from console.mail import MailFailed, try_out
+from console.outbound.mail import MailFailed, try_out
 
 
 def check(look: Look) -> Iterator[Finding]:

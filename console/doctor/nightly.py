@@ -17,8 +17,8 @@ from console.doctor.finding import Finding
 from console.doctor.look import Tools
 from console.doctor.told import as_json
 from console.house import House
-from console.keyholder import node_name
-from oncall.wallclock import instant_of
+from console.processes.keyholder import node_name
+from oncall.rota.wallclock import instant_of
 from storage import notebook
 from storage.alarms import raise_alarm
 

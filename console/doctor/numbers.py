@@ -12,7 +12,7 @@ from console.house import not_ready
 from console.provisioning import memory
 from console.provisioning.failures import told
 from console.provisioning.plan import DIVERSIONS, VOICE_DIVERSIONS, Change, deviations, missing, shown
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 
 PROVISION = "`ivr twilio provision` shows what would change, and changes it with --yes."
 # Without these no call comes in, or none is put right when we fail; the others are worth a look.

@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 
 from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
-from oncall import coverage, people, rota_book, validation
+from oncall import people
 from oncall.phones import NumberRefused
+from oncall.rota import coverage, rota_book, validation
 
 AHEAD = timedelta(days=60)
 # What begins within so long is red: a weekend, and time to find somebody.
 SOON = timedelta(days=7)
-# Wrong as soon as it begins; the other kinds of oncall/validation.py are worth a look.
+# Wrong as soon as it begins; the other kinds of oncall/rota/validation.py are worth a look.
 GRAVE = frozenset({"hole", "not-employed", "unreachable"})
 _WHAT = {
     "hole": "nobody is on duty in rota {rota} from {start}",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
-from console.standing_by import EVERY, OVERDUE, last_snapshot
-from ivr import standby
+from console.processes.standing_by import EVERY, OVERDUE, last_snapshot
+from ivr.standby import standby
 from storage.snapshot import SnapshotRefused
 
 # The worker writes one every minute. Twice that may pass while it starts anew.

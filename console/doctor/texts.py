@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from console.doctor.finding import Finding, green, yellow
 from console.doctor.look import Look
 from console.provisioning.failures import told
-from oncall.channels import ChannelFailed
-from oncall.senders import ABLE, sender_kind
+from oncall.notices.channels import ChannelFailed
+from oncall.notices.senders import ABLE, sender_kind
 
 
 def check(look: Look) -> Iterator[Finding]:

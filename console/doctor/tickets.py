@@ -8,7 +8,7 @@ from datetime import timedelta
 from console.doctor.finding import Finding, green, yellow
 from console.doctor.look import Look
 from console.work.tickets import is_configured
-from ivr import tickets
+from ivr.tickets import tickets
 
 # A receiver that is away for less than this is no matter.
 LATE = timedelta(hours=1)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from console.doctor.finding import Finding, green, red, yellow
 from console.doctor.look import Look
-from console.patient import PATIENT
+from console.processes.patient import PATIENT
 from storage import due
 from storage.alarms import ALARM
 from storage.tables import due_work

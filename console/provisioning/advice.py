@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from console.provisioning.failures import told
 from console.provisioning.plan import OWN_FALLBACK, fallback_of
 from console.settings import Configuration
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from webhooks.rest.account import AccountFacts, DialledCountry, RestAccount
 
 GEO = "Twilio's console: Voice, Settings, Geo permissions"

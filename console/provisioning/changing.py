@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from console.provisioning.failures import told
 from console.provisioning.plan import DIVERSIONS, Change, shown
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from webhooks.rest.account import RestAccount
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 
 WHO_WE_ARE = "wrong account or token: compare twilio.account_sid and twilio.auth_tokens with Twilio's console"
 WHAT_TO_DO = {

@@ -17,9 +17,9 @@ from console.case_acts import Doer, calls_back
 from console.case_acts import NotDone as NotDone
 from console.house import House
 from console.public.keys import form_key
-from oncall import case_log, cases
-from oncall.cases import Case
-from oncall.links import Link
+from oncall.cases import case_log, cases
+from oncall.cases.cases import Case
+from oncall.cases.links import Link
 from oncall.tables import case_log as log_rows
 
 # What each act leaves in the case's log, by which it is known to have been done.

@@ -12,9 +12,10 @@ from werkzeug.exceptions import NotFound
 from console.house import Clock, House
 from console.public.guard import guarded
 from console.public.wording import Words, preferred
-from oncall import feeds, people
-from oncall.calendar import Turn, write
-from oncall.feeds import Feed, Shown
+from oncall import people
+from oncall.calendars import feeds
+from oncall.calendars.calendar import Turn, write
+from oncall.calendars.feeds import Feed, Shown
 
 security = logging.getLogger("ivr.security")
 

@@ -19,15 +19,16 @@ from console.arrived import arrived
 from console.case_story import sound as recorded
 from console.customer_search import Found, search
 from console.house import Clock, House
+from console.processes.standing_by import spares
 from console.public import acts
 from console.public.acts import NotDone
 from console.public.case_view import View, sounds, view
 from console.public.guard import error_page, guarded
 from console.public.wording import Words, preferred
-from console.standing_by import spares
-from oncall import cases, links, people
-from oncall.cases import CaseClosed
-from oncall.links import Link
+from oncall import people
+from oncall.cases import cases, links
+from oncall.cases.cases import CaseClosed
+from oncall.cases.links import Link
 
 security = logging.getLogger("ivr.security")
 

@@ -15,9 +15,10 @@ from console.house import House
 from console.public.wording import Words
 from ivr import casework
 from ivr.casework import Event
-from oncall import cases, people
-from oncall.cases import Case
-from oncall.links import Link
+from oncall import people
+from oncall.cases import cases
+from oncall.cases.cases import Case
+from oncall.cases.links import Link
 from pins import customers
 
 

@@ -12,7 +12,7 @@ from console.settings import Configuration
 
 
 def link_secret(configuration: Configuration) -> bytes:
-    """What case links are derived from: `secret` of `oncall.links.address`. Raises IndexError: no key."""
+    """What case links are derived from: `secret` of `links.address`. Raises IndexError: no key."""
     return _derived(configuration, b"case-link")
 
 

@@ -1,5 +1,7 @@
 """A telephone and everybody's hands on it, without a screen: what the terminal and the console share.
 
+    playhouse.py a house that is played in, at instants of our choosing
+    rehearsal.py a playhouse that is a throwaway copy of the house, and tone.py what its people say
     stage.py     who may call whom, on a throwaway copy or on the running service
     session.py   the telephone: what can be done now, and what happened
     asked.py     what a line listens for

@@ -12,8 +12,8 @@ from console.rehearsing.session import Session
 from ivr import journal
 from ivr.gathering import ANYTHING_ELSE
 from ivr.vocabulary import Step
-from oncall import cases
-from oncall.cases import PURSUE
+from oncall.cases import cases
+from oncall.cases.cases import PURSUE
 from storage import due
 
 # Seconds.

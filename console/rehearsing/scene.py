@@ -11,9 +11,9 @@ from itertools import takewhile
 from console.phone.callfile import ClockStands, parse
 from console.phone.events import Called, Event, Heard
 from console.phone.script import PressesPin
-from console.rehearsal import Rehearsal
 from console.rehearsing import passing, quiet, summary
 from console.rehearsing.phones import Person, Phone, on_the_table
+from console.rehearsing.rehearsal import Rehearsal
 from console.rehearsing.session import brought
 from console.rehearsing.stage import Stage, rehearsed
 from console.settings import Configuration

@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from console.house import numbers, system_clock
 from console.phone import Cast, Exchange, HttpDoor, VirtualClock
 from console.phone.callfile import UNKNOWN, WITHHELD
-from console.rehearsal import Rehearsal
 from console.rehearsing.phones import Person
+from console.rehearsing.rehearsal import Rehearsal
 from console.rehearsing.session import Session
 from console.settings import Configuration
 from ivr.hours import State
-from oncall import roster
-from oncall.roster import Contact
+from oncall.rota import roster
+from oncall.rota.roster import Contact
 from pins import customers
 from storage.engine import Database
 

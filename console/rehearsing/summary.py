@@ -14,8 +14,9 @@ from console.phone import save
 from console.rehearsing.session import Session
 from ivr import journal
 from ivr.journal import UnknownCall
-from oncall import attempts, cases
-from oncall.cases import PURSUE, Case
+from oncall.cases import cases
+from oncall.cases.cases import PURSUE, Case
+from oncall.reaching import attempts
 from pins import customers
 from storage import due
 from storage.engine import Database

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from console.house import rules
 from console.settings import Configuration
-from ivr import stand_in
 from ivr.prompts import Speaker
-from ivr.stand_in import Person, Table
-from oncall import people, rota_book
+from ivr.standby import stand_in
+from ivr.standby.stand_in import Person, Table
+from oncall import people
+from oncall.rota import rota_book
 from webhooks.stand_in_document import render
 
 

@@ -14,7 +14,7 @@ from console.house import House
 from console.provisioning.failures import told
 from console.provisioning.memory import ADDRESS, STAND_IN
 from console.stand_in.content import Document, make_document
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from storage import audit, notebook
 from webhooks.rest.serverless import Place, RestFunctions
 from webhooks.stand_in_document import PATH

@@ -26,9 +26,9 @@ from console.tickets.payload import (
 from ivr import journal
 from ivr.journal import CallRecord
 from ivr.tables import messages
-from ivr.tickets import Event
-from oncall import cases
-from oncall.cases import Case
+from ivr.tickets.tickets import Event
+from oncall.cases import cases
+from oncall.cases.cases import Case
 from oncall.tables import attempts, case_log, technicians
 from pins import customers
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from email.message import EmailMessage
 
-from console import mail
+from console.outbound import mail
 from console.settings import Configuration
 from console.tickets import words
 from console.tickets.facts import language_of

@@ -17,7 +17,7 @@ from functools import cache
 from sqlalchemy import Connection
 
 from console.house import House
-from console.keyholder import node_name
+from console.processes.keyholder import node_name
 from console.voice.playing import shelf_of, sound
 from ivr.own_voice import kept
 from ivr.own_voice.shelf import Entry, Shelf

@@ -7,9 +7,9 @@ from __future__ import annotations
 import logging
 
 from console.settings import Configuration
-from ivr.luggage import Seal
 from ivr.own_voice import kept
 from ivr.own_voice.shelf import OwnVoice, Shelf, digest_of
+from ivr.standby.luggage import Seal
 from storage.engine import Database
 from webhooks.addresses import PublicAddresses
 

@@ -15,8 +15,8 @@ import requests
 from sqlalchemy.exc import SQLAlchemyError
 
 from console.house import House, not_ready
-from console.patient import PATIENT
-from console.standing_by import OVERDUE, snapshot_file
+from console.processes.patient import PATIENT
+from console.processes.standing_by import OVERDUE, snapshot_file
 from ivr.tally import TALLY
 from storage import due, snapshot
 

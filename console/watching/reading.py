@@ -14,13 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from console.backups.daily import newest
 from console.certificate import NOTE as CERTIFICATE
 from console.house import House, not_ready
-from console.patient import PATIENT
+from console.processes.patient import PATIENT
+from console.processes.standing_by import snapshot_file
 from console.stand_in.publishing import published
-from console.standing_by import snapshot_file
 from console.watching.heartbeat import FAILURES, SUCCESS
 from console.watching.keeping import counted
 from console.watching.tracing import DROPPED
-from ivr import watched as calls
+from ivr.records import watched as calls
 from ivr.tally import EDGES, key_of, labels_of
 from oncall import watched as rota
 from pins import throttle

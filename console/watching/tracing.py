@@ -28,7 +28,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from console.house import House
-from console.keyholder import node_name
+from console.processes.keyholder import node_name
 from console.settings import Configuration
 from console.watching.redaction import GONE
 from ivr import noting

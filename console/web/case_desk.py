@@ -19,8 +19,8 @@ from console.web.context import SentBefore, at, house, reading, user, words, wri
 from console.web.render import page
 from console.web.shown import case as shown_case
 from console.web.shown.case import CaseShown
-from oncall import cases
-from oncall.cases import Case, CaseClosed
+from oncall.cases import cases
+from oncall.cases.cases import Case, CaseClosed
 
 Sees = Callable[[Connection, Case], bool]
 # Long enough for every field of these forms together.

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from console.web.words import Words
-from oncall.wallclock import candidates
+from oncall.rota.wallclock import candidates
 
 
 @dataclass(frozen=True)

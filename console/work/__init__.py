@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from console.house import House
-from console.patient import PURGE
+from console.processes.patient import PURGE
 from console.work import (
     calendars,
     calls,
@@ -28,9 +28,10 @@ from console.work import (
 )
 from ivr import ageing, journal
 from ivr.outgoing_desk import PLACE, WATCH
-from ivr.tickets import KINDS as TICKETS
-from oncall import cases, reminders, watch
-from oncall.reached import CHECK, NOTICE
+from ivr.tickets.tickets import KINDS as TICKETS
+from oncall.cases import cases
+from oncall.reaching import reminders, watch
+from oncall.reaching.reached import CHECK, NOTICE
 from pins import outbox, registry
 from storage.alarms import ALARM
 from storage.due import Work

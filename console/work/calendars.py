@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from console.calendar_fetch import FetchFailed, Outside, fetch
 from console.house import House
-from oncall import calendar_absences, calendar_import
-from oncall.calendar_absences import Brought
-from oncall.calendar_import import CalendarRefused
-from oncall.roster import RosterRefusal
+from console.outbound.calendar_fetch import FetchFailed, Outside, fetch
+from oncall.calendars import calendar_absences, calendar_import
+from oncall.calendars.calendar_absences import Brought
+from oncall.calendars.calendar_import import CalendarRefused
+from oncall.rota.roster import RosterRefusal
 from storage import due
 from storage.alarms import raise_alarm
 from storage.due import Work

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from console.house import Clock, House
-from console.keyholder import node_name
+from console.processes.keyholder import node_name
 from storage import clock as clocks
 from storage.alarms import raise_alarm
 

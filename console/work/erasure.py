@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from console.house import House, state_folder
-from ivr import call_search
+from ivr.records import call_search
 from storage import due, trace
 from storage.due import Work
 from storage.trace import OF_PURGE, TRACES

@@ -16,7 +16,7 @@ from console.privacy.keys import kept_sounds
 from console.work.reconcile import COMPARED
 from ivr import journal
 from ivr.tables import calls
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from storage import due, notebook
 from storage.due import Work
 from webhooks.rest.forgetting import RestForgetting

@@ -11,8 +11,10 @@ from console.work.notices import UNDELIVERED
 from ivr import journal
 from ivr.flow import SCREENED_IN_VAIN
 from ivr.journal import CallRecord, UnknownCall
-from oncall import cases, casework, notices, roster
-from oncall.notices import MESSAGE
+from oncall.cases import cases, casework
+from oncall.notices import notices
+from oncall.notices.notices import MESSAGE
+from oncall.rota import roster
 from storage import due
 from storage.alarms import raise_alarm
 from storage.due import Work

@@ -15,10 +15,10 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
 
-from console import alarm_texts, mail
 from console.house import House
-from console.letter_mail import outbox_folder
-from console.mail import MailFailed, MailRefused
+from console.outbound import alarm_texts, mail
+from console.outbound.letter_mail import outbox_folder
+from console.outbound.mail import MailFailed, MailRefused
 from pins import outbox, registry
 from pins.outbox import LetterDamaged, LetterElsewhere
 from pins.registry import UnknownPin

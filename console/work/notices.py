@@ -13,17 +13,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from console import calling, notice_facts
-from console.doors import sealing
 from console.house import House, rules
-from console.notice_facts import Reader
-from ivr import luggage, outgoing_desk, placed, toll
+from console.outbound import calling, notice_facts
+from console.outbound.notice_facts import Reader
+from console.processes.doors import sealing
+from ivr import outgoing_desk, placed, toll
+from ivr.standby import luggage
 from ivr.tables import outgoing
-from oncall import cases, delivery, notices
-from oncall.channels import ChannelFailed, ChannelName, TextOut
-from oncall.delivery import ASK_AGAIN, ASKED_FOR, NEVER_SENT, Plan, Route
-from oncall.notice_texts import Written
-from oncall.notices import LeaseLost, Notice, Send
+from oncall.cases import cases
+from oncall.notices import delivery, notices
+from oncall.notices.channels import ChannelFailed, ChannelName, TextOut
+from oncall.notices.delivery import ASK_AGAIN, ASKED_FOR, NEVER_SENT, Plan, Route
+from oncall.notices.notice_texts import Written
+from oncall.notices.notices import LeaseLost, Notice, Send
 from oncall.people import UnknownTechnician
 from storage.alarms import raise_alarm
 from storage.due import Work

@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import Connection
 
 from console.house import House
-from oncall.wallclock import instant_of
+from oncall.rota.wallclock import instant_of
 from pins import registry
 from pins.registry import PinRecord, UnknownPin
 from storage.alarms import raise_alarm

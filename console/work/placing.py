@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from console import calling
 from console.house import House
+from console.outbound import calling
 from ivr import placed
 from storage.due import Work
 

@@ -6,11 +6,11 @@ import logging
 from datetime import datetime, time, timedelta
 
 from console.house import House
-from console.patient import PURGE
 from console.privacy import keys, purging
-from console.standing_by import spares
+from console.processes.patient import PURGE
+from console.processes.standing_by import spares
 from ivr import ageing
-from oncall.wallclock import instant_of
+from oncall.rota.wallclock import instant_of
 from storage import due
 from storage.due import Work
 

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from console import calling
 from console.house import House, rules
+from console.outbound import calling
 from ivr import case_facts, desk, outgoing_desk, placed
-from oncall import case_log, cases, casework, notices, pursuit, reminders, roster
-from oncall.cases import PURSUE, Case, UnknownCase
-from oncall.pursuit import Ask, AskCaller, Decision, Over, Phone, Wait
-from oncall.roster import Contact
+from oncall.cases import case_log, cases, casework
+from oncall.cases.cases import PURSUE, Case, UnknownCase
+from oncall.notices import notices
+from oncall.reaching import pursuit, reminders
+from oncall.reaching.pursuit import Ask, AskCaller, Decision, Over, Phone, Wait
+from oncall.rota import roster
+from oncall.rota.roster import Contact
 from storage import due
 from storage.alarms import raise_alarm
 from storage.due import Work

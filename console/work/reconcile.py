@@ -14,16 +14,20 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from console.house import House, rules
+from console.processes.standing_by import spares
 from console.provisioning.memory import NOTE as PROVISIONED
 from console.provisioning.memory import STAND_IN
-from console.standing_by import spares
 from console.work.handed_on import LOUD_EVERY
 from console.work.notices import UNDELIVERED
-from ivr import found_calls, journal
-from ivr.found_calls import FOUND, Found, Rung
+from ivr import journal
+from ivr.standby import found_calls
+from ivr.standby.found_calls import FOUND, Found, Rung
 from ivr.vocabulary import Recording
-from oncall import cases, notices, people, roster
-from oncall.channels import ChannelFailed
+from oncall import people
+from oncall.cases import cases
+from oncall.notices import notices
+from oncall.notices.channels import ChannelFailed
+from oncall.rota import roster
 from storage import due, notebook
 from storage.alarms import raise_alarm
 from storage.due import Work

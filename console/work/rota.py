@@ -7,26 +7,18 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from console import calling
 from console.house import House, rules
+from console.outbound import calling
 from ivr import outgoing_desk, placed
 from ivr.tables import outgoing
-from oncall import (
-    cases,
-    coverage,
-    people,
-    phones,
-    rota_book,
-    senders,
-    shift_checks,
-    swaps,
-    turns,
-    validation,
-    watch,
-)
+from oncall import people, phones
+from oncall.cases import cases
+from oncall.notices import senders
 from oncall.people import Technician
-from oncall.rota import Book
-from oncall.shift_checks import Check
+from oncall.reaching import shift_checks, watch
+from oncall.reaching.shift_checks import Check
+from oncall.rota import coverage, rota_book, swaps, turns, validation
+from oncall.rota.rota import Book
 from storage.alarms import raise_alarm
 from storage.due import Work
 

@@ -1,4 +1,4 @@
-"""A helpdesk is told of cases and messages, by e-mail and by a webhook: see ivr/tickets.py.
+"""A helpdesk is told of cases and messages, by e-mail and by a webhook: see ivr/tickets/tickets.py.
 
 A look every few seconds finds what happened and writes it to its ticket; one row of work for each ticket and
 way then tells it, one event after the other. Whatever is told has the same id each time, so what was sent
@@ -18,15 +18,16 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, ProgrammingError
 
-from console import case_story, mail
+from console import case_story
 from console.house import House
-from console.mail import MailFailed, MailRefused
+from console.outbound import mail
+from console.outbound.mail import MailFailed, MailRefused
 from console.settings import Configuration
 from console.tickets import facts, letter, webhook
 from console.tickets.payload import Ticket
 from console.tickets.webhook import HookFailed
-from ivr import ticket_events, tickets
-from ivr.tickets import Channel, Event, Outcome
+from ivr.tickets import ticket_events, tickets
+from ivr.tickets.tickets import Channel, Event, Outcome
 from storage import due
 from storage.alarms import raise_alarm
 from storage.due import Work

@@ -94,7 +94,7 @@ def test_a_part_alone_does_too(service: Service, part: str) -> None:
 DOOR = """
 import logging, sys
 from pathlib import Path
-from console.serving import Gunicorn, Size
+from console.processes.serving import Gunicorn, Size
 from console.settings import load
 
 folder = Path(sys.argv[1])

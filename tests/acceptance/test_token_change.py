@@ -23,7 +23,7 @@ from acceptance.installation import ACCOUNT, PUBLIC_URL, TOKEN
 from acceptance.reading_again import IN_FORCE, NIGHT, PATIENCE, Service
 from console.house import open_house, pin_index
 from console.settings import load
-from oncall import roster, rota_file
+from oncall.rota import roster, rota_file
 from oncall.tables import cases
 from pins import customers, registry
 

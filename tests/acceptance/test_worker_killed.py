@@ -21,7 +21,8 @@ from sqlalchemy import select
 
 from acceptance.installation import Installation, command
 from acceptance.rest_server import Moment, Network, serving
-from oncall import notices, roster, rota_file
+from oncall.notices import notices
+from oncall.rota import roster, rota_file
 from oncall.tables import notices as notice_rows
 from storage.engine import open_database
 

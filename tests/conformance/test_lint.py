@@ -16,7 +16,7 @@ import pytest
 from conformance.lint import Role, findings, role_of
 from conformance.watching import WATCH
 from console.phone.door import HttpDoor
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from ivr.answer import Answer, Say
 from ivr.prompts import Speech
 from webhooks import twiml

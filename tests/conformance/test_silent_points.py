@@ -27,7 +27,7 @@ from test_conversations import (
 
 from console.phone import Behaviour, Reply
 from console.phone.door import Door, WsgiDoor
-from console.rehearsal import Rehearsal
+from console.rehearsing.rehearsal import Rehearsal
 from console.settings import Configuration
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"

@@ -117,8 +117,8 @@ def mortal(database: type[Any], moment: Callable[[str], None]) -> None:
 
 def webhooks(folder: Path) -> None:
     # Loaded before it is forked: as below, what a start costs is not what is tried here.
-    from console import doors, service  # noqa: F401
     from console.commands import ivr
+    from console.processes import doors, service  # noqa: F401
     from storage.engine import Database
 
     mortal(Database, in_request)
@@ -133,8 +133,8 @@ def webhooks(folder: Path) -> None:
 
 def work(folder: Path, tick: float) -> None:
     from console import work as kinds
-    from console import worker
     from console.commands import ivr
+    from console.processes import worker
     from storage.engine import Database
 
     mortal(Database, Sentence(folder))

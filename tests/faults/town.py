@@ -14,7 +14,7 @@ from datetime import datetime
 from making import ACCOUNT, ACTOR, EXAMPLE, SECRETS, TOKEN, with_lines
 
 from console.house import House, pin_index
-from oncall import roster, rota_file
+from oncall.rota import roster, rota_file
 from pins import customers, registry
 
 PUBLIC_URL = "https://phone.example.net"

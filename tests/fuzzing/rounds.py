@@ -24,12 +24,14 @@ from console.phone.exchange import NeverSettles
 from console.phone.execution import OutOfTurn
 from console.phone.player import Mismatch
 from console.public.keys import link_secret
-from console.rehearsal import ACTOR, PUBLIC_URL, Rehearsal
+from console.rehearsing.rehearsal import ACTOR, PUBLIC_URL, Rehearsal
 from console.settings import Configuration
 from fuzzing import judging, mutating
 from fuzzing.asking import Answered, Asked, put
 from fuzzing.mutating import Corpus, Genuine
-from oncall import cases, feeds, links, roster
+from oncall.calendars import feeds
+from oncall.cases import cases, links
+from oncall.rota import roster
 from pins import customers, throttle
 
 CALLS = Path(__file__).parent.parent / "calls"

@@ -17,7 +17,7 @@ from visitors import Console
 
 from console import issuing
 from console.house import state_folder
-from console.tone import tone
+from console.rehearsing.tone import tone
 from console.voice import listing as own_voice
 from console.web import customer_sheets, jobs, work_files
 from console.web.letter_runs import Wanted as Letters
@@ -25,7 +25,9 @@ from ivr import journal
 from ivr.own_voice import kept, lines, wav
 from ivr.own_voice.checking import Prepared, digest_of
 from ivr.vocabulary import Recording
-from oncall import attempts, his_cases, roster, swaps, turns
+from oncall.cases import his_cases
+from oncall.reaching import attempts
+from oncall.rota import roster, swaps, turns
 from pins import customer_list, pin_list, registry
 
 

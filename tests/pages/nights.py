@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from making import rome
 from visitors import Console
 
-from console.playhouse import Playhouse
-from console.tone import tone
+from console.rehearsing.playhouse import Playhouse
+from console.rehearsing.tone import tone
 from ivr import journal
-from oncall import cases
+from oncall.cases import cases
 
 CONNECTED = """\
 * acme calls trento

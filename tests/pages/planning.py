@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from visitors import Console, Visitor
 from werkzeug.test import TestResponse
 
-from oncall import roster
+from oncall.rota import roster
 from oncall.tables import absences as absence_rows
 from oncall.tables import rota_overrides
 

@@ -19,7 +19,8 @@ from console import erasure
 from console.tables import api_answers
 from console.web import jobs
 from ivr import casework, journal
-from oncall import cases, roster
+from oncall.cases import cases
+from oncall.rota import roster
 from pins import customers, registry
 from storage import audit
 from storage.tables import metadata

@@ -33,7 +33,7 @@ from visitors import Console
 from console.api.document import document
 from console.api.operation import Operation
 from console.api.operations import AREAS, all_operations
-from oncall import roster
+from oncall.rota import roster
 
 sys.path.insert(0, str(ROOT / "docs"))
 import api as api_paper

@@ -20,11 +20,12 @@ from visitors import Clock, Console, Visitor, console_in
 
 from console.house import House
 from console.web.shown import calls as shown_calls
-from ivr import call_search, casework, heard, journal
+from ivr import casework, journal
+from ivr.records import call_search, heard
 from ivr.tables import calls
 from ivr.vocabulary import Recording
-from oncall import cases
-from oncall.notices import MESSAGE
+from oncall.cases import cases
+from oncall.notices.notices import MESSAGE
 from pins.tables import customers
 from storage import due
 from storage.tables import audit

@@ -19,8 +19,9 @@ from visitors import Console, Visitor
 
 from ivr import casework
 from ivr.tables import outgoing
-from oncall import attempts, case_log, cases
-from oncall.cases import Case
+from oncall.cases import case_log, cases
+from oncall.cases.cases import Case
+from oncall.reaching import attempts
 from oncall.tables import cases as case_rows
 from pins import customers
 from storage import audit

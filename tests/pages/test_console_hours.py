@@ -16,7 +16,7 @@ from console.commands import ivr
 from console.house import House
 from console.web.context import KEY
 from ivr.settings import SpecialDay
-from oncall import roster
+from oncall.rota import roster
 
 
 def changed(console: Console, **hours: object) -> None:

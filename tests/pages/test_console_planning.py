@@ -15,7 +15,7 @@ from sqlalchemy import delete
 from visitors import Clock, Console, console_in
 
 from console.house import House
-from oncall import absences, roster, rota_file
+from oncall.rota import absences, roster, rota_file
 from oncall.tables import feeds, rota_versions, technicians
 from oncall.tables import swaps as swap_rows
 

@@ -16,14 +16,14 @@ from making import NIGHT, ROME
 from screens import Screen
 from visitors import Console
 
-from console import report_tables
+from console.reports import report_tables
 from console.web import plots
 from console.web.context import KEY
 from console.web.shown import report_span
 from console.web.shown.reports import sources
 from console.web.words import LANGUAGES, texts
-from ivr import reports
-from ivr.figures import GROUPS
+from ivr.records import reports
+from ivr.records.figures import GROUPS
 from ivr.vocabulary import Outcome
 from oncall.reports import KINDS, period
 

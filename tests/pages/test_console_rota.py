@@ -12,7 +12,7 @@ from planning import SATURDAY, confirm, how_many, on_duty, override, plan_much, 
 from sqlalchemy import select
 from visitors import Console
 
-from oncall import absences, swaps
+from oncall.rota import absences, swaps
 from oncall.tables import rota_overrides
 
 # -- the picture -------------------------------------------------------------------------------

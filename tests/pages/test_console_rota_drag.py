@@ -8,7 +8,7 @@ from making import rome
 from playwright.sync_api import Page, expect
 from visitors import Console
 
-from oncall import roster
+from oncall.rota import roster
 
 if TYPE_CHECKING:
     from screens import Screen

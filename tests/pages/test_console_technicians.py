@@ -13,7 +13,8 @@ from visitors import Console
 
 from console.web.shown.technicians import free_key
 from ivr.tables import outgoing
-from oncall import people, roster
+from oncall import people
+from oncall.rota import roster
 from oncall.tables import technicians
 from storage.tables import due_work
 

@@ -17,8 +17,11 @@ from visitors import Console, Visitor
 from console.access import users
 from ivr import casework
 from ivr.tables import outgoing
-from oncall import absences, attempts, cases, feeds, roster, rota_file, swaps
-from oncall.cases import Case
+from oncall.calendars import feeds
+from oncall.cases import cases
+from oncall.cases.cases import Case
+from oncall.reaching import attempts
+from oncall.rota import absences, roster, rota_file, swaps
 from oncall.tables import rota_overrides, shift_checks
 
 # Anna has rung 1 until 16 March; then Bruno, then Carla, a week each. Dario is always on rung 2.

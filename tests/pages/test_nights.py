@@ -7,7 +7,7 @@ from visitors import Console
 
 from console.house import state_folder
 from ivr import journal
-from oncall import cases
+from oncall.cases import cases
 
 
 def test_the_night(console: Console) -> None:

@@ -22,8 +22,9 @@ from screens import Screen
 from sqlalchemy import select
 from visitors import Clock, Console, Visitor, console_in
 
-from console import issuing, letter_mail, outside
+from console import issuing, outside
 from console.house import House
+from console.outbound import letter_mail
 from console.tables import console_jobs
 from console.web import jobs, work_files
 from pins import batches, customers, outbox, registry

@@ -16,9 +16,11 @@ from sqlalchemy import delete, insert, update
 from visitors import Clock, Console, Visitor, console_in
 
 from console.house import House, numbers, pin_index
-from console.playhouse import Playhouse
-from ivr import night as nights_figures
-from oncall import absences, cases, notices, on_duty, roster
+from console.rehearsing.playhouse import Playhouse
+from ivr.records import night as nights_figures
+from oncall.cases import cases
+from oncall.notices import notices
+from oncall.rota import absences, on_duty, roster
 from oncall.tables import shift_checks, technicians
 from pins import registry, throttle
 from storage.alarms import raise_alarm

@@ -15,10 +15,10 @@ from making import NIGHT
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
-from console import cast
 from console.access import sessions, users
 from console.access.users import User
 from console.app import create_app
+from console.demonstration import cast
 from console.house import House
 from console.web import jobs
 from console.web.words import Words

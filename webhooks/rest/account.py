@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from webhooks.rest.line import NOT_FOUND, UNREADABLE, Rest, listed
 
 PAGE = 100

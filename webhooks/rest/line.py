@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import requests
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, ProxyError
 
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from webhooks.settings import TwilioSettings
 
 # Seconds to connect, and to wait for the answer. The library's own default is for ever.

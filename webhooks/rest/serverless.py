@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import requests
 
-from oncall.channels import ChannelFailed
+from oncall.notices.channels import ChannelFailed
 from webhooks.rest.line import UNREADABLE, Rest, listed
 
 UPLOADS = "https://serverless-upload.twilio.com"

@@ -13,9 +13,10 @@ from console.api import cursor
 from console.api.asked import Asked
 from console.api.operation import Area
 from console.api.shapes.calls import CallPage, CallPages, CallShown, CallTold, MessageShown, TurnShown
-from ivr import call_search, journal
-from ivr.call_search import Found, Place, Wanted
+from ivr import journal
 from ivr.journal import UnknownCall
+from ivr.records import call_search
+from ivr.records.call_search import Found, Place, Wanted
 
 area = Area("calls", "Calls, as the journal tells them. A PIN is never among what was heard.")
 

@@ -30,10 +30,11 @@ from console.api.shapes.cases import (
 )
 from console.case_acts import Doer
 from ivr import casework
-from oncall import attempts, case_list, cases
-from oncall.attempts import Attempt
-from oncall.case_list import Place, Wanted
-from oncall.cases import Case, UnknownCase
+from oncall.cases import case_list, cases
+from oncall.cases.case_list import Place, Wanted
+from oncall.cases.cases import Case, UnknownCase
+from oncall.reaching import attempts
+from oncall.reaching.attempts import Attempt
 from pins import customers
 
 area = Area("cases", "Accepted emergencies. A program acts for the technician whom it names, as itself.")

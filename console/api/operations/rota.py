@@ -28,10 +28,10 @@ from console.api.shapes.rota import (
 )
 from console.house import numbers
 from ivr.explain import Explainer
-from oncall import planning, roster
-from oncall.roster import UnknownOverride, UnknownRota
-from oncall.rota import Override
-from oncall.validation import Finding
+from oncall.rota import planning, roster
+from oncall.rota.roster import UnknownOverride, UnknownRota
+from oncall.rota.rota import Override
+from oncall.rota.validation import Finding
 
 area = Area("rota", "Who is on duty, computed from rules at the instant that is asked for, past or future.")
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from console.api.shapes.common import Code, Given, Key, Next, Pages, Shape, Text
-from oncall.case_log import LONGEST_TEXT
-from oncall.closing import MOST_MINUTES
+from oncall.cases.case_log import LONGEST_TEXT
+from oncall.cases.closing import MOST_MINUTES
 
 Number = Annotated[
     str, Field(pattern=r"^[0-9]{4}-[0-9]{1,9}$", description="A case's permanent number, such as 2026-00412.")

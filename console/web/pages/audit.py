@@ -21,7 +21,7 @@ from console.web.jobs import Job, JobFailed, Progress
 from console.web.render import page, to
 from console.web.shown import audit as shown
 from console.web.shown.audit import VERIFY, Subject
-from oncall.wallclock import instant_of
+from oncall.rota.wallclock import instant_of
 from storage import audit
 from storage.audit import head
 from storage.audit_search import Wanted

@@ -17,10 +17,10 @@ from console.web.context import at, house, reading, user, words, writing
 from console.web.render import is_fragment, page, to
 from console.web.shown import calls as shown
 from console.web.shown.calls import Asked
-from ivr import call_search, heard
-from ivr.call_search import Wanted
-from ivr.heard import UnknownMessage
 from ivr.journal import UnknownCall
+from ivr.records import call_search, heard
+from ivr.records.call_search import Wanted
+from ivr.records.heard import UnknownMessage
 from storage import audit
 
 area = Area("calls")

@@ -14,7 +14,7 @@ from console.web.render import is_fragment, page
 from console.web.shown import hours as shown
 from console.web.shown.hours import FIRST_YEAR, LAST_YEAR, Group
 from ivr.settings import DAYS
-from oncall.wallclock import candidates, choices
+from oncall.rota.wallclock import candidates, choices
 
 area = Area("hours")
 

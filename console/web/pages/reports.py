@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import BadRequest, Forbidden
 from werkzeug.wrappers import Response as AnyResponse
 
-from console import report_tables
 from console.access.roles import May
+from console.reports import report_tables
 from console.web.area import Area
 from console.web.context import at, house, reading, user, words, writing
 from console.web.people import people
@@ -20,7 +20,7 @@ from console.web.render import page
 from console.web.shown import report_span
 from console.web.shown import reports as shown
 from console.web.shown.report_span import DEFAULT, PERIODS, RECENT, Asked
-from ivr import reports
+from ivr.records import reports
 from oncall.reports import KINDS
 from storage import audit
 

@@ -8,7 +8,7 @@ from console.web.area import Area
 from console.web.context import house, reading, words
 from console.web.render import page
 from console.web.shown import settings as shown
-from oncall import roster
+from oncall.rota import roster
 
 area = Area("settings")
 

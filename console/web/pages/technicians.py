@@ -10,9 +10,9 @@ from flask import Response, request, url_for
 from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
-from console import calling, contact_card
 from console.access.roles import May
 from console.house import rules
+from console.outbound import calling, contact_card
 from console.web.area import Area
 from console.web.context import at, house, reading, user, words, writing
 from console.web.instants import Typed, typed, when
@@ -27,11 +27,12 @@ from console.web.shown.technician_form import Form
 from ivr import phone_tests
 from ivr.phone_tests import PhoneInUse
 from ivr.settings import LANGUAGES
-from oncall import coverage, feeds, planned, roster
 from oncall import people as verbs
+from oncall.calendars import feeds
 from oncall.people import RosterRefusal, Technician
 from oncall.phones import NumberRefused
-from oncall.rota_file import TechnicianEntry
+from oncall.rota import coverage, planned, roster
+from oncall.rota.rota_file import TechnicianEntry
 
 area = Area("technicians")
 # What a test call needs of the configuration.

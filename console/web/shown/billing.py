@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from console import report_words
+from console.reports import report_words
 from console.settings import Configuration
 from console.web.shown.case_list import day
 from console.web.words import Words
-from ivr import reports
-from ivr.accounts import Line, account
-from ivr.reports import Sources
+from ivr.records import reports
+from ivr.records.accounts import Line, account
+from ivr.records.reports import Sources
 from oncall.reports import month_before, period
 from pins import customer_csv, customers
 from pins.customers import UnknownCustomer

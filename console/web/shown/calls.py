@@ -12,15 +12,17 @@ from sqlalchemy import Connection
 from console.settings import Configuration
 from console.web.people import Person, people
 from console.web.words import Words
-from ivr import call_search, call_story, heard, journal, pseudonyms
-from ivr.call_search import UNDER_WAY, Found, Page, Place, Wanted
-from ivr.call_story import Ring, Turn
-from ivr.heard import Left
+from ivr import journal, pseudonyms
 from ivr.journal import CallRecord
+from ivr.records import call_search, call_story, heard
+from ivr.records.call_search import UNDER_WAY, Found, Page, Place, Wanted
+from ivr.records.call_story import Ring, Turn
+from ivr.records.heard import Left
 from ivr.vocabulary import Outcome
-from oncall import cases, phones
-from oncall.cases import Case
-from oncall.wallclock import instant_of
+from oncall import phones
+from oncall.cases import cases
+from oncall.cases.cases import Case
+from oncall.rota.wallclock import instant_of
 from pins import customer_csv, customers
 from pins.customers import clean
 from pins.throttle import identity

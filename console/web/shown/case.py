@@ -16,11 +16,12 @@ from console.web.people import Person, people
 from console.web.words import Words
 from ivr import casework
 from ivr.casework import Event
-from oncall import case_list, cases, closing, roster
 from oncall import people as technicians
-from oncall.case_list import Wanted
-from oncall.cases import Case, CaseRefusal
-from oncall.holding import sought
+from oncall.cases import case_list, cases, closing
+from oncall.cases.case_list import Wanted
+from oncall.cases.cases import Case, CaseRefusal
+from oncall.cases.holding import sought
+from oncall.rota import roster
 from pins import customers
 
 # What nobody pressed a key for within this long rings no more, whatever is known of it.

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, select
 from console import case_story
 from console.case_story import State
 from console.web.people import Person, people
-from oncall import case_list
-from oncall.case_list import NOBODY, Place, Wanted, Which
-from oncall.cases import Case
-from oncall.holding import sought
-from oncall.wallclock import instant_of
+from oncall.cases import case_list
+from oncall.cases.case_list import NOBODY, Place, Wanted, Which
+from oncall.cases.cases import Case
+from oncall.cases.holding import sought
+from oncall.rota.wallclock import instant_of
 from pins import customer_list, customers
 from pins.tables import customers as customer_rows
 

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from console import issuing
 from console.house import House
 from console.web.actors import Actors, actors
-from ivr import customer_calls
 from ivr.journal import CallRecord
-from oncall import case_list, customer_cases
-from oncall.cases import Case
+from ivr.records import customer_calls
+from oncall.cases import case_list, customer_cases
+from oncall.cases.cases import Case
 from pins import customers, registry
 from pins.customers import Customer
 from pins.registry import PinRecord

@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 from console.web.people import Person, people
 from console.web.shown import case_list
 from console.web.shown.case_list import Row
-from oncall import coverage, his_cases, on_duty, shift_checks, swaps, turns
-from oncall.holding import holders
-from oncall.rota import Because, Book
-from oncall.shift_checks import Check
-from oncall.turns import Turn
+from oncall.cases import his_cases
+from oncall.cases.holding import holders
+from oncall.reaching import shift_checks
+from oncall.reaching.shift_checks import Check
+from oncall.rota import coverage, on_duty, swaps, turns
+from oncall.rota.rota import Because, Book
+from oncall.rota.turns import Turn
 
 AHEAD = timedelta(days=60)
 # Turns that the first page names.

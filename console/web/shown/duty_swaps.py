@@ -15,11 +15,11 @@ from console.web.people import Person, people
 from console.web.shown.duty import AHEAD, OwnTurn, own_turns
 from console.web.words import Words
 from oncall import people as technicians
-from oncall import roster, trials
-from oncall import swaps as verbs
 from oncall.people import RosterRefusal
-from oncall.swap_records import PENDING, Back, Swap
-from oncall.trials import Trial
+from oncall.rota import roster, trials
+from oncall.rota import swaps as verbs
+from oncall.rota.swap_records import PENDING, Back, Swap
+from oncall.rota.trials import Trial
 
 MOST_ENDED = 10
 

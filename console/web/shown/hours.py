@@ -19,8 +19,8 @@ from console.web.people import Person, people
 from ivr.explain import Explainer, Explanation
 from ivr.hours import Hours, Part
 from ivr.settings import NumberSettings
-from oncall import roster
-from oncall.rota import OnDuty
+from oncall.rota import roster
+from oncall.rota.rota import OnDuty
 
 # Years that can be looked at, as those of `ivr explain`.
 FIRST_YEAR, LAST_YEAR = 1900, 2199

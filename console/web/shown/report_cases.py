@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from console.settings import Configuration
 from console.web.plots import Plot, Rect, columns, row
 from console.web.words import Words
-from ivr import figures
-from ivr.figures import Late, Middle, Taken, Wanted
+from ivr.records import figures
+from ivr.records.figures import Late, Middle, Taken, Wanted
 
 # Of late cases a page shows so many.
 LATE = 10

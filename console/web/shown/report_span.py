@@ -10,9 +10,9 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, select
 
 from console.settings import Configuration
-from ivr.figures import Wanted
-from oncall import roster
+from ivr.records.figures import Wanted
 from oncall.reports import Period, month_before, period
+from oncall.rota import roster
 from pins.tables import customers
 
 DAY = timedelta(days=1)

@@ -15,11 +15,11 @@ from console.web.plots import Plot, Rect, columns, row, shade
 from console.web.shown.report_cases import Cases, cases_of, share, told
 from console.web.shown.report_span import Asked, Unit, units
 from console.web.words import Words
-from ivr import figures, reports
-from ivr.figures import GROUPS, Slot, Wanted, Worked
-from ivr.reports import Sources
-from oncall import roster
+from ivr.records import figures, reports
+from ivr.records.figures import GROUPS, Slot, Wanted, Worked
+from ivr.records.reports import Sources
 from oncall.reports import KINDS, Period, Split, on_call
+from oncall.rota import roster
 
 GROUP_NAMES = tuple(GROUPS)
 MISSED, REFUSED = GROUP_NAMES.index("missed"), GROUP_NAMES.index("refused")

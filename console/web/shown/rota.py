@@ -14,10 +14,10 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from console.web.people import Person
-from oncall import validation
-from oncall.planned import PlannedAbsence
-from oncall.rota import Because, Book, OnDuty, Segment
-from oncall.wallclock import instant_of
+from oncall.rota import validation
+from oncall.rota.planned import PlannedAbsence
+from oncall.rota.rota import Because, Book, OnDuty, Segment
+from oncall.rota.wallclock import instant_of
 
 DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)

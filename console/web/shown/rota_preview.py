@@ -14,12 +14,12 @@ from console.web.people import Person
 from console.web.shown import rota as picture
 from console.web.shown.rota import Week, WhyFree
 from console.web.shown.rota_view import not_working
-from oncall import foresight, shares, validation
-from oncall.foresight import Telling
-from oncall.rota import Book
+from oncall.rota import foresight, shares, validation
+from oncall.rota.foresight import Telling
+from oncall.rota.rota import Book
+from oncall.rota.validation import Change, Finding
+from oncall.rota.wallclock import instant_of
 from oncall.settings import NoticeSettings
-from oncall.validation import Change, Finding
-from oncall.wallclock import instant_of
 
 # Rows that are shown of each; the rest is counted.
 MOST = 30

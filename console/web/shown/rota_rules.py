@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from werkzeug.datastructures import MultiDict
 
-from oncall.rota_file import WEEK
-from oncall.rota_rules import parse_period
-from oncall.wallclock import parse_time
+from oncall.rota.rota_file import WEEK
+from oncall.rota.rota_rules import parse_period
+from oncall.rota.wallclock import parse_time
 
 MOST_RUNGS, MOST_PATTERNS, MOST_PEOPLE = 20, 20, 100
 

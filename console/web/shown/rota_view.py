@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 from console.web.people import Person, people
 from console.web.shown import rota as picture
 from console.web.shown.rota import Agenda, Bar, Week, WhyFree
-from oncall import foresight, planned, roster, shares, turns, validation
-from oncall.foresight import Next
-from oncall.planned import AppliedRules, PlannedOverride
-from oncall.rota import Because, Book
-from oncall.shares import Share
+from oncall.rota import foresight, planned, roster, shares, turns, validation
+from oncall.rota.foresight import Next
+from oncall.rota.planned import AppliedRules, PlannedOverride
+from oncall.rota.rota import Because, Book
+from oncall.rota.shares import Share
 
 # Holes are looked for so far ahead.
 AHEAD = timedelta(days=60)

@@ -15,7 +15,7 @@ from console.web.instants import day_of
 from console.web.words import Words
 from oncall import phones
 from oncall.phones import NumberRefused
-from oncall.rota_file import TechnicianEntry
+from oncall.rota.rota_file import TechnicianEntry
 from oncall.settings import RingingSettings
 
 _SPACES = re.compile(r"[\s().\-/]+")

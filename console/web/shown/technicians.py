@@ -12,14 +12,15 @@ from console.settings import Configuration
 from console.web.people import Person, people
 from ivr import phone_tests
 from ivr.phone_tests import PhoneTest
-from oncall import coverage, foresight, planned, shift_checks
 from oncall import people as technicians
-from oncall.foresight import Next
 from oncall.people import Technician
 from oncall.phones import NumberRefused
-from oncall.planned import PlannedAbsence
+from oncall.reaching import shift_checks
+from oncall.reaching.shift_checks import Check
+from oncall.rota import coverage, foresight, planned
+from oncall.rota.foresight import Next
+from oncall.rota.planned import PlannedAbsence
 from oncall.settings import RingingSettings
-from oncall.shift_checks import Check
 
 LONGEST_KEY = 32
 

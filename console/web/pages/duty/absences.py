@@ -12,10 +12,10 @@ from console.web.instants import Typed, of, typed
 from console.web.pages.duty.common import actor, area, own, refusal, wrong_instant
 from console.web.people import people
 from console.web.render import page, to
-from oncall import absences as verbs
-from oncall import trials
 from oncall.people import RosterRefusal
-from oncall.trials import Trial
+from oncall.rota import absences as verbs
+from oncall.rota import trials
+from oncall.rota.trials import Trial
 
 
 @area.page("/duty/absences", May.DUTY)

@@ -14,8 +14,8 @@ from console.web.pages.duty.common import actor, area, own
 from console.web.pages.duty.now import first_page
 from console.web.render import page, to
 from console.web.shown import case as shown_case
-from oncall import his_cases
-from oncall.closing import REOPENS_WITHIN
+from oncall.cases import his_cases
+from oncall.cases.closing import REOPENS_WITHIN
 
 ACTS = frozenset({"take", "pass", "reclassify", "note", "close", "name", "call", "reopen", "heard"})
 

@@ -11,7 +11,7 @@ from console.web.context import at, reading, writing
 from console.web.pages.duty.common import area, own
 from console.web.render import page, to
 from console.web.shown import duty as shown
-from oncall import reached, shift_checks
+from oncall.reaching import reached, shift_checks
 
 
 @area.page("/duty", May.DUTY)

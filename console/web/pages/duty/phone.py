@@ -6,15 +6,16 @@ from flask import Response, request
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response as AnyResponse
 
-from console import contact_card
 from console.access.roles import May
 from console.house import rules
+from console.outbound import contact_card
 from console.web.context import SentBefore, at, house, reading, words, writing
 from console.web.pages.duty.common import actor, area, own
 from console.web.render import page, to
 from ivr import phone_tests
 from ivr.phone_tests import PhoneInUse
-from oncall import feeds, people
+from oncall import people
+from oncall.calendars import feeds
 
 # Without these no call can be placed.
 NEEDED = ("service.public_url", "service.keys", "twilio.account_sid", "twilio.auth_tokens")
@@ -29,7 +30,7 @@ def phone() -> str:
 def test_call() -> AnyResponse | tuple[str, int]:
     """Call one of his phones now; he presses 1 if he hears us."""
     # Loads the doors of the calls, which no other page of his needs.
-    from console import calling
+    from console.outbound import calling
 
     configuration = house().configuration
     if _missing():

@@ -13,9 +13,9 @@ from console.web.pages.duty.common import actor, area, own, refusal, wrong_insta
 from console.web.render import page, to
 from console.web.shown import duty_swaps as shown
 from console.web.shown.duty_swaps import Offer
-from oncall import swaps as verbs
 from oncall.people import RosterRefusal
-from oncall.swap_records import SwapRefusal
+from oncall.rota import swaps as verbs
+from oncall.rota.swap_records import SwapRefusal
 
 
 @area.page("/duty/swaps", May.DUTY)

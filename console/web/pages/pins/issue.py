@@ -10,10 +10,11 @@ from datetime import timedelta
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
-from console import issuing, letter_mail
+from console import issuing
 from console.access import keys
 from console.access.roles import May
 from console.issuing import KeysUnfit
+from console.outbound import letter_mail
 from console.web.context import SentBefore, at, house, reading, user, words, writing
 from console.web.ids import ID
 from console.web.pages.pins.common import Answer, area, day_of, opened, reason_of, refusal, today

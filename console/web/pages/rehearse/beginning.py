@@ -19,7 +19,7 @@ from console.settings import Configuration
 from console.web.shown.rehearse.moments import Moment, moments, typed
 from oncall import people
 from oncall.people import Technician
-from oncall.wallclock import choices
+from oncall.rota.wallclock import choices
 from pins import customer_choice, customers
 from pins.customer_choice import Choice
 

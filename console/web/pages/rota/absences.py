@@ -27,9 +27,9 @@ from console.web.pages.rota.common import (
 from console.web.pages.rota.overrides import PAGE, in_service, place, place_text
 from console.web.people import Person, people
 from console.web.render import page
-from oncall import absences as verbs
-from oncall import planned, roster
 from oncall.people import RosterRefusal
+from oncall.rota import absences as verbs
+from oncall.rota import planned, roster
 
 
 @dataclass

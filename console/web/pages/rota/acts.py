@@ -25,11 +25,11 @@ from console.web.shown import rota_preview
 from console.web.shown.rota import short_names
 from console.web.shown.rota_preview import Preview
 from console.web.words import words as words_of
-from oncall import coverage, planning
 from oncall.people import RosterRefusal
-from oncall.rota import Book
-from oncall.validation import Person
-from oncall.wallclock import instant_of
+from oncall.rota import coverage, planning
+from oncall.rota.rota import Book
+from oncall.rota.validation import Person
+from oncall.rota.wallclock import instant_of
 
 # A page, a page with a status, or on to another one.
 Answer = str | tuple[str, int] | AnyResponse

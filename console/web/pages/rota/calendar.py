@@ -19,7 +19,7 @@ from console.web.render import page
 from console.web.shown import rota as picture
 from console.web.shown import rota_view
 from console.web.shown.rota_view import AHEAD
-from oncall import coverage, roster, swap_records, validation
+from oncall.rota import coverage, roster, swap_records, validation
 
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 

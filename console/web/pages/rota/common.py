@@ -20,10 +20,10 @@ from console.web.people import Person
 from console.web.shown.rota import FreeDay, WhyFree
 from console.web.words import Words
 from console.web.words import words as words_of
-from oncall import coverage, roster
 from oncall.people import RosterRefusal
-from oncall.rota import Book
-from oncall.rota_file import WEEK
+from oncall.rota import coverage, roster
+from oncall.rota.rota import Book
+from oncall.rota.rota_file import WEEK
 
 area = Area("rota")
 LONGEST_REASON = 500

@@ -11,9 +11,9 @@ from console.web.pages.rota.acts import Answer
 from console.web.pages.rota.common import actor, area, must_be_chosen, refusal
 from console.web.people import people
 from console.web.render import page, to
-from oncall import feeds as verbs
-from oncall import roster
+from oncall.calendars import feeds as verbs
 from oncall.people import RosterRefusal
+from oncall.rota import roster
 
 
 @area.page("/rota/feeds", May.PLAN)

@@ -28,8 +28,8 @@ from console.web.pages.rota.common import (
 )
 from console.web.people import Person, people
 from console.web.render import page
-from oncall import planned, planning, roster
 from oncall.people import RosterRefusal
+from oncall.rota import planned, planning, roster
 
 PAGE = 50
 

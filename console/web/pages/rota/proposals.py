@@ -25,9 +25,9 @@ from console.web.pages.rota.common import (
 from console.web.pages.rota.overrides import in_service
 from console.web.people import Person, people
 from console.web.render import page
-from oncall import swaps as verbs
 from oncall.people import RosterRefusal
-from oncall.swap_records import Back
+from oncall.rota import swaps as verbs
+from oncall.rota.swap_records import Back
 
 
 @dataclass

@@ -29,11 +29,11 @@ from console.web.people import people
 from console.web.render import page
 from console.web.shown import rota_rules
 from console.web.shown.rota_rules import RulesForm
-from oncall import coverage, planned, planning, roster, rota_file
 from oncall import people as technicians
 from oncall.people import RosterRefusal
 from oncall.phones import NumberRefused
-from oncall.rota_file import RotaFile, RotaFileRefused
+from oncall.rota import coverage, planned, planning, roster, rota_file
+from oncall.rota.rota_file import RotaFile, RotaFileRefused
 
 # Bytes of a rota file.
 LONGEST = 256 * 1024

@@ -25,10 +25,10 @@ from console.web.pages.rota.common import (
 )
 from console.web.people import Person, people
 from console.web.render import page, to
-from oncall import roster, swap_records
-from oncall import swaps as verbs
 from oncall.people import RosterRefusal
-from oncall.swap_records import PENDING, Swap
+from oncall.rota import roster, swap_records
+from oncall.rota import swaps as verbs
+from oncall.rota.swap_records import PENDING, Swap
 
 PAGE = 50
 # What can be done with a swap, by how it stands.

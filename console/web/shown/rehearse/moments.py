@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ivr.hours import Hours, Reason
-from oncall.wallclock import instant_of
+from oncall.rota.wallclock import instant_of
 
 DAY = timedelta(days=1)
 SUNDAY = 6

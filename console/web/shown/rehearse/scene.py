@@ -32,7 +32,7 @@ from console.rehearsing.stage import offices_numbers, outlook
 from console.rehearsing.summary import Summary
 from console.web.people import Person
 from console.web.words import Words
-from oncall.roster import Contact
+from oncall.rota.roster import Contact
 
 SAME = timedelta(seconds=1)
 # After these a party hears something new.

@@ -8,16 +8,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from console import alarm_texts
 from console.house import numbers
-from console.patient import PATIENT
+from console.outbound import alarm_texts
+from console.processes.patient import PATIENT
 from console.settings import Configuration
 from console.web.people import Person
 from console.web.shown.tonight.live import Roster
 from console.web.words import Words
-from ivr import heard
-from oncall import outlook, validation
-from oncall.validation import Finding
+from ivr.records import heard
+from oncall.notices import outlook
+from oncall.rota import validation
+from oncall.rota.validation import Finding
 from pins import customer_list, throttle
 from pins import outlook as pin_outlook
 from pins.customer_card import Standing

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from console.house import numbers
 from console.settings import Configuration
-from ivr import night
-from ivr.night import Night
+from ivr.records import night
+from ivr.records.night import Night
 
 
 def last_night(connection: Connection, configuration: Configuration, at: datetime) -> Night | None:

@@ -11,18 +11,21 @@ from sqlalchemy import Connection
 from console.house import numbers
 from console.settings import Configuration
 from console.web.people import Person, people
-from ivr import call_search, placed
-from ivr.call_search import Found
+from ivr import placed
 from ivr.hours import State
 from ivr.placed import Placed
+from ivr.records import call_search
+from ivr.records.call_search import Found
 from ivr.settings import NumberSettings
-from oncall import attempts, coverage, on_duty, open_cases, validation
-from oncall import cases as casebook
 from oncall import people as technicians
-from oncall.on_duty import Rung
-from oncall.open_cases import OpenCase
+from oncall.cases import cases as casebook
+from oncall.cases import open_cases
+from oncall.cases.open_cases import OpenCase
 from oncall.people import Technician
-from oncall.rota import Book
+from oncall.reaching import attempts
+from oncall.rota import coverage, on_duty, validation
+from oncall.rota.on_duty import Rung
+from oncall.rota.rota import Book
 from pins import customers
 
 # Cases that are shown; the list of cases has them all.

@@ -1,0 +1,1 @@
+"""A report for people: its words, its tables, its printable page."""

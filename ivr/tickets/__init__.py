@@ -1,0 +1,1 @@
+"""What a helpdesk is told of cases and messages."""

@@ -1,0 +1,1 @@
+"""Cases: opened, taken, closed, found, and who may see which."""

@@ -1,0 +1,1 @@
+"""Who must be told what: the words, the channels, and how each try stands."""
