@@ -32,20 +32,25 @@ def shown(authority: trustme.CA, ends: datetime) -> Iterator[int]:
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        try:
-            plain, _ = listening.accept()
-            with plain, context.wrap_socket(plain, server_side=True) as tunnel:
-                tunnel.recv(1)
-        except OSError:
-            return
+        while True:
+            try:
+                plain, _ = listening.accept()
+            except OSError:  # nobody looks any more
+                return
+            try:
+                with plain, context.wrap_socket(plain, server_side=True) as tunnel:
+                    tunnel.recv(1)
+            except OSError:  # he did not believe it
+                continue
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
         yield int(listening.getsockname()[1])
     finally:
+        listening.shutdown(socket.SHUT_RDWR)  # closed alone, it would go on waiting
+        thread.join()
         listening.close()
-        thread.join(5)
 
 
 def told(tmp_path: Path, public_url: str, at: datetime = NOW) -> list[dict[str, object]]:
