@@ -125,7 +125,7 @@ def too_heavy(sizes: Mapping[int, Mapping[str, int]], calls: float, acts: float)
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=30_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", default="1")
     asked = parser.parse_args()
     began, faults = time.monotonic(), []
     with tempfile.TemporaryDirectory() as name, fresh_database(Path(name)) as database:
