@@ -122,7 +122,8 @@
       while (moves.length && "keys" in moves[0].values) values.keys += moves.shift().values.keys;
     }
     try {
-      await htmx.ajax("POST", url, { source: stage, target: "#rehearsal", swap: "outerHTML", values });
+      // Settled at once: until then the new scene has the old one's data, and nothing is spoken.
+      await htmx.ajax("POST", url, { source: stage, target: "#rehearsal", swap: "outerHTML settle:0ms", values });
     } finally {
       sending = false;
       flush();
