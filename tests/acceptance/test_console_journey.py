@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pyotp
 from making import rome
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from pypdf import PdfReader
 
 from acceptance.installation import Installation
@@ -96,7 +96,7 @@ class Admin:
         page.fill("#again", PASSWORD)
         page.fill("#code", self.code())
         self.first()
-        assert page.locator(".codes li").count() == 10
+        expect(page.locator(".codes li")).to_have_count(10)
         page.get_by_role("link", name="Li ho custoditi").click()
         page.wait_for_url("**/tonight")
 
@@ -126,6 +126,8 @@ class Admin:
         self.open("/pins/new?customer=BRENTA")
         page.fill("#label", "ufficio")
         self.first()
+        page.locator(".pin").wait_for()
+        page.wait_for_load_state()
         pin = re.sub(r"\D", "", page.locator(".pin").inner_text())
         assert len(pin) >= 8
         with page.expect_download() as waiting:
@@ -146,6 +148,7 @@ class Admin:
         page.fill("#to", "2026-03-15T20:00")
         page.fill("#reason", "Anna a un matrimonio")
         self.first()
+        page.locator("form.confirm").wait_for()
         self.shoot("override-preview")
         self._confirm()
 
@@ -179,22 +182,17 @@ class Admin:
         page = self.page
         self.open("/rehearse?customer=BRENTA&at=2026-03-10T22:00")
         page.get_by_role("button", name="Telefona di persona").click()
-        page.locator("#key-1").wait_for()
-        for digit in f"{pin}#":
-            page.locator(f"#key-{'hash' if digit == '#' else digit}").click()
-        heard = page.get_by_text("Lei chiama per Segheria Brenta").first
-        heard.wait_for()
-        page.locator("#key-1").click()
-        while not page.locator("#do-anna-answers").count():
-            page.locator("#do-wait").click()
-            page.wait_for_timeout(300)
-        page.locator("#do-anna-answers").click()
-        accept = page.locator("#do-anna-1")
-        accept.wait_for()
-        accept.click()
+        page.locator("#toolbar").wait_for()  # from here on its keys load no page
+        keys = [f"#key-{'hash' if digit == '#' else digit}" for digit in f"{pin}#"]
+        for moves, button in enumerate([*keys, "#key-1", "#do-wait", "#do-anna-answers", "#do-anna-1"], 2):
+            page.locator(button).click()
+            page.locator(f'[data-move="{moves}"]').wait_for()
+            if button == "#key-hash":
+                page.get_by_text("Lei chiama per Segheria Brenta").first.wait_for()
         page.locator("text=/collegat|in linea/i").first.wait_for()
         self.shoot("rehearsal")
         page.locator("#do-talk").click()
+        page.get_by_text("in linea 4:00").first.wait_for()
         page.get_by_role("button", name="Riaggancia").first.click()
         page.get_by_text("La chiamata è finita").first.wait_for()
         # Anna closes the case as technicians do from anywhere: by text message.
@@ -268,6 +266,7 @@ def test_a_new_admin_s_first_day(
         # All of it in the log.
         giulia.open(f"/calls?q={case['number']}")
         page.locator("main table a").first.click()
+        page.wait_for_url("**/calls/CA*")
         assert "Segheria Brenta" in page.inner_text("main")
         assert pin not in page.content()
         giulia.open("/audit")
