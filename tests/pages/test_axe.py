@@ -41,6 +41,12 @@ FOCUSABLE = """() => {
 # A field of a date or a time is made of parts, each of which Tab stops at; six at most, and one is counted.
 PARTS = """() => 6 * document.querySelectorAll(
   'input[type=date], input[type=time], input[type=datetime-local]').length"""
+# What a page asks for by itself now and then would replace what is being looked at.
+AS_IT_IS = """() => ['htmx:beforeRequest', 'htmx:beforeSwap'].forEach(
+  (name) => document.addEventListener(name, (event) => event.preventDefault()))"""
+# The year has the day of today beside it, which it asks for first of all.
+COMPLETE = """() => !document.querySelector('[data-day][aria-current="date"]')
+  || document.querySelector('#day h3') !== null"""
 # Every page begins with the way past its frame.
 BEGIN = "() => { scrollTo(0, 0); document.querySelector('.skip').focus({focusVisible: true}); }"
 END = "() => { document.activeElement?.blur(); scrollTo(0, 0); }"
@@ -74,6 +80,8 @@ def violations(page: Page, rules: list[str] | None = None) -> list[str]:
 
 def looked_at(page: Page) -> Iterator[str]:
     """What is wrong with a page, wide and narrow, light and dark."""
+    page.evaluate(AS_IT_IS)
+    page.wait_for_function(COMPLETE)
     page.evaluate(axe())
     for name, size in (("wide", DESK), ("narrow", PHONE)):
         page.set_viewport_size(size)  # type: ignore[arg-type]
