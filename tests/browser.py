@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ARGUMENTS = [
     "--headless",
@@ -19,6 +19,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# By itself `expect` gives up after 5 s, which a machine that is busy with something else may need. Nobody
+# waits for longer than it takes.
+expect.set_options(timeout=30_000)
 
 
 def chromium() -> str:
@@ -38,3 +41,14 @@ def chrome() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def choose(page: Page, name: str) -> None:
+    """Choose from the list that has the focus, by the arrow keys. Not by its first letters: those count as
+    one word only if they come within a second of each other.
+    """
+    for _ in range(40):
+        if page.evaluate("document.activeElement.selectedOptions[0].label").strip().startswith(name):
+            return
+        page.keyboard.press("ArrowDown")
+    raise AssertionError(f"{name} cannot be chosen")

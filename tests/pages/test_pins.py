@@ -9,12 +9,14 @@ import io
 import json
 import logging
 import re
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
 import pytest
+from flask import Response, request
 from making import NIGHT, SECRETS, configuration, everything_written, fresh_database
 from playwright.sync_api import expect
 from pypdf import PdfReader
@@ -142,11 +144,14 @@ def test_the_customer_is_chosen_by_a_few_letters(screen: Screen) -> None:
     page = screen.open("/pins")
     page.get_by_role("link", name="Emetti un PIN").press("Enter")
     expect(page.get_by_role("searchbox")).to_be_focused()
+    page.wait_for_load_state()  # only then does it find while one types
     page.keyboard.type("segan")
     expect(page.get_by_role("link", name="Baita Segantini")).to_be_visible()
     expect(page.locator(".choices a")).to_have_count(1)
     page.locator(".choices a").press("Enter")
     page.get_by_role("button", name="Emetti il PIN").press("Enter")
+    expect(page.locator(".pin")).to_be_visible()
+    page.wait_for_load_state()
     pin = re.sub(r"\D", "", page.locator(".pin").inner_text())
     assert opens(screen.console, pin)
     with page.expect_download() as fetched:
@@ -158,8 +163,16 @@ def test_the_customer_is_chosen_by_a_few_letters(screen: Screen) -> None:
 
 
 def test_pressed_twice_it_is_issued_once_and_seen(screen: Screen) -> None:
+    pressed = threading.Event()
+
+    @screen.console.app.after_request
+    def no_page_before_the_second_press(answer: Response) -> Response:
+        assert request.method != "POST" or pressed.wait(60)
+        return answer
+
     page = screen.open("/pins/new?customer=ACME")
     page.get_by_role("button", name="Emetti il PIN").dblclick()
+    pressed.set()
     expect(page.locator(".pin")).to_be_visible()
     assert len(pins_of(screen.console)) == 1
     page.reload()
