@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from making import NIGHT, SID, a_sid, configuration, fresh_database
 from nights import Night, night
+from playwright.sync_api import expect
 from screens import Screen
 from sqlalchemy import insert, select, update
 from visitors import Clock, Console, Visitor, console_in
@@ -333,7 +334,7 @@ def test_a_message_that_was_played_to_its_end_has_been_heard(screen: Screen) -> 
     assert 19 < seconds < 21
     page.evaluate("document.querySelector('audio').dispatchEvent(new Event('ended'))")
     page.get_by_text("Ascoltato da Paolo Degasperi").wait_for()
-    assert page.get_by_role("button", name="Segna come ascoltato").count() == 0
+    expect(page.get_by_role("button", name="Segna come ascoltato")).to_have_count(0)
 
 
 # -- as a file -----------------------------------------------------------------------------------

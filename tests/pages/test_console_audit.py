@@ -357,7 +357,7 @@ def test_the_file_takes_both_rights(console: Console) -> None:
 def test_a_verification_is_asked_for_by_a_click(screen: Screen) -> None:
     page = screen.open("/audit", "reader")
     page.get_by_role("button", name="Verifica ora").click()
-    page.get_by_role("status").first.wait_for()
+    page.get_by_role("progressbar").wait_for()  # the work is asked for
     screen.console.work()
     page.get_by_role("heading", name="Verifica del registro").wait_for()
     page.get_by_text("La catena è intatta").first.wait_for()

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from browser import choose
 from making import NIGHT, a_case, a_sid
 from nights import Night, night
 from screens import Screen
@@ -500,10 +501,11 @@ def test_by_the_keyboard_alone(screen: Screen) -> None:
         raise AssertionError(f"{selector} is never reached")
 
     tab_to("#take-whom")
-    page.keyboard.type("Dario")
+    choose(page, "Dario")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Il caso è stato preso in carico.")
+    page.wait_for_load_state()
     tab_to("details:has(#note-text) > summary")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")

@@ -13,6 +13,7 @@ from itertools import pairwise
 import pytest
 from crowd import Crowd, fill
 from making import NIGHT, ROME
+from playwright.sync_api import expect
 from screens import Screen
 from visitors import Console
 
@@ -274,4 +275,4 @@ def test_plots_have_a_name_and_a_table_beside_them(screen: Screen) -> None:
         assert len(label) > 20
         assert plot.evaluate("e => e.closest('figure').querySelector('details.data table') !== null")
     page.locator("details.data summary").first.click()
-    assert page.locator("details.data table").first.is_visible()
+    expect(page.locator("details.data table").first).to_be_visible()

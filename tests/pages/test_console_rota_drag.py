@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from browser import choose
 from making import rome
 from playwright.sync_api import Page, expect
 from visitors import Console
@@ -78,6 +79,7 @@ def test_a_click_opens_the_turn_and_escape_gives_up(screen: Screen) -> None:
     page.mouse.move(*place(page, 2, 3))
     page.mouse.down()
     page.mouse.move(*place(page, 2, 4), steps=3)
+    expect(page.locator(".drawn")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.locator(".drawn")).to_have_count(0)
     page.mouse.up()
@@ -98,7 +100,7 @@ def test_the_same_by_the_keyboard_alone(screen: Screen) -> None:
     page.get_by_role("link", name="Sostituisci in questo turno").focus()
     page.keyboard.press("Enter")
     page.get_by_label("Chi prende il turno").focus()
-    page.keyboard.type("Car")
+    choose(page, "Carla")
     page.get_by_role("button", name="Anteprima").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Conferma").focus()

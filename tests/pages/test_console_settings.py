@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from making import ACCOUNT, EXAMPLE, PEPPER, SALT, SEAL, SECRETS, TOKEN, with_lines
+from playwright.sync_api import expect
 from screens import Screen
 from visitors import Console
 
@@ -200,4 +201,4 @@ def test_a_sound_configuration_is_said_to_be_sound(tmp_path: Path) -> None:
 def test_a_finding_leads_to_its_key(screen: Screen) -> None:
     page = screen.open("/settings", "reader")
     page.get_by_role("link", name="vedi mail.host").click()
-    assert page.evaluate("document.querySelector('tr:target').id") == "key-mail.host"
+    expect(page.locator("tr:target")).to_have_id("key-mail.host")

@@ -507,6 +507,7 @@ def test_a_case_is_taken_and_closed_by_thumb(screen: Screen, script: bool) -> No
     page = screen.open("/duty", "technician", phone=True, script=script)
 
     def tap(selector: str) -> None:
+        page.wait_for_load_state()  # only then is everything of the size that it stays
         box = page.locator(selector).bounding_box()
         assert box is not None
         assert box["height"] >= 44, f"{selector} is too small for a thumb"

@@ -90,7 +90,7 @@ def begin(visitor: Visitor, wanted: str = "") -> str:
 
 def through(address: str) -> str:
     """What the provider sends the browser back to, without its host."""
-    answer = requests.get(address, allow_redirects=False, timeout=5)
+    answer = requests.get(address, allow_redirects=False, timeout=60)
     parts = urlsplit(answer.headers["Location"])
     assert f"{parts.scheme}://{parts.netloc}{parts.path}" == f"{HERE}/login/oidc/back"
     return f"{parts.path}?{parts.query}"

@@ -120,6 +120,7 @@ def test_in_a_browser(screen: Screen, phone: bool) -> None:
     page.select_option("#number", index=1)
     page.get_by_role("button", name="Usa questa registrazione").click()
     page.get_by_text("La registrazione è salvata").wait_for()
+    page.wait_for_load_state()
     seconds = page.locator("audio").evaluate(
         """async (audio) => {
              audio.load();
@@ -137,4 +138,5 @@ def test_in_a_browser(screen: Screen, phone: bool) -> None:
     page.get_by_text("in attesa").or_(page.get_by_text("manca la chiave")).or_(
         page.get_by_text("in uso")
     ).first.wait_for()
+    page.wait_for_load_state()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from making import NIGHT, configuration, fresh_database, rome
 from nights import CONNECTED, Night, night
+from playwright.sync_api import expect
 from pydantic import SecretStr
 from screens import Screen
 from sqlalchemy import delete, insert, update
@@ -372,20 +373,20 @@ def test_it_refreshes_and_says_so(screen: Screen) -> None:
     refresh = "htmx.ajax('GET', '/tonight/live', {target: '#tonight-live', swap: 'innerHTML'})"
     page.evaluate(refresh)
     page.locator("#verdict", has_text="Un caso aspetta un tecnico.").wait_for()
-    assert "Un caso aspetta un tecnico." in (page.locator("#tonight-said").text_content() or "")
+    expect(page.locator("#tonight-said")).to_contain_text("Un caso aspetta un tecnico.")
     # Whoever stands on a link still stands on it.
     link = page.locator(f"#case-{played.unanswered.case}")
     link.focus()
     screen.console.clock.forward(minutes=1)
     page.evaluate(refresh)
     page.get_by_text("Aggiornato alle 22:01:00").wait_for()
-    assert page.evaluate("document.activeElement.id") == f"case-{played.unanswered.case}"
+    expect(link).to_be_focused()
 
 
 def test_that_it_does_not_refresh_is_shown(screen: Screen) -> None:
     page = screen.open("/tonight", "reader")
-    page.route("**/tonight/live", lambda route: route.abort())
     assert not page.locator("#tonight-stale").is_visible()
+    page.route("**/tonight/live", lambda route: route.abort())
     page.evaluate("htmx.ajax('GET', '/tonight/live', '#tonight-live').catch(() => {})")
     page.locator("#tonight-stale").wait_for()
     screen.wrong.clear()  # the browser complains of the request that failed

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyotp
 import pytest
+from playwright.sync_api import expect
 from screens import Screen
 from sqlalchemy import select
 from test_axe import looked_at
@@ -267,7 +268,7 @@ def test_from_an_admin_s_click_to_a_new_user_at_work(screen: Screen) -> None:
     page.get_by_label("Le sei cifre").fill(pyotp.TOTP(secret).at(clock.now()))
     page.get_by_role("button", name="Conferma ed entra").click()
     page.get_by_role("heading", name="Codici di recupero").wait_for()
-    assert page.locator(".codes code").count() == login.RECOVERY_CODES
+    expect(page.locator(".codes code")).to_have_count(login.RECOVERY_CODES)
     wrong += looked_at(page)
     page.get_by_role("link", name="Li ho custoditi, prosegui").click()
     page.get_by_role("banner").get_by_text("Mario Gialli").wait_for()
