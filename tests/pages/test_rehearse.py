@@ -582,6 +582,22 @@ def test_a_whole_call_by_keyboard_alone(screen: Screen) -> None:
     page.locator("#do-call:focus").wait_for()
 
 
+def test_a_key_counts_once_and_as_it_goes_down(screen: Screen) -> None:
+    """Whoever keys fast still holds the button when the scene is replaced."""
+    page = screen.open("/rehearse")
+    page.context.add_init_script(VOICE)
+    page.get_by_role("button", name="Telefona di persona").click()
+    page.click("#do-pin")
+    page.get_by_text("Lei chiama per Acme").first.wait_for()
+    page.hover("#key-1")
+    page.mouse.down()
+    page.get_by_text("Lo chiamiamo").first.wait_for()
+    page.mouse.up()
+    page.click("#do-wait")
+    shows(page, "#do-anna-answers")
+    assert page.get_attribute("#rehearsal", "data-move") == "4"
+
+
 def test_time_runs_by_itself(screen: Screen) -> None:
     page = screen.open("/rehearse")
     page.context.add_init_script(VOICE)

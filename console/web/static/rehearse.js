@@ -143,11 +143,26 @@
     move(stage.dataset.do, values);
   }
 
+  // With a mouse a key counts as it goes down, as on a telephone: while the button is held the scene may be
+  // replaced, and then there is no click.
+  let down = false;
+
+  stage.addEventListener("pointerdown", (event) => {
+    const button = event.target.closest('button[name="keys"]');
+    if (!button || event.pointerType !== "mouse" || event.button !== 0) return;
+    down = true;
+    press(button.value);
+  });
+
+  document.addEventListener("pointerup", () => {
+    setTimeout(() => (down = false)); // after the click, if there is one
+  });
+
   stage.addEventListener("submit", (event) => {
     event.preventDefault();
     const button = event.submitter;
     if (button && button.name === "keys") {
-      press(button.value);
+      if (!down) press(button.value);
       return;
     }
     silence();
