@@ -1,11 +1,13 @@
 """What several test modules share: a stage, a real browser, PostgreSQL."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 from browser import chrome  # noqa: F401
 from hypothesis import settings
+from patient import as_in_service, patiently
 from postgres import _postgresql, database_url, new_postgresql, postgresql_url  # noqa: F401
 from staging import on_stage
 
@@ -18,6 +20,32 @@ from console.settings import Configuration
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
+# A busy machine keeps no caller's time: whoever tests that asks for `limits_as_in_service`.
+patiently()
+
+
+def _signals_as_usual() -> None:
+    """Whoever started the tests may ignore signals or hold them back, and programs that tests start would
+    inherit that: told to end they would go on. A handler that does nothing is as good as ignoring, and is
+    not inherited.
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for each in (
+        signal.SIGINT,
+        signal.SIGHUP,
+        signal.SIGTERM,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    ):
+        if signal.getsignal(each) is signal.SIG_IGN:
+            signal.signal(each, lambda *_: None)
+    # Where this one is ignored nobody learns how a program ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+_signals_as_usual()
+
 # Holds every TwiML document that is made while the tests run against Twilio's documentation.
 pytest_plugins = ["conformance.watching"]
 
@@ -26,6 +54,13 @@ pytest_plugins = ["conformance.watching"]
 def shipped_configuration() -> Configuration:
     """The configuration as it is shipped, read once."""
     return shipped()
+
+
+@pytest.fixture
+def limits_as_in_service() -> Iterator[None]:
+    """A call's transactions have the time that they have in service, and no more."""
+    with as_in_service():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -27,12 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 HERE = Path(__file__).parent / "openapi"
 PRISM = HERE / "node_modules/@stoplight/prism-cli/dist/index.js"
 DOCUMENTS = HERE / "node_modules/@twilio-alpha/mcp/twilio-oai/spec/json"
 ACCOUNT = "/2010-04-01/Accounts/{AccountSid}/"
-STARTS_WITHIN = 30  # seconds; it takes about one
+STARTS_WITHIN = 120  # seconds; it takes about one
 METHODS = ("get", "post", "put", "delete")
 
 
@@ -67,8 +68,7 @@ def served(document: str, paths: Iterable[str], folder: Path) -> Iterator[str]:
     program = node()
     part = folder / f"{document}.json"
     part.write_text(json.dumps(part_that_is_used(document, list(paths))), encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     log = folder / f"{document}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -82,7 +82,7 @@ def served(document: str, paths: Iterable[str], folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def part_that_is_used(name: str, wanted: Collection[str]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from storage import schema
 from storage.engine import open_database
 
 TEMPLATE = "ivr_tests_template"
-STARTS_WITHIN = 30.0
+STARTS_WITHIN = 120.0
 SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -138,7 +138,7 @@ def stop(server: subprocess.Popen[bytes]) -> None:
     """Stop it at once: what it holds is thrown away."""
     server.send_signal(signal.SIGQUIT)
     try:
-        server.wait(10)
+        server.wait(60)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

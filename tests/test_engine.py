@@ -71,10 +71,10 @@ def test_a_second_writer_waits_for_the_first(database: Database) -> None:
     with database.write() as connection:
         seen = count(connection)
         thread.start()
-        assert began.wait(10)
+        assert began.wait(60)
         note(connection)
         order.append(("first", seen))
-    thread.join(10)
+    thread.join(60)
     assert order == [("first", 0), ("second", 1)]
 
 

@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import codecs
 import os
-import pty
 import re
 import select
-import signal
 import stat
 import sys
 import time
@@ -22,6 +20,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from making import ACCOUNT, EXAMPLE, ROOT, TOKEN
+from terminals import opened, seated
 
 from console import first_configuration
 from console.commands import init, init_questions, ivr
@@ -245,14 +244,12 @@ class Seat:
     def __init__(self, folder: Path) -> None:
         self.folder, self.seen, self.closed = folder, "", False
         self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self.process, self.terminal = pty.fork()
-        if not self.process:  # pragma: no cover - another program from here on
-            os.chdir(folder)
-            # In a shell's background interrupts are ignored, by whatever is started from there, too.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            os.environ.update(PYTHONPATH=str(ROOT), TERM="dumb")
-            os.execv(sys.executable, [sys.executable, "-m", "console.commands", "init"])
+        self.terminal, its = opened()
+        command = [sys.executable, "-m", "console.commands", "init"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+        environment.pop("IVR_CONFIG", None)
+        self.process = seated(its, command, cwd=folder, environment=environment)
+        os.close(its)  # when the program ends nobody holds it, and the terminal is closed
 
     def wait_for(self, text: str) -> None:
         """Until the terminal shows it."""
@@ -298,15 +295,12 @@ class Seat:
         while not self.closed and self._read():
             pass
         assert self.closed, self.seen
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        return self.process.wait(PATIENCE)
 
     def leave(self) -> None:
         os.close(self.terminal)
-        try:
-            os.kill(self.process, signal.SIGKILL)
-            os.waitpid(self.process, 0)
-        except (ProcessLookupError, ChildProcessError):
-            pass
+        self.process.kill()
+        self.process.wait()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def add(watch: _Watch, limit: Noted, seconds: float) -> Noted:
 def test_whoever_is_up_first_is_told_first_whoever_came_first() -> None:
     watch = _Watch()
     late, early = add(watch, Noted(), LONG), add(watch, Noted(), 0.01)
-    assert early.up.wait(10)
+    assert early.up.wait(60)
     assert not late.up.is_set()
 
 
@@ -46,14 +46,14 @@ def test_what_ended_in_time_is_never_told() -> None:
     kept = add(watch, Noted(), 0.01)
     kept.ended = True
     after = add(watch, Noted(), 0.02)
-    assert after.up.wait(10)
+    assert after.up.wait(60)
     assert not kept.up.is_set()
 
 
 def test_one_that_cannot_be_ended_keeps_no_other_from_it(caplog: pytest.LogCaptureFixture) -> None:
     watch = _Watch()
     add(watch, Noted(fails=True), 0.0)
-    assert add(watch, Noted(), 0.01).up.wait(10)
+    assert add(watch, Noted(), 0.01).up.wait(60)
     assert "could not be ended in time: OSError" in caplog.text
 
 
@@ -72,7 +72,7 @@ def test_a_limit_that_is_up_is_up_for_good() -> None:
     assert limit.connect(connects) is None
     # What is opened all the same is closed by whoever opened it.
     slow.set()
-    assert over.wait(10)
+    assert over.wait(60)
     in_time = _Limit(LONG)
     in_time.end()
     in_time.expire()  # at the last moment: nothing happens
@@ -90,7 +90,7 @@ class Noted:
 def told():
     limit = Noted()
     limits._watch.add(limit, 0.01)
-    return limit.up.wait(10)
+    return limit.up.wait(60)
 assert told()
 child = os.fork()
 if child == 0:

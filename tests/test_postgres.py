@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -44,6 +44,9 @@ from storage import due, ledger, schema
 from storage import engine as engines
 from storage.engine import Database, open_database
 from storage.tables import audit, due_work, metadata
+
+TRIES = 8
+PATIENCE = 60  # seconds after which a test gives up; nothing takes that long
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -243,6 +246,7 @@ def test_a_database_made_without_a_locale(postgresql_url: str) -> None:
     assert (found.key, found.payload) == ("Frütticoltori €", DETAILS)
 
 
+@pytest.mark.usefixtures("limits_as_in_service")
 def test_the_limits_of_a_turn_leave_time_for_the_hash() -> None:
     assert engines.READ_SECONDS + engines.WRITE_SECONDS <= 3.0
     assert engines.POOL_SECONDS + engines.PING_SECONDS < engines.READ_SECONDS
@@ -251,6 +255,20 @@ def test_the_limits_of_a_turn_leave_time_for_the_hash() -> None:
         server["idle_in_transaction_session_timeout"] < server["lock_timeout"] < server["statement_timeout"]
     )
     assert server["statement_timeout"] < engines.WRITE_SECONDS * 1000
+
+
+def in_time(seconds: float, act: Callable[[], object]) -> None:
+    """`act` ends within so many seconds, at one of some tries: where a machine is busy with something else a
+    single one may be late; without limits none is in time. One that returns False does not count.
+    """
+    took = []
+    for _ in range(TRIES):
+        began = time.monotonic()
+        counts = act() is not False
+        took.append(time.monotonic() - began)
+        if counts and took[-1] < seconds:
+            return
+    raise AssertionError(f"not once within {seconds} s: {took}")
 
 
 def test_a_dead_connection_is_replaced_before_it_is_used(postgresql: Database) -> None:
@@ -264,29 +282,37 @@ def test_a_dead_connection_is_replaced_before_it_is_used(postgresql: Database) -
         assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != first
 
 
+@pytest.mark.usefixtures("limits_as_in_service")
 def test_an_idle_process_in_its_transaction_loses_its_locks_before_others_give_up(
     postgresql_url: str,
 ) -> None:
     stopped, other = (open_database(postgresql_url, hurried=True) for _ in range(2))
     with stopped.write() as connection:
         a_call(connection, a_sid(1))
-    began = time.monotonic()
+    served: list[float] = []
 
     def stopping(connection: Connection) -> None:
+        began = time.monotonic()
         journal.lock(connection, a_sid(1))
         with other.write() as waiting:
             journal.lock(waiting, a_sid(1))
-        assert time.monotonic() - began > 1
+        served.append(time.monotonic() - began)
         journal.lock(connection, a_sid(1))
 
-    with pytest.raises(DBAPIError):
-        writing(stopped, stopping)()
-    assert time.monotonic() - began < engines.WRITE_SECONDS + 0.5
+    def stops() -> bool:
+        served.clear()
+        with pytest.raises(DBAPIError):
+            writing(stopped, stopping)()
+        return bool(served)
+
+    in_time(engines.WRITE_SECONDS + 0.5, stops)
+    assert served[0] > 1
     stopped.close()
     other.close()
 
 
-def test_as_many_transactions_as_threads(postgresql_url: str) -> None:
+def test_as_many_transactions_as_threads(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "POOL_SECONDS", 0.1)
     database = open_database(postgresql_url, threads=2, hurried=True)
     with database.read(), database.read(), pytest.raises(PoolTimeoutError), database.read():
         pass
@@ -319,6 +345,7 @@ def signal_all(server: int, number: int) -> None:
     os.kill(server, number)
 
 
+@pytest.mark.usefixtures("limits_as_in_service")
 def test_a_frozen_server_fails_a_turn_in_time(server_of_its_own: tuple[subprocess.Popen[bytes], str]) -> None:
     server, url = server_of_its_own[0].pid, server_of_its_own[1]
     patient, database = open_database(url), open_database(url, hurried=True)
@@ -326,67 +353,100 @@ def test_a_frozen_server_fails_a_turn_in_time(server_of_its_own: tuple[subproces
     patient.close()
     with database.write() as connection:
         a_call(connection)
-    signal_all(server, signal.SIGSTOP)
-    for _ in range(2):  # on a connection it had, then on a new one
-        began = time.monotonic()
+
+    def serves() -> bool:
+        """Whether it does; afterwards `database` has a connection."""
+        with suppress(SQLAlchemyError), database.write() as connection:
+            journal.lock(connection, a_sid(1))
+            return True
+        return False
+
+    def fails() -> None:
         with pytest.raises(SQLAlchemyError), database.read() as connection:
             journal.lock(connection, a_sid(1))
-        assert time.monotonic() - began < engines.READ_SECONDS + 0.3
-    signal_all(server, signal.SIGCONT)
-    # Frozen in the middle of a transaction.
-    began = time.monotonic()
+
+    def fails_on_one_it_had() -> None:
+        signal_all(server, signal.SIGCONT)
+        assert any(serves() for _ in range(TRIES))
+        signal_all(server, signal.SIGSTOP)
+        fails()
 
     def frozen(connection: Connection) -> None:
         journal.lock(connection, a_sid(1))
         signal_all(server, signal.SIGSTOP)
         journal.lock(connection, a_sid(1))
 
-    with pytest.raises(SQLAlchemyError):
-        writing(database, frozen)()
-    assert time.monotonic() - began < engines.WRITE_SECONDS + 0.3
+    def fails_in_the_middle() -> None:
+        signal_all(server, signal.SIGCONT)
+        assert any(serves() for _ in range(TRIES))
+        with pytest.raises(SQLAlchemyError):
+            writing(database, frozen)()
+
+    # What comes before the freezing is much quicker than the margin.
+    in_time(engines.READ_SECONDS + 0.3, fails_on_one_it_had)
+    in_time(engines.READ_SECONDS + 0.3, fails)  # on a new one
+    in_time(engines.WRITE_SECONDS + 0.3, fails_in_the_middle)
     signal_all(server, signal.SIGCONT)
-    with database.write() as connection:  # and it serves again, at once
-        journal.lock(connection, a_sid(1))
+    assert any(serves() for _ in range(TRIES))
     database.close()
 
 
+@pytest.mark.usefixtures("limits_as_in_service")
 def test_a_server_that_takes_connections_and_says_nothing(postgresql_url: str) -> None:
     """As one behind a broken proxy does."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         database = open_database(f"postgresql://u:secret-word@127.0.0.1:{port}/ivr", hurried=True)
-        began = time.monotonic()
-        with pytest.raises(OperationalError) as failed, database.read():
-            pass
-        assert time.monotonic() - began < engines.READ_SECONDS + 0.3
-        assert "secret-word" not in str(failed.value)
+
+        def fails() -> None:
+            with pytest.raises(OperationalError) as failed, database.read():
+                pass
+            assert "secret-word" not in str(failed.value)
+
+        in_time(engines.READ_SECONDS + 0.3, fails)
         database.close()
 
 
+@pytest.mark.usefixtures("limits_as_in_service")
 def test_a_stopped_server_refuses_at_once(server_of_its_own: tuple[subprocess.Popen[bytes], str]) -> None:
     server, url = server_of_its_own
     database = open_database(url, hurried=True)
     with database.read() as connection:
         connection.execute(text("SELECT 1"))
     stop(server)
-    began = time.monotonic()
-    with pytest.raises(SQLAlchemyError), database.read():
-        pass
-    assert time.monotonic() - began < engines.READ_SECONDS
+
+    def fails() -> None:
+        with pytest.raises(SQLAlchemyError), database.read():
+            pass
+
+    in_time(engines.READ_SECONDS, fails)
     database.close()
 
 
+@pytest.mark.usefixtures("limits_as_in_service")
 def test_a_connection_that_went_back_is_not_shut_later(postgresql_url: str) -> None:
     """The limit of one transaction is not felt by the next on the same connection."""
-    database = open_database(postgresql_url, hurried=True, threads=1)
-    until = time.monotonic() + engines.READ_SECONDS + 0.3
-    backends = set()
-    while time.monotonic() < until:
-        with database.read() as connection:
-            backends.add(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
-    assert len(backends) == 1
-    assert threading.active_count() < 20
-    database.close()
+
+    def goes_on() -> bool:
+        """Whether one connection is used beyond the limit of its first transaction. If a single one takes as
+        long as the limit it is shut rightly: then it is looked at again.
+        """
+        database = open_database(postgresql_url, hurried=True, threads=1)
+        until = time.monotonic() + engines.READ_SECONDS + 0.3
+        backends = set()
+        try:
+            while time.monotonic() < until:
+                with database.read() as connection:
+                    backends.add(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+        except SQLAlchemyError:
+            return False
+        finally:
+            database.close()
+        return len(backends) == 1
+
+    before = threading.active_count()
+    assert any(goes_on() for _ in range(TRIES))
+    assert threading.active_count() < before + 20
 
 
 # -- no secret in an error ---------------------------------------------------------------------
@@ -457,18 +517,18 @@ class Both:
 
         with ThreadPoolExecutor(2) as pool:
             one = pool.submit(held)
-            assert self._reached.wait(10)
+            assert self._reached.wait(PATIENCE)
             two = pool.submit(second)
             try:
                 self._until_it_waits(two)
             finally:
                 self._first = None
                 self._go_on.set()
-            return one.result(10), two.result(10)
+            return one.result(PATIENCE), two.result(PATIENCE)
 
     def _until_it_waits(self, two: Future[U]) -> None:
         with self._database.engine.connect() as watching:
-            limit = time.monotonic() + 10
+            limit = time.monotonic() + PATIENCE
             while not two.done() and time.monotonic() < limit:
                 waits = text(
                     "SELECT count(*) FROM pg_stat_activity"
@@ -491,7 +551,7 @@ class Both:
     def _stop(self) -> None:
         if threading.current_thread() is self._first:
             self._reached.set()
-            self._go_on.wait(10)
+            self._go_on.wait(PATIENCE)
 
 
 def writing(database: Database, verb: Callable[[Connection], T]) -> Callable[[], T]:

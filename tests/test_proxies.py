@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 import pytest
 import trustme
 from making import ACCOUNT, ROOT, SID, TOKEN, configuration, fresh_database
+from ports import free_port
 from werkzeug.serving import make_server
 
 from console.house import House
@@ -172,11 +173,7 @@ def homely(folder: Path) -> dict[str, str]:
 
 
 def free_ports(how_many: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(how_many)]
-    ports = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
-    return ports
+    return [free_port() for _ in range(how_many)]
 
 
 # -- a door behind it -----------------------------------------------------------------------------

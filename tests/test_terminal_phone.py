@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
 import re
 import select
 import signal
-import struct
-import subprocess
 import sys
 import termios
 import threading
@@ -18,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +21,7 @@ from click.testing import CliRunner, Result
 from making import EXAMPLE, NIGHT, ROME, ROOT, SECRETS, with_lines
 from making import configuration as made_configuration
 from rich.console import Console
+from terminals import opened, seated
 from werkzeug.serving import make_server
 
 from console.commands import ivr
@@ -50,7 +46,7 @@ from console.terminal.speech import Speaker
 from pins import registry
 from storage import schema
 
-PATIENCE = 30  # seconds after which a test gives up; nothing takes that long
+PATIENCE = 60  # seconds after which a test gives up; nothing takes that long
 
 
 @pytest.fixture
@@ -640,23 +636,17 @@ class Terminal:
     """A terminal with `ivr phone` in it, 100 columns by 35 lines."""
 
     def __init__(self, *command: str) -> None:
-        self._ours, self._its = pty.openpty()
-        fcntl.ioctl(self._its, termios.TIOCSWINSZ, struct.pack("HHHH", 35, 100, 0, 0))
+        self._ours, self._its = opened(35, 100)
         self.before = termios.tcgetattr(self._its)
         self.everything = ""
         self._since = 0
         environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
         environment.pop("IVR_CONFIG", None)
-        self.process = subprocess.Popen(
+        self.process = seated(
+            self._its,
             [sys.executable, *command, "--config", "none.toml", "phone", "--no-speak", *AT_NIGHT],
-            stdin=self._its,
-            stdout=self._its,
-            stderr=self._its,
             cwd=ROOT,
-            env=environment,
-            start_new_session=True,
-            # Whoever is started in the background by a shell passes on that the interrupt is ignored.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+            environment=environment,
         )
 
     def __enter__(self) -> Terminal:
@@ -692,7 +682,7 @@ class Terminal:
             self._read(time.monotonic() + 0.05)
         while self._read(0):
             pass
-        return self.process.wait(timeout=1)
+        return self.process.wait(PATIENCE)
 
     def is_as_it_was(self) -> bool:
         same = termios.tcgetattr(self._its) == self.before

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,8 +16,9 @@ from pathlib import Path
 
 import pytest
 from making import ACCOUNT, ROOT, TOKEN
+from ports import free_port
 from sqlalchemy import select
-from test_two_processes import LINE, PUBLIC_URL, STARTS_WITHIN, free_port, house, ready  # noqa: F401
+from test_two_processes import LINE, PUBLIC_URL, STARTS_WITHIN, house, patient, ready  # noqa: F401
 
 from console.backups import reading
 from console.backups.making import keys
@@ -79,25 +79,25 @@ def start(house: House) -> Iterator[Start]:  # noqa: F811
         config.write_text(text.replace("127.0.0.1:8080", f"127.0.0.1:{port}"), encoding="utf-8")
         log = folder / f"{port}.log"
         with log.open("wb") as printed:
-            command = [*release(tree), "--config", str(config), "serve", "--only", "webhooks"]
+            command = [*patient(), "--config", str(config), "serve", "--only", "webhooks"]
             process = subprocess.Popen(command, stdout=printed, stderr=printed, env=seeing(tree), cwd=tree)
         running.append(process)
-        limit = time.monotonic() + STARTS_WITHIN
-        while not ready(port):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < limit, log.read_text()
-            time.sleep(0.05)
+        until_ready(port, log, process)
         return f"http://127.0.0.1:{port}", log
 
     yield run
     for process in running:
         process.terminate()
     for process in running:
-        process.wait(20)
+        process.wait(60)
 
 
-def release(tree: Path) -> list[str]:
-    return [sys.executable, "-m", "console.commands"]
+def until_ready(port: int, log: Path, process: subprocess.Popen[bytes] | None = None) -> None:
+    limit = time.monotonic() + STARTS_WITHIN
+    while not ready(port):
+        assert process is None or process.poll() is None, log.read_text()
+        assert time.monotonic() < limit, log.read_text()
+        time.sleep(0.05)
 
 
 def seeing(tree: Path) -> dict[str, str]:
@@ -138,14 +138,14 @@ def test_calls_go_on_while_the_next_release_comes(house: House, start: Start, tm
 
     # By the next release's own command, while he listens.
     tree = next_release(tmp_path / "next")
-    migrate = [*release(tree), "--config", str(house.configuration.folder / "config.toml"), "migrate"]
+    migrate = [*patient(), "--config", str(house.configuration.folder / "config.toml"), "migrate"]
     subprocess.run(migrate, check=True, capture_output=True, env=seeing(tree), cwd=tree)
     # What it wrote before is a backup that this release would restore.
     (before,) = (house.configuration.folder / "state" / "backups").iterdir()
     assert reading.examine(before, keys(house.configuration)).revision == schema.NEWEST
     with house.database.read() as connection:
         assert schema.revision(connection) == NEXT
-    assert ready(int(this.rpartition(":")[2]))
+    until_ready(int(this.rpartition(":")[2]), this_log)
     following, following_log = start(tree)
     doors.doors.append(HttpDoor(PUBLIC_URL, following))
 

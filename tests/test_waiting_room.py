@@ -36,7 +36,7 @@ class Door:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if not self.inside.is_set():
             self.inside.set()
-            self.open.wait(20)
+            self.open.wait(60)
         body = environ["wsgi.input"].read().decode()
         self.served.append(body or environ["PATH_INFO"])
         return [body.encode()]
@@ -59,12 +59,12 @@ def test_customers_and_technicians_go_first() -> None:
     for number, each in enumerate(requests):
         threads.append(threading.Thread(target=room, args=(each, None)))
         threads[-1].start()
-        assert door.inside.wait(20)
+        assert door.inside.wait(60)
         while len(waiting) < number:
             time.sleep(0)
     door.open.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     first, strangers = door.served[1:5], door.served[5:]
     assert first == [
         urlencode({"From": ON_FILE}),

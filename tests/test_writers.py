@@ -14,6 +14,7 @@ from making import fresh_database
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
+from storage import engine
 from storage.engine import Database, open_database
 from storage.tables import due_work
 from storage.writers import WritersTurns
@@ -64,7 +65,7 @@ def test_they_are_served_in_the_order_in_which_they_came(database: Database) -> 
             while len(turns._waiting) <= number:  # it stands in the queue before the next comes
                 time.sleep(0)
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert served == list(range(12))
 
 
@@ -81,7 +82,7 @@ def test_whoever_waits_too_long_fails_and_holds_up_nobody(tmp_path: Path, databa
     with impatient.write():
         waiting = threading.Thread(target=write)
         waiting.start()
-        waiting.join(20)
+        waiting.join(60)
     assert failed == ["database is locked"]
     assert not turns._waiting
     with impatient.write():
@@ -96,6 +97,13 @@ def test_a_transaction_that_fails_passes_its_turn_on(database: Database) -> None
         assert connection.execute(select(func.count()).select_from(due_work)).scalar() == 0
 
 
+def theirs(database: Database) -> int:
+    """How often the other process has written."""
+    with database.read() as connection:
+        rows = select(func.count()).where(due_work.c.key == "theirs")
+        return connection.execute(rows).scalar_one()
+
+
 def test_another_process_that_writes_all_the_time_starves_nobody(tmp_path: Path, database: Database) -> None:
     url = f"sqlite:///{tmp_path / 'ivr.db'}"
     command = [sys.executable, "-c", HAMMER, url, str(INSERT)]
@@ -104,19 +112,15 @@ def test_another_process_that_writes_all_the_time_starves_nobody(tmp_path: Path,
     try:
         hammer.stdout.readline()
         waited = []
-        for _ in range(25):
-            began = time.monotonic()
+        while len(waited) < 25 or theirs(database) < 25:
+            before = theirs(database)
             with database.write() as connection:
+                waited.append(theirs(database) - before)
                 connection.execute(INSERT, {"key": "ours"})
-            waited.append(time.monotonic() - began)
     finally:
         hammer.communicate(b"")
-    with database.read() as connection:
-        rows = select(due_work.c.key, func.count()).group_by(due_work.c.key)
-        written = {row[0]: row[1] for row in connection.execute(rows)}
-    assert written["ours"] == 25
-    assert written["theirs"] > 5
-    assert sorted(waited)[-2] < 1.0
+    # In so many transactions of the other process there were gaps enough, however fast the machine is.
+    assert sorted(waited)[len(waited) * 9 // 10] < 100, waited
 
 
 def test_the_wait_between_processes_ends_too(tmp_path: Path, database: Database) -> None:
@@ -130,6 +134,6 @@ def test_the_wait_between_processes_ends_too(tmp_path: Path, database: Database)
     with impatient.write() as connection:
         connection.execute(INSERT, {"key": "ours"})
         # The database's own patience is as it was.
-        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 2500
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == engine.SQLITE_BUSY_MS
     impatient.close()
     other.close()

@@ -6,7 +6,6 @@ That no request is refused meanwhile is shown by test_token_change.py.
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 
 import pytest
+from terminals import opened, seated
 
 from acceptance.installation import TOKEN, Installation, command
 from acceptance.reading_again import IN_FORCE, PATIENCE, STAYS, Service
@@ -164,13 +164,17 @@ def test_a_terminal_that_is_closed_ends_it_and_hup_with_a_terminal_does_not(
     installation = installed("in-a-terminal")
     installation.ivr("init")
     installation.configure()
-    pid, terminal = pty.fork()
-    if pid == 0:  # a shell's place: leader of the terminal's session
-        os.chdir(installation.folder)
-        with installation.printed.open("ab") as printed:
-            os.dup2(printed.fileno(), 1)
-            os.dup2(printed.fileno(), 2)
-        os.execve(command()[0], [*command(), "serve"], installation.environment)
+    terminal, its = opened()
+    with installation.printed.open("ab") as printed:
+        # In a shell's place: leader of the terminal's session.
+        service = seated(
+            its,
+            [*command(), "serve"],
+            cwd=installation.folder,
+            environment=installation.environment,
+            printed=printed,
+        )
+    os.close(its)
 
     def until(so: Callable[[], bool]) -> None:
         limit = time.monotonic() + PATIENCE
@@ -180,11 +184,12 @@ def test_a_terminal_that_is_closed_ends_it_and_hup_with_a_terminal_does_not(
 
     try:
         until(installation.ready)
-        os.kill(pid, signal.SIGHUP)
+        service.send_signal(signal.SIGHUP)
         until(lambda: IN_FORCE in installation.printed.read_text())
         os.close(terminal)
-        until(lambda: os.waitpid(pid, os.WNOHANG)[0] != 0)
+        until(lambda: service.poll() is not None)
         assert not installation.ready()
     finally:
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(service.pid, signal.SIGKILL)
+        service.wait()

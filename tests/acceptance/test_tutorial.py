@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from queue import Empty, Queue
 import pytest
 from making import ACCOUNT, TOKEN
 from papers import ROOT, SHELLS, Block, blocks
+from ports import free_port
 from twilio_rest import account, serverless
 from twilio_rest.server import serving
 
@@ -89,7 +89,7 @@ class Window:
         with suppress(ProcessLookupError):
             os.killpg(self.shell.pid, signal.SIGTERM)
         try:
-            self.shell.wait(10)
+            self.shell.wait(60)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(self.shell.pid, signal.SIGKILL)
@@ -273,14 +273,7 @@ class Newcomer:
 
 
 def free_ports(count: int) -> list[str]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [str(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    return [str(free_port()) for _ in range(count)]
 
 
 def steps() -> list[tuple[int, Block | str]]:

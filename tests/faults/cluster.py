@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 import postgres
 from acceptance.installation import Clock
 from making import rome
+from ports import free_port
 from sqlalchemy import text
 
 from console.house import House, open_house
@@ -32,12 +32,12 @@ from storage import schema
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BEGINS = rome("2026-03-10 21:00")
-READY_WITHIN = 40.0
+READY_WITHIN = 120.0
 # Of a cluster: so many conversations share no technician.
 NUMBERS = 6
 # Seconds: the product's is 2. What waits for a tick is the most of the time that coming to rest takes.
 TICK = "0.7"
-IDLE_WITHIN = 25.0
+IDLE_WITHIN = 60.0
 
 
 class Wire:
@@ -45,7 +45,7 @@ class Wire:
 
     def __init__(self, upstream: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "proxy.py"), upstream],
+            [sys.executable, str(HERE / "proxy.py"), upstream, str(free_port())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -63,7 +63,7 @@ class Wire:
 
     def close(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
@@ -105,7 +105,7 @@ class Node:
             process = self.running.pop(part)
             process.terminate()
             try:
-                process.wait(25)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 self._kill(process)
                 raise AssertionError(f"{part} of {self.name} did not end") from None
@@ -125,7 +125,7 @@ class Node:
     def _kill(self, process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
     def readiness(self) -> tuple[int, str]:
         """The status and the text of its /readyz; 0 if there is no answer."""
@@ -347,7 +347,7 @@ def _node(
         if wire
         else "sqlite:///ivr.db"
     )
-    listener = f"127.0.0.1:{_free_port()}"
+    listener = f"127.0.0.1:{free_port()}"
     (home / "config.toml").write_text(
         configuration(town, database=database, listen=listener, api=f"http://127.0.0.1:{port}"),
         encoding="utf-8",
@@ -372,9 +372,3 @@ def _compiled(folder: Path) -> Path:
     made = ["cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(HERE / "full.c"), "-ldl"]
     subprocess.run(made, check=True, capture_output=True)
     return library
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port

@@ -36,7 +36,7 @@ def incomplete(cluster: Cluster, call: Caller, *, cases: int = 1, connected: int
 
 
 def completed(
-    cluster: Cluster, call: Caller, *, within: float = 20.0, cases: int = 1, connected: int = 1
+    cluster: Cluster, call: Caller, *, within: float = 60.0, cases: int = 1, connected: int = 1
 ) -> str:
     """Like `incomplete`, once everything had time to come home."""
     limit = time.monotonic() + within

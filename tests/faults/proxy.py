@@ -1,6 +1,6 @@
 """A wire between a node and PostgreSQL that can be cut: a process of its own.
 
-    python tests/faults/proxy.py SOCKET      # PostgreSQL's Unix socket; the port is printed
+    python tests/faults/proxy.py SOCKET PORT  # PostgreSQL's Unix socket; the port is printed when it listens
 
 Told by lines on its standard input; each is answered by one line, the number of connections that felt it.
 
@@ -34,13 +34,13 @@ class Pair:
 
 
 class Proxy:
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, port: int) -> None:
         self._upstream = upstream
         self._selector = selectors.DefaultSelector()
         self._pairs: set[Pair] = set()
         self._waiting: list[socket.socket] = []
         self._listener: socket.socket | None = None
-        self.port = 0
+        self.port = port
         self._frozen = False
         self._armed = ""
         self._happened = 0
@@ -96,7 +96,6 @@ class Proxy:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         listener.listen(64)
-        self.port = listener.getsockname()[1]
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ, None)
 
@@ -186,7 +185,7 @@ def _reset(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    proxy = Proxy(sys.argv[1])
+    proxy = Proxy(sys.argv[1], int(sys.argv[2]))
     sys.stdout.write(f"{proxy.port}\n")
     sys.stdout.flush()
     proxy.run()
