@@ -594,7 +594,7 @@ def test_a_host_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
     with serving(trickling) as (port, _):
         with pytest.raises(FetchFailed, match="in time"):
             fetch(f"https://{HOST}:{port}/", [HOST], world("127.0.0.1"))
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("authority", [STRANGER, "another name"])

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 from making import configuration, fresh_database
+from ports import nobody_listens
 from sqlalchemy import select
 
 from console import certificate
@@ -82,6 +83,6 @@ def test_one_that_has_ended_or_that_nobody_believes_is_told_of_too(tmp_path: Pat
 
 
 def test_where_nobody_answers_nothing_is_said_of_a_certificate(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    assert told(tmp_path, f"https://localhost:{port}") == []
+    taken, port = nobody_listens()
+    with taken:
+        assert told(tmp_path, f"https://localhost:{port}") == []

@@ -12,7 +12,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -58,7 +61,7 @@ THIRD_PEPPER = bytes(range(200, 232)).hex()
 # The acceptance of a whole deployment: REKEY_ROWS=100000. The suite does it with fewer.
 ROWS = int(os.environ.get("REKEY_ROWS", "10000"))
 SPENT = 700
-KILLED_AT = (0.02, 0.4, 0.8)
+KILLED_AT = (0.02, 0.3, 0.6)
 CALLER = "+393471112201"
 
 
@@ -280,17 +283,28 @@ def test_killed_at_any_moment_and_run_again_while_calls_are_served(serving: Serv
             stderr=subprocess.PIPE,
             text=True,
         )
-        while process.poll() is None and not until():
-            serving.look_up()
-            if not serving.calls or random.random() < 0.1:
-                serving.call()
-        process.send_signal(signal.SIGKILL)
+        over = threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                serving.look_up()
+                if not serving.calls or random.random() < 0.1:
+                    serving.call()
+
+        # Apart, so that no call that waits delays the killing until all is done.
+        with ThreadPoolExecutor(1) as pool:
+            served = pool.submit(serve)
+            while process.poll() is None and not served.done() and not until():
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+            over.set()
+            served.result()
         return process
 
     stood: list[int] = []
     for share in KILLED_AT:
         killed = run(lambda enough=share * everything: wrapped(database) >= enough)  # type: ignore[misc]
-        told = killed.communicate(timeout=20)
+        told = killed.communicate(timeout=60)
         assert killed.returncode == -signal.SIGKILL, told
         stood.append(wrapped(database))
     # It was killed in its midst each time, and went on from there.

@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.got.append((self.path, json.loads(content)))
-        self.server.open.wait(5)
+        self.server.open.wait(60)
         self.send_response(self.server.status)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from making import EXAMPLE, NIGHT, PEPPER, ROOT, SECOND_PEPPER, SECRETS, configuration, with_lines
+from ports import nobody_listens
 from scraping import Scraped
 
 from console import settings
@@ -283,16 +284,17 @@ def test_a_collector_that_never_answers_holds_nobody_up(
 def test_a_collector_that_is_away_costs_spans_and_is_said_once(
     stage: Stage, shipped_configuration: Configuration, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with collecting() as collector:
-        pass  # nobody listens there any more
     libraries()
     from console.watching import otlp
 
-    running = Tracing(b"k", otlp.sender(collector.address, "webhooks", "node", patience=0.01))
+    taken, port = nobody_listens()
+    collector = f"http://127.0.0.1:{port}"
+    running = Tracing(b"k", otlp.sender(collector, "webhooks", "node", patience=0.01))
     caplog.set_level(logging.WARNING)
-    for _ in range(2):
-        running.tell(Told("CA1", True, "x", 1, 0, {}))
-        running.send_waiting()
+    with taken:
+        for _ in range(2):
+            running.tell(Told("CA1", True, "x", 1, 0, {}))
+            running.send_waiting()
     assert TALLY.told()["counts"] == {DROPPED: 2}
     said = [record.getMessage() for record in caplog.records if record.name == "ivr.tracing"]
     assert said == ["the collector takes no spans: they are dropped, and counted"]

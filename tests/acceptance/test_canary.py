@@ -23,7 +23,7 @@ from .installation import Installation
 from .test_service import OUR_NUMBER, disguises
 
 ALL_DAY = '["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]'
-DELIVERED_WITHIN = 20.0
+DELIVERED_WITHIN = 60.0
 
 
 class Lookout:

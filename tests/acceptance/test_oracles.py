@@ -188,7 +188,7 @@ def explained(house: Installation, instants: Iterable[datetime]) -> Iterator[dic
         try:
             yield from map(json.loads, process.stdout)
             asking.join()
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 

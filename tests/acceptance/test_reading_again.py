@@ -118,7 +118,7 @@ def test_processes_that_cannot_start_with_it_replace_none(service: Service) -> N
     installation = service.installation
 
     def says() -> bytes:
-        with closing(HTTPConnection(installation.listener, timeout=15)) as connection:
+        with closing(HTTPConnection(installation.listener, timeout=60)) as connection:
             connection.request("GET", "/")
             return connection.getresponse().read()
 

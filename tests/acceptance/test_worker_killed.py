@@ -58,7 +58,7 @@ class Worker:
             self.deaths += 1
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.wait(60)
 
     @property
     def alive(self) -> bool:
