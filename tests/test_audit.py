@@ -417,7 +417,11 @@ ANYTHING = st.one_of(
 
 
 @given(number=st.integers(1, ACTS), column=st.sampled_from(COLUMNS), value=ANYTHING)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_any_single_change_is_found(
     on_disk: Database, number: int, column: tuple[str, str, str], value: object
 ) -> None:

@@ -305,7 +305,7 @@ def test_killed_for_good_a_run_is_taken_up_again(tmp_path: Path, place: Path, po
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
             capture_output=True,
-            timeout=60,
+            timeout=300,
         )
         assert (killed.returncode, killed.stderr) == (-9, b"")
         issue_all(database, place)

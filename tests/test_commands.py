@@ -297,7 +297,7 @@ def in_a_process(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedPr
         env={**os.environ, **SECRETS},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 

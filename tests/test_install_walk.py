@@ -71,7 +71,7 @@ class Machine:
             self.said[line] = self.ivr(*shlex.split(self.here(ours[2])), of_the_next=bool(ours[1]))
         elif word in FILES:
             done = subprocess.run(
-                ["bash", "-c", self.here(line)], cwd=ROOT, capture_output=True, text=True, timeout=60
+                ["bash", "-c", self.here(line)], cwd=ROOT, capture_output=True, text=True, timeout=300
             )
             assert done.returncode == 0, done.stderr
             self.said[line] = done.stdout

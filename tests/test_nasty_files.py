@@ -50,7 +50,6 @@ FULL = os.environ.get("FULL") == "1"
 some = settings(
     max_examples=400 if FULL else 60,
     deadline=None,
-    derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,

@@ -106,7 +106,7 @@ def test_of_many_at_once_four_are_heard_and_the_others_leave_a_message(on_both: 
     together = threading.Barrier(len(many))
 
     def at_once(caller: Caller) -> Answer:
-        together.wait(timeout=30)
+        together.wait(timeout=60)
         return caller.asks("")
 
     with ThreadPoolExecutor(len(many)) as pool:

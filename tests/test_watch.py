@@ -536,7 +536,11 @@ CHANGES = st.lists(
 ).map(lambda found: sorted(found, key=lambda each: each[1]))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(changes=CHANGES)
 def test_nobody_is_on_duty_unawares_and_nobody_is_told_of_what_is_not_so(
     changes: list[tuple[str, int, str, int, int, int]], monkeypatch: pytest.MonkeyPatch

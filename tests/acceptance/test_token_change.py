@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
+from select import select as readable
 from urllib.parse import urlencode, urlsplit
 
 from making import ACTOR, RINGING, ROTA
@@ -164,6 +165,8 @@ def somebody_always_asks(network: Network) -> Iterator[list[int]]:
     def ask() -> None:
         with closing(HTTPConnection(network.listener, timeout=15)) as connection:
             while not enough.wait(0.02):
+                if connection.sock is not None and readable([connection.sock], [], [], 0)[0]:
+                    connection.close()  # the service has shut it: nothing else comes unasked
                 headers = {
                     "Host": urlsplit(PUBLIC_URL).netloc,
                     "Content-Type": FORM,

@@ -29,7 +29,7 @@ from storage.engine import open_database
 NIGHT = rome("2026-03-10 22:00")
 CASES = 3
 PEOPLE = ("anna", "bruno", "dario")
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 class Worker:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from realcall.switch import Switch
 
 RINGING, OK, BUSY_HERE, DECLINE = 180, 200, 486, 603
-ANSWERED_WITHIN = 10  # seconds
+ANSWERED_WITHIN = 60  # seconds
 
 
 class CallerLine(Line):
