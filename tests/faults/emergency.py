@@ -20,8 +20,6 @@ from faults.town import Number
 STEPS = ("first", "PIN", "key", "end of ring", "whisper", "technician's key", "end of call")
 # A turn must be answered within 3.5 s; what the network and this machine add to it is not the product's.
 ANSWERED_WITHIN = 4.0
-# It is seen by the answers when nothing happens: so many times theirs is its share, for it comes in bursts.
-BUSY = 3
 
 # Seconds in which calls that are played at once must have come to the same step.
 PATIENCE = 60.0
@@ -123,7 +121,7 @@ class Emergency:
         is busy with something else.
         """
         self.call()
-        return BUSY * self.load.line.slowest
+        return self.load.line.slowest
 
     def complaints(self, *calls: Caller, connected: bool = True) -> list[str]:
         """What their telephones have to complain of."""
