@@ -17,7 +17,7 @@ help:
 	@echo "make soak    thousands of generated calls, judged from their telephones (CALLS=100000 SEED=…)"
 	@echo "make faults  10,000 conversations through real processes while everything breaks (an hour; QUICK=1: minutes)"
 	@echo "make fuzz    requests nobody would send, to the webhook door (MINUTES=10 SEED=…)"
-	@echo "make year    30,000 calls of a year, purged each night by the shipped policy (CALLS=30000 SEED=…)"
+	@echo "make year    30,000 calls of a year, purged each night by the shipped policy (CALLS=30000 SEED=… FIGURES=…)"
 	@echo "make realcall a call with real sound, from ring to bridge, measured (half a minute; KEEP=folder keeps what was heard)"
 	@echo "make phone   a telephone in the terminal; CALL=tests/calls/NAME.call plays a conversation"
 	@echo "make docs    the papers as a site, in site/; every link is checked"
@@ -83,7 +83,7 @@ faults: $(VENV)/made-test
 # docs/privacy.md tells what a year must show.
 year: CALLS := $(if $(filter command line environment,$(origin CALLS)),$(CALLS),30000)
 year: $(VENV)/made-test
-	$(BIN)/python tests/year.py --calls $(CALLS) $(if $(SEED),--seed "$(SEED)")
+	$(BIN)/python tests/year.py --calls $(CALLS) $(if $(SEED),--seed "$(SEED)") $(if $(FIGURES),--figures $(FIGURES))
 
 # docs/real-call.md tells what is real in it, and what it needs beside the environment.
 KEEP ?=
